@@ -1,0 +1,511 @@
+/* Convpool: convolution and pooling in C, from principle to practice.
+ *
+ * The header is ordered by need: tensors and one operation; plans, when the operation runs often; networks;
+ * training; models and data; explanations. It compiles alone as C17 and as C++17.
+ *
+ * Conventions
+ *   - Every call that can fail returns a cp_status: 0, or a negative code. cp_error() then is this thread's sentence.
+ *   - The out-pointer comes first and is set to NULL on failure. Every ..._free accepts NULL.
+ *   - Options are structs; NULL means all defaults, and a field that is zero means the usual.
+ *   - Axes are named as in the field: N batch, D H W space, C channels; weights are [kernel..., input channels / groups,
+ *     filters]. Shapes are always given in the order N, space, C and kernel, I, O ("channels last"); a tensor that lies
+ *     in memory in another order says so by its strides (cp_nchw, cp_oihw).
+ *   - Values per axis (stride, kernel, ...) stand in the order of the spatial axes: {h, w}, or {w}, or {d, h, w}.
+ */
+#ifndef CONVPOOL_H
+#define CONVPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define CP_API __attribute__((visibility("default")))
+#else
+#define CP_API
+#endif
+
+#define CP_VERSION "0.1.0"
+/* The version of the library that is linked, like CP_VERSION. */
+CP_API const char *cp_version(void);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Errors
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* name, value, what it means */
+#define CP_STATUSES(X)                                                                                                 \
+    X(CP_OK, 0, "no error")                                                                                            \
+    X(CP_E_ARG, -1, "an argument that the function does not allow")                                                    \
+    X(CP_E_SHAPE, -2, "sizes that do not fit each other, or an impossible geometry")                                   \
+    X(CP_E_MEMORY, -3, "no memory")                                                                                    \
+    X(CP_E_LIMIT, -4, "more than a limit allows")                                                                      \
+    X(CP_E_IO, -5, "the operating system refused to read or write")                                                    \
+    X(CP_E_FORMAT, -6, "a file whose contents are wrong")                                                              \
+    X(CP_E_UNSUPPORTED, -7, "valid, but not provided")                                                                 \
+    X(CP_E_STOPPED, -8, "stopped by a callback")                                                                       \
+    X(CP_E_DIVERGED, -9, "training left the finite numbers")
+
+typedef enum cp_status {
+#define CP_STATUS_ENUM(name, value, text) name = value,
+    CP_STATUSES(CP_STATUS_ENUM)
+#undef CP_STATUS_ENUM
+} cp_status;
+
+/* One sentence about this thread's last failing call, with the values in it; "" before the first failure. Valid until
+ * the thread's next failing call. */
+CP_API const char *cp_error(void);
+/* What a code means, from CP_STATUSES; "unknown status" for any other number. */
+CP_API const char *cp_status_text(cp_status status);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Tensors: views of the caller's memory
+ * ------------------------------------------------------------------------------------------------------------- */
+
+#define CP_MAX_RANK 8
+#define CP_MAX_AXES 3 /* spatial axes of a convolution or pooling */
+
+typedef enum cp_type { CP_F32, CP_F64, CP_I32, CP_I64, CP_U8 } cp_type;
+
+typedef struct cp_shape {
+    int rank;
+    int64_t dim[CP_MAX_RANK];
+} cp_shape;
+
+/* A view: it never owns what data points to. stride counts elements, not bytes, and belongs to the axis of the same
+ * number in shape. Outputs are written through the same struct. */
+typedef struct cp_tensor {
+    void *data;
+    cp_type type;
+    cp_shape shape;
+    int64_t stride[CP_MAX_RANK];
+} cp_tensor;
+
+/* Views of float arrays without gaps. The name says the order in memory; shape.dim is N,H,W,C or H,W,I,O in each. */
+CP_API cp_tensor cp_nhwc(const float *data, int64_t n, int64_t h, int64_t w, int64_t c);
+CP_API cp_tensor cp_nchw(const float *data, int64_t n, int64_t c, int64_t h, int64_t w);
+CP_API cp_tensor cp_hwio(const float *data, int64_t h, int64_t w, int64_t i, int64_t o);
+CP_API cp_tensor cp_oihw(const float *data, int64_t o, int64_t i, int64_t h, int64_t w);
+CP_API cp_tensor cp_mat(const float *data, int64_t rows, int64_t columns);
+CP_API cp_tensor cp_vec(const float *data, int64_t n);
+
+/* The same for any type and rank. shape is in channels-last order (N,...,C or ...,I,O); the memory is in that order
+ * (cp_view), in order N,C,... (cp_view_channels_first) or O,I,... (cp_view_filters_first). */
+CP_API cp_tensor cp_view(const void *data, cp_type type, cp_shape shape);
+CP_API cp_tensor cp_view_channels_first(const void *data, cp_type type, cp_shape shape);
+CP_API cp_tensor cp_view_filters_first(const void *data, cp_type type, cp_shape shape);
+
+CP_API cp_shape cp_shape_of(int rank, const int64_t *dim);
+CP_API cp_shape cp_shape_nhwc(int64_t n, int64_t h, int64_t w, int64_t c);
+/* The number of elements, or -1 where it overflows or a dimension is negative. */
+CP_API int64_t cp_shape_count(cp_shape shape);
+/* Bytes of one element. */
+CP_API int64_t cp_type_size(cp_type type);
+/* Writes "1x28x28x1" into text and returns text. */
+#define CP_SHAPE_TEXT 176
+CP_API const char *cp_shape_text(cp_shape shape, char text[CP_SHAPE_TEXT]);
+
+/* Copies from one view to another of the same shape and type, whatever their strides. */
+CP_API cp_status cp_tensor_copy(const cp_tensor *to, const cp_tensor *from);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * What a convolution and a pooling are
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* Padding. VALID: none. SAME: the output has ceil(input / stride) positions; what is odd goes after (SAME_LOWER:
+ * before). EXPLICIT, the default: pad_before and pad_after say it, zero unless set. */
+typedef enum cp_pad { CP_PAD_EXPLICIT, CP_PAD_VALID, CP_PAD_SAME, CP_PAD_SAME_LOWER } cp_pad;
+
+typedef enum cp_activation { CP_LINEAR, CP_RELU, CP_SIGMOID, CP_TANH } cp_activation;
+
+/* A convolution, as the field calls it (a cross-correlation: the kernel is not flipped):
+ *   y[n,o,k] = activation(b[k] + sum over taps t and channels c of x[n, o*stride - pad_before + t*dilation, c] * w[t,c,k])
+ * A tap outside the input contributes nothing. With groups, filter k sees only the input channels of its group;
+ * groups = C is a depthwise convolution. Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep
+ * learning" (2016); for SAME, TensorFlow's kernel_shape_util.cc. */
+typedef struct cp_conv {
+    int64_t kernel[CP_MAX_AXES];   /* only cp_net_conv reads it; elsewhere the weights tell */
+    int64_t stride[CP_MAX_AXES];   /* all zero: 1 */
+    int64_t dilation[CP_MAX_AXES]; /* distance between taps; all zero: 1 */
+    cp_pad pad;
+    int64_t pad_before[CP_MAX_AXES], pad_after[CP_MAX_AXES];
+    int64_t groups; /* 0: 1 */
+    cp_activation activation;
+    int64_t reserved[8]; /* zero */
+} cp_conv;
+
+typedef enum cp_pooling { CP_MAX, CP_AVERAGE } cp_pooling;
+
+/* A pooling: the maximum or the average over each window. Padding is absent, never a value: the maximum ignores it; the
+ * average divides by the number of taps inside the input, or with count_include_pad inside input and padding. The first
+ * of equal maxima wins, and NaN wins over every number. ceil_mode rounds the number of windows up, as long as each begins inside the input
+ * or the padding before it. Source: PyTorch's ATen/native/Pool.h and ONNX. */
+typedef struct cp_pool {
+    cp_pooling kind;
+    int64_t kernel[CP_MAX_AXES];
+    int64_t stride[CP_MAX_AXES];   /* all zero: the kernel */
+    int64_t dilation[CP_MAX_AXES]; /* all zero: 1 */
+    cp_pad pad;
+    int64_t pad_before[CP_MAX_AXES], pad_after[CP_MAX_AXES];
+    bool ceil_mode;
+    bool count_include_pad;
+    bool global; /* one window over the whole input; nothing else but kind may be set */
+    int64_t reserved[8];
+} cp_pool;
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * One operation, now
+ * ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct cp_ctx cp_ctx; /* threads, instruction set, math mode; see below. NULL: one thread, best instructions */
+
+/* The shape of the result; CP_E_SHAPE with the reason where there is none. x: N,space,C; w: kernel,C/groups,filters. */
+CP_API cp_status cp_conv_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w);
+CP_API cp_status cp_pool_shape(cp_shape *y, const cp_pool *pool, cp_shape x);
+
+/* y = conv(x, w) + b. x [N,space,C], w [kernel,C/groups,K], b [K] or NULL, y [N,space',K] (cp_conv_shape), all f32, with
+ * 1 to 3 spatial axes. y must not overlap the others. */
+CP_API cp_status cp_conv_run(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
+                             const cp_tensor *b, const cp_tensor *y);
+/* The gradients of sum(y * dy) by x, w and b, each where the pointer is not NULL; shapes as x, w and b. With an
+ * activation dy is the gradient behind it, and b (or NULL) takes part in where it is active. */
+CP_API cp_status cp_conv_gradient(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
+                                  const cp_tensor *b, const cp_tensor *dy, const cp_tensor *dx, const cp_tensor *dw,
+                                  const cp_tensor *db);
+/* y [N,space',C] = pool(x [N,space,C]), f32. */
+CP_API cp_status cp_pool_run(cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, const cp_tensor *y);
+/* dx: the gradient of sum(y * dy) by x. */
+CP_API cp_status cp_pool_gradient(cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, const cp_tensor *dy,
+                                  const cp_tensor *dx);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Contexts
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* PORTABLE: 16-byte vectors (SSE2 on x86). */
+typedef enum cp_isa { CP_ISA_BEST, CP_ISA_PORTABLE, CP_ISA_AVX2, CP_ISA_AVX512 } cp_isa;
+
+/* alloc returns memory aligned to alignment (a power of two, at most 64), or NULL; free takes what alloc gave. */
+typedef struct cp_allocator {
+    void *(*alloc)(void *user, size_t bytes, size_t alignment);
+    void (*free)(void *user, void *memory);
+    void *user;
+} cp_allocator;
+
+typedef struct cp_options {
+    int threads;                   /* 1 to 1024; 0: 1 */
+    cp_isa isa;                    /* BEST: CONVPOOL_ISA where it is set, else the CPU's best */
+    const cp_allocator *allocator; /* copied; NULL: malloc */
+    int64_t max_memory;            /* bytes that one plan's work may need; 0: no limit */
+    int64_t reserved[8];
+} cp_options;
+
+/* A context owns a pool of threads - 1 threads. Calls from several threads with one context take turns; calls with
+ * different contexts do not meet. The context must outlive the plans and trainers made with it. */
+CP_API cp_status cp_ctx_new(cp_ctx **ctx, const cp_options *options);
+CP_API void cp_ctx_free(cp_ctx *ctx);
+CP_API int cp_ctx_threads(const cp_ctx *ctx);
+/* The level in use: "portable", "avx2" or "avx512". */
+CP_API const char *cp_ctx_isa(const cp_ctx *ctx);
+/* The i-th level that this CPU can run, best first, or NULL behind the last. */
+CP_API const char *cp_isa_available(int i);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Networks: what to compute
+ * ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct cp_net cp_net;
+typedef int32_t cp_node; /* a value in a net; 0 is none, and what a failed call returns */
+
+CP_API cp_status cp_net_new(cp_net **net);
+CP_API void cp_net_free(cp_net *net);
+CP_API cp_status cp_net_clone(cp_net **copy, const cp_net *net);
+
+/* Builders add a layer and return its value. A failed one returns 0; a builder given a 0 passes it on; the net keeps
+ * the first failure, so that one look at the end is enough. Layers are named conv1, pool1, dense1, ... in their order
+ * unless cp_net_name gave the next one a name. */
+CP_API cp_status cp_net_error(const cp_net *net, const char **text);
+CP_API void cp_net_name(cp_net *net, const char *name);
+
+/* A dimension 0 at the front stands for any batch. */
+CP_API cp_node cp_net_input(cp_net *net, const char *name, cp_type type, cp_shape shape);
+/* A value that the net keeps a copy of. */
+CP_API cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *value);
+CP_API void cp_net_output(cp_net *net, cp_node value, const char *name);
+
+/* Layers with parameters of their own, zero until cp_net_initialize or a file fills them: "conv1.weight", "conv1.bias".
+ * filters: output channels. */
+CP_API cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
+CP_API cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation);
+/* The same with weights that are any value of the net; b may be 0. w of dense: [inputs, units]. */
+CP_API cp_node cp_net_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv);
+CP_API cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, cp_activation activation);
+
+CP_API cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool);
+CP_API cp_node cp_net_flatten(cp_net *net, cp_node x); /* [N, the rest] */
+CP_API cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation);
+CP_API cp_node cp_net_softmax(cp_net *net, cp_node x); /* over the last axis */
+/* While training a share `rate` of the values is zero and the others are scaled by 1/(1-rate); else nothing. */
+CP_API cp_node cp_net_dropout(cp_net *net, cp_node x, float rate);
+CP_API cp_node cp_net_add(cp_net *net, cp_node a, cp_node b); /* same shapes */
+/* Losses, a scalar [1]: the mean over the batch of -log softmax(logits)[label] (labels: I32 [N]), and the mean over all
+ * elements of (y - target)^2. */
+CP_API cp_node cp_net_softmax_cross_entropy(cp_net *net, cp_node logits, cp_node labels);
+CP_API cp_node cp_net_mean_squared_error(cp_net *net, cp_node y, cp_node target);
+
+/* Adds to the net the gradients of sum(y * dy) by each of the n values wrt: reverse mode over the graph (Linnainmaa
+ * 1970). dy may be 0 for a scalar y: 1. by[i] is 0 where y does not depend on wrt[i]. */
+CP_API cp_status cp_net_gradients(cp_net *net, cp_node y, cp_node dy, const cp_node *wrt, int n, cp_node *by);
+
+/* Adds the layers that a text describes to x: "conv 32 5x5 same relu; pool 2; flatten; dense 1024 relu; dropout 0.4;
+ * dense 10". A mistake is answered with its position and the words that are possible there. */
+CP_API cp_node cp_net_parse(cp_net *net, cp_node x, const char *text);
+
+/* What is in a net. */
+CP_API cp_shape cp_net_shape(const cp_net *net, cp_node value);
+CP_API int cp_net_inputs(const cp_net *net);
+CP_API int cp_net_outputs(const cp_net *net);
+CP_API const char *cp_net_input_name(const cp_net *net, int i);
+CP_API const char *cp_net_output_name(const cp_net *net, int i);
+CP_API cp_node cp_net_input_node(const cp_net *net, int i);
+CP_API cp_node cp_net_output_node(const cp_net *net, int i);
+CP_API int cp_net_parameters(const cp_net *net);
+CP_API const char *cp_net_parameter_name(const cp_net *net, int i);
+CP_API cp_node cp_net_parameter_node(const cp_net *net, int i);
+/* A view (f32, channels-last order) of the net's own copy of a parameter: read it, or write it before planning. */
+CP_API cp_tensor cp_net_parameter(const cp_net *net, int i);
+/* Facts that travel with the model: a text by name. NULL as value removes it; cp_net_note gives NULL for no such. */
+CP_API cp_status cp_net_set_note(cp_net *net, const char *name, const char *value);
+CP_API const char *cp_net_note(const cp_net *net, const char *name);
+
+/* Weights drawn from a seed: CP_GLOROT uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010), CP_HE normal with deviation
+ * sqrt(2 / fan_in) (He et al. 2015). Biases are zero. */
+typedef enum cp_initializer { CP_GLOROT, CP_HE } cp_initializer;
+CP_API cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t seed);
+
+typedef struct cp_layer {
+    const char *name, *op, *detail; /* "conv1", "conv", "32 5x5 same relu"; valid while the net is */
+    cp_shape shape;                 /* of its output, the batch as it was given (0: any) */
+    int64_t parameters;
+    int64_t multiply_adds;                                /* of one image, padded taps counted */
+    int64_t bytes;                                        /* of its output for one image */
+    int64_t receptive[CP_MAX_AXES], jump[CP_MAX_AXES];    /* pixels of the input that one output sees; their distance */
+    int axes;                                             /* how many of those are meant; 0 behind a flatten */
+} cp_layer;
+/* Layers in the order of computation, the inputs first. */
+CP_API int cp_net_layers(const cp_net *net);
+CP_API cp_status cp_net_layer(const cp_net *net, int i, cp_layer *layer);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Plans: how to compute it, here, for these shapes
+ * ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct cp_plan cp_plan; /* immutable: threads may share it */
+typedef struct cp_work cp_work; /* the memory of one run at a time */
+
+typedef struct cp_plan_options {
+    int64_t batch;           /* for inputs with any batch; 0: 1 */
+    cp_type type;            /* CP_F32, or CP_F64: every float in double, by the reference algorithms (inputs, outputs too) */
+    bool training;           /* dropout drops */
+    const cp_tensor *inputs; /* NULL: without gaps in channels-last order; else one view per input (data is not read) */
+    const cp_tensor *outputs;
+    int64_t reserved[8];
+} cp_plan_options;
+
+/* Chooses an algorithm for each operation, packs the weights, lays out the memory. The net is copied where needed: it
+ * may be freed or changed afterwards, and the plan keeps the weights of this moment. */
+CP_API cp_status cp_net_plan(cp_plan **plan, cp_ctx *ctx, const cp_net *net, const cp_plan_options *options);
+/* A plan of one convolution, for x of this shape and strides; w and b are copied. Its output has no gaps (y NULL) or the strides of y. */
+CP_API cp_status cp_conv_plan(cp_plan **plan, cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
+                              const cp_tensor *b, const cp_tensor *y);
+CP_API cp_status cp_pool_plan(cp_plan **plan, cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x,
+                              const cp_tensor *y);
+CP_API void cp_plan_free(cp_plan *plan);
+
+CP_API cp_status cp_work_new(cp_work **work, const cp_plan *plan);
+CP_API void cp_work_free(cp_work *work);
+
+/* Runs: inputs and outputs in the net's order, each with the shape and strides that were planned. Allocates nothing. */
+CP_API cp_status cp_plan_run(const cp_plan *plan, cp_work *work, const cp_tensor *inputs, int n_inputs,
+                             const cp_tensor *outputs, int n_outputs);
+
+/* Bytes: a work needs this much; the plan itself holds this much in packed weights. */
+CP_API int64_t cp_plan_work_bytes(const cp_plan *plan);
+CP_API int64_t cp_plan_packed_bytes(const cp_plan *plan);
+CP_API cp_shape cp_plan_output_shape(const cp_plan *plan, int i);
+
+typedef struct cp_step_info {
+    const char *layer, *op, *algorithm; /* "conv1", "conv", "direct"; valid while the plan is */
+    int64_t multiply_adds;              /* padded taps counted */
+    int64_t bytes;                      /* inputs read and outputs written, once each */
+    double seconds;                     /* of the last run of the work, where it was timed */
+} cp_step_info;
+CP_API int cp_plan_steps(const cp_plan *plan);
+/* work may be NULL. */
+CP_API cp_status cp_plan_step(const cp_plan *plan, const cp_work *work, int i, cp_step_info *info);
+/* From now on each run of this work notes the time of each step. */
+CP_API void cp_work_time(cp_work *work, bool on);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Data
+ * ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct cp_data cp_data; /* labelled pictures, U8 [N,H,W,C] and one class each */
+
+/* A file opened for reading, possibly unpacked on the way. read: the number of bytes, 0 at the end, -1 for an error,
+ * of which `text` then tells (static, or valid until close). */
+typedef struct cp_reader {
+    int64_t (*read)(void *user, void *buffer, int64_t bytes);
+    void (*close)(void *user);
+    void *user;
+    const char *text;
+} cp_reader;
+typedef cp_status (*cp_open)(cp_reader *reader, const char *path);
+
+/* IDX files (LeCun): images and their labels. open: NULL for plain files; the tool passes one that knows gzip. */
+CP_API cp_status cp_data_idx(cp_data **data, const char *images, const char *labels, cp_open open);
+/* Handwritten digits drawn by a program, 28x28x1, ten classes in turn: the same for the same seed, everywhere. */
+CP_API cp_status cp_data_digits(cp_data **data, int64_t count, uint64_t seed);
+/* Copies images U8 [N,H,W,C] and labels I32 [N], each in 0..classes-1. */
+CP_API cp_status cp_data_memory(cp_data **data, const cp_tensor *images, const cp_tensor *labels, int classes);
+/* Moves the last `fraction` of the pictures, 0 < fraction < 1, in an order drawn from the seed, to `rest`. */
+CP_API cp_status cp_data_split(cp_data *data, double fraction, uint64_t seed, cp_data **rest);
+CP_API void cp_data_free(cp_data *data);
+CP_API int64_t cp_data_count(const cp_data *data);
+CP_API int cp_data_classes(const cp_data *data);
+CP_API cp_shape cp_data_shape(const cp_data *data); /* [N,H,W,C] */
+CP_API int cp_data_label(const cp_data *data, int64_t i);
+CP_API const uint8_t *cp_data_image(const cp_data *data, int64_t i);
+/* Pictures order[0..n-1] (NULL: first, first+1, ...) as floats pixel / 255 and their labels. */
+CP_API void cp_data_batch(const cp_data *data, const int64_t *order, int64_t first, int64_t n, float *images,
+                          int32_t *labels);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Training
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* CP_ADAM: Kingma and Ba (2014) in the form with epsilon-hat, w -= rate*sqrt(1-beta2^t)/(1-beta1^t) * m/(sqrt(v)+epsilon),
+ * as TensorFlow; CP_ADAM_PAPER: epsilon after the correction of v, as PyTorch. CP_SGD: v = momentum*v + g, w -= rate*v; Nesterov:
+ * w -= rate*(g + momentum*v). */
+typedef enum cp_optimizer { CP_ADAM, CP_ADAM_PAPER, CP_SGD } cp_optimizer;
+typedef enum cp_loss { CP_SOFTMAX_CROSS_ENTROPY, CP_MEAN_SQUARED_ERROR } cp_loss;
+/* Rates over the steps: constant; times `factor` every `every` steps; half a cosine from the rate to rate*factor over
+ * `total` steps (Loshchilov and Hutter 2016). */
+typedef enum cp_schedule_kind { CP_CONSTANT, CP_STEPPED, CP_COSINE } cp_schedule_kind;
+typedef struct cp_schedule {
+    cp_schedule_kind kind;
+    int64_t warmup; /* in this many first steps the rate rises linearly to what the schedule says */
+    int64_t every, total;
+    float factor; /* STEPPED: 0 means 0.1 */
+} cp_schedule;
+
+typedef struct cp_train {
+    cp_optimizer optimizer;
+    float rate;                  /* 0: 1e-3 */
+    float beta1, beta2, epsilon; /* Adam; 0: 0.9, 0.999, 1e-8 */
+    float momentum;              /* SGD */
+    bool nesterov;
+    float decay; /* weight decay: gradient += decay * weight, not for biases */
+    float clip;  /* the gradient's norm is at most this; 0: any */
+    cp_loss loss;
+    cp_schedule schedule;
+    cp_type type;  /* CP_F32, or CP_F64 for checks */
+    uint64_t seed; /* dropout, order of the pictures */
+    int64_t reserved[8];
+} cp_train;
+
+/* The rate of step 0, 1, ... */
+CP_API double cp_schedule_rate(const cp_schedule *schedule, double rate, int64_t step);
+
+typedef struct cp_trainer cp_trainer;
+/* Takes a copy of the net, with its parameters; its first output is what the loss sees. The net needs one input. */
+CP_API cp_status cp_trainer_new(cp_trainer **trainer, const cp_net *net, cp_ctx *ctx, const cp_train *train);
+CP_API void cp_trainer_free(cp_trainer *trainer);
+/* One step on a batch: x [N,...], target: labels I32 [N] or values as the output. *loss is that before the step; *correct (may be
+ * NULL) counts the rows whose largest output is at the label. CP_E_DIVERGED, with the step in the text and the parameters as
+ * before, when the loss or the gradient is not finite. Another batch size than last time plans anew. */
+CP_API cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tensor *target, double *loss,
+                                 int64_t *correct);
+CP_API int64_t cp_trainer_steps(const cp_trainer *trainer); /* done so far */
+/* Writes the parameters as they are now into a net of the same layers. */
+CP_API cp_status cp_trainer_export(const cp_trainer *trainer, cp_net *net);
+/* The plan and work of the last batch size: for timing. */
+CP_API const cp_plan *cp_trainer_plan(const cp_trainer *trainer);
+CP_API cp_work *cp_trainer_work(const cp_trainer *trainer);
+/* Seconds of the optimizer in the last step, where the work is timed. */
+CP_API double cp_trainer_update_seconds(const cp_trainer *trainer);
+
+typedef struct cp_progress {
+    int epoch, epochs;        /* from 1 */
+    int64_t step, steps;      /* in this epoch, done and in all */
+    bool epoch_end;           /* validated: val_... are set (NaN without validation data) */
+    double loss, accuracy;    /* mean over the epoch so far */
+    double val_loss, val_accuracy;
+    double seconds, images_per_second; /* of this epoch, training alone */
+    bool best;                /* at the end of an epoch: the best val_accuracy (without validation: loss) so far */
+} cp_progress;
+/* Return false to stop after this step. */
+typedef bool (*cp_progress_fn)(void *user, const cp_progress *progress);
+
+typedef struct cp_fit {
+    int epochs;        /* 0: 1 */
+    int64_t batch;     /* 0: 100 */
+    const cp_data *validation;
+    cp_progress_fn progress;
+    void *user;
+    int64_t reserved[8];
+} cp_fit;
+/* Trains until `epochs` epochs are done, from wherever the trainer stands (a fresh one, or one just loaded), in an order drawn anew
+ * for each epoch from the seed. CP_E_STOPPED when progress said so. */
+CP_API cp_status cp_trainer_fit(cp_trainer *trainer, const cp_data *data, const cp_fit *fit);
+
+typedef struct cp_score {
+    int64_t count, correct;
+    double loss; /* mean softmax cross-entropy */
+} cp_score;
+/* How well a net classifies data; confusion (may be NULL): [classes * classes] counts, label by row, answer by column. */
+CP_API cp_status cp_net_evaluate(const cp_net *net, cp_ctx *ctx, const cp_data *data, cp_score *score,
+                                 int64_t *confusion);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Models in files: safetensors, with the layers in its metadata and a checksum of everything
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* The file is complete or not there: written beside, synchronised, renamed. Weights are stored as PyTorch's (conv: O,I,H,W; dense: units, inputs in
+ * C,H,W order behind a flatten). */
+CP_API cp_status cp_net_save(const cp_net *net, const char *path);
+CP_API cp_status cp_net_load(cp_net **net, const char *path);
+/* A trainer with all that it needs to go on to the same bits: parameters, moments, step, the epoch's sums. The file is also a model. */
+CP_API cp_status cp_trainer_save(const cp_trainer *trainer, const char *path);
+CP_API cp_status cp_trainer_load(cp_trainer **trainer, cp_ctx *ctx, const char *path);
+
+/* One array in a .npy file (NumPy's format 1 and 2; f4, f8, i4, i8, u1, also Fortran order, read in C order). */
+typedef struct cp_array {
+    void *data; /* owned; free with cp_array_free */
+    cp_type type;
+    cp_shape shape;
+} cp_array;
+CP_API cp_status cp_npy_load(cp_array *array, const char *path);
+CP_API cp_status cp_npy_save(const cp_tensor *tensor, const char *path); /* in the order of shape */
+CP_API void cp_array_free(cp_array *array);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Explanations: the numbers behind the outputs, from the reference that ships
+ * ------------------------------------------------------------------------------------------------------------- */
+
+typedef void (*cp_write)(void *user, const char *text, size_t bytes);
+/* Prints every window of a small convolution (2-D, N = 1) with its products, padding marked, and the output. */
+CP_API cp_status cp_explain_conv(const cp_conv *conv, const cp_tensor *x, const cp_tensor *w, const cp_tensor *b,
+                                 cp_write write, void *user);
+
+/* What one algorithm said of a problem. */
+CP_API const char *cp_cpu_name(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

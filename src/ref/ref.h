@@ -1,0 +1,65 @@
+/* The definitions, as in a textbook: sums in double, the letters of the formulas, forward beside backward.
+ *
+ * Every operation reads and writes f32 or f64 through views of any strides. x [N,space,C] input, y output, w weights
+ * [kernel,C/groups,K], b bias [K]; d before a letter is the gradient of the loss by it. Shapes have been checked by the
+ * caller: cp_conv_window, cp_pool_window. Fast kernels are tested against these. */
+#ifndef CP_REF_H
+#define CP_REF_H
+
+#include "tensor/tensor.h"
+
+/* Hears of every tap that an output is made of, in order; i = -1 where the tap lies in the padding. n, o, c, k as in the
+ * formula, t the flat tap, and the two numbers that are multiplied (x: what is seen; w: the weight, 1 in a pooling). */
+typedef struct cp_trace {
+    void (*tap)(void *user, int64_t n, int64_t o, int64_t k, int64_t t, int64_t c, int64_t i, double x, double w);
+    void *user;
+} cp_trace;
+
+/* y[n,o,k] = b[k] + sum over t, c of x[n, i(o,t), c] * w[t,c,k], then max(0, .) with relu. b, trace may be NULL. */
+void cp_ref_conv(const cp_window *window, int64_t groups, bool relu, const cp_tensor *x, const cp_tensor *w,
+                 const cp_tensor *b, const cp_tensor *y, const cp_trace *trace);
+/* dx[n,i,c] = sum over o, t that meet at i, k of dy[n,o,k] * w[t,c,k] */
+void cp_ref_conv_input_gradient(const cp_window *window, int64_t groups, const cp_tensor *dy, const cp_tensor *w,
+                                const cp_tensor *dx);
+/* dw[t,c,k] = sum over n, o of x[n, i(o,t), c] * dy[n,o,k] */
+void cp_ref_conv_weight_gradient(const cp_window *window, int64_t groups, const cp_tensor *x, const cp_tensor *dy,
+                                 const cp_tensor *dw);
+/* db[k] = sum over n, o of dy[n,o,k]; dy of any rank, the last axis stays */
+void cp_ref_bias_gradient(const cp_tensor *dy, const cp_tensor *db);
+
+/* index: U8, the flat tap that was the maximum, or NULL. */
+void cp_ref_max_pool(const cp_window *window, const cp_tensor *x, const cp_tensor *y, const cp_tensor *index,
+                     const cp_trace *trace);
+void cp_ref_max_pool_gradient(const cp_window *window, const cp_tensor *dy, const cp_tensor *index,
+                              const cp_tensor *dx);
+void cp_ref_average_pool(const cp_window *window, bool count_include_pad, const cp_tensor *x, const cp_tensor *y,
+                         const cp_trace *trace);
+void cp_ref_average_pool_gradient(const cp_window *window, bool count_include_pad, const cp_tensor *dy,
+                                  const cp_tensor *dx);
+
+/* y[n,k] = b[k] + sum over c of x[n,c] * w[c,k] */
+void cp_ref_dense(bool relu, const cp_tensor *x, const cp_tensor *w, const cp_tensor *b, const cp_tensor *y);
+void cp_ref_dense_input_gradient(const cp_tensor *dy, const cp_tensor *w, const cp_tensor *dx);
+void cp_ref_dense_weight_gradient(const cp_tensor *x, const cp_tensor *dy, const cp_tensor *dw);
+
+/* y = f(x), and dx = dy * f'(x) written with y = f(x): relu y > 0, sigmoid y(1-y), tanh 1-y*y. */
+void cp_ref_activation(cp_activation f, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_activation_gradient(cp_activation f, const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx);
+void cp_ref_softmax(const cp_tensor *x, const cp_tensor *y); /* over the last axis, the maximum subtracted first */
+void cp_ref_softmax_gradient(const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx);
+void cp_ref_add(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
+/* y = x / (1-rate) where the layer's random number of the element is >= rate, else 0: forward and, on dy, backward. */
+void cp_ref_dropout(float rate, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y);
+
+/* loss[0] = mean over n of -log softmax(x[n])[label[n]]; p = softmax(x) is kept for the gradient
+ * dx = dloss * (p - onehot(label)) / N. labels I32 [N]; a label outside 0..C-1 makes the loss NaN. */
+void cp_ref_softmax_cross_entropy(const cp_tensor *x, const cp_tensor *labels, const cp_tensor *loss,
+                                  const cp_tensor *p);
+void cp_ref_softmax_cross_entropy_gradient(const cp_tensor *p, const cp_tensor *labels, const cp_tensor *dloss,
+                                           const cp_tensor *dx);
+/* loss[0] = mean of (y - target)^2; dy = dloss * 2 (y - target) / count */
+void cp_ref_mean_squared_error(const cp_tensor *y, const cp_tensor *target, const cp_tensor *loss);
+void cp_ref_mean_squared_error_gradient(const cp_tensor *y, const cp_tensor *target, const cp_tensor *dloss,
+                                        const cp_tensor *dy);
+
+#endif

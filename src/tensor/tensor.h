@@ -1,0 +1,65 @@
+/* Shapes, views, copies, and the window rule of convolution and pooling. */
+#ifndef CP_TENSOR_H
+#define CP_TENSOR_H
+
+#include "base/base.h"
+
+/* --- shape.c --- */
+
+const char *cp_type_name(cp_type type); /* "f32" */
+bool cp_shape_same(cp_shape a, cp_shape b);
+/* Fills in the strides of a tensor without gaps in the order of its shape. */
+void cp_dense_strides(cp_shape shape, int64_t stride[CP_MAX_RANK]);
+/* Whether the elements lie in the order of the shape without gaps (axes of size 1 may have any stride). */
+bool cp_is_dense(const cp_tensor *tensor);
+/* Rank 0..CP_MAX_RANK, dimensions >= 0, the bytes of it fit int64; what: "input", for the text. */
+cp_status cp_check_shape(cp_shape shape, cp_type type, const char *what);
+/* As cp_check_shape, and the data pointer is there where there are elements, the type is `type`. */
+cp_status cp_check_tensor(const cp_tensor *tensor, cp_type type, const char *what);
+/* One element as a double, or from a double, at an offset in elements. Any type. */
+double cp_get(const cp_tensor *tensor, int64_t offset);
+void cp_put(const cp_tensor *tensor, int64_t offset, double value);
+
+/* --- copy.c --- */
+
+/* cp_tensor_copy for tensors known to be alike: share id of n. */
+void cp_copy_share(const cp_tensor *to, const cp_tensor *from, int id, int n);
+
+/* --- window.c: THE window rule ---
+ *
+ * Along each axis output o and tap t meet at input  i = o*stride - before + t*dilation,  if 0 <= i < in.
+ * Everything here has CP_MAX_AXES axes, the missing ones in front: a 2-D window is a 3-D one with depth 1. */
+
+typedef struct cp_axis {
+    int64_t in, out, kernel, stride, dilation, before, after;
+} cp_axis;
+
+typedef struct cp_window {
+    int axes;                  /* 1..3, as the user counts */
+    cp_axis axis[CP_MAX_AXES]; /* the last `axes` of them are the user's */
+} cp_window;
+
+/* The input position that output o and tap t meet at, along one axis; false where it is padding. */
+static inline bool cp_axis_at(const cp_axis *a, int64_t o, int64_t t, int64_t *i) {
+    *i = o * a->stride - a->before + t * a->dilation;
+    return 0 <= *i && *i < a->in;
+}
+/* The taps of output o that lie inside: [*first, *last). Empty: both 0. */
+void cp_axis_taps(const cp_axis *a, int64_t o, int64_t *first, int64_t *last);
+
+/* The positions in input, output and kernel; flat, row-major over the axes. */
+int64_t cp_window_inputs(const cp_window *w);
+int64_t cp_window_outputs(const cp_window *w);
+int64_t cp_window_taps(const cp_window *w);
+/* The flat input position that flat output o and flat tap t meet at; false where it is padding. */
+bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i);
+/* The divisor of an average over output o: taps inside the input, or, with count_include_pad, inside input and padding. */
+int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad);
+
+/* The window of a convolution of x [N,space,C] by w [kernel,C/groups,K], or of a pooling of x: every check on the
+ * attributes and sizes is here. The texts are those of the hit list: "stride[0] = 0: must be at least 1". */
+cp_status cp_conv_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_shape w);
+cp_status cp_pool_window(cp_window *window, const cp_pool *pool, cp_shape x);
+static inline int64_t cp_groups(const cp_conv *conv) { return conv->groups ? conv->groups : 1; }
+
+#endif
