@@ -1,0 +1,147 @@
+/* The inner loops: one table per instruction set, filled from one source (all.c, compiled per level).
+ *
+ * Nothing here allocates, fails, knows threads or tensors. Pointers are to floats; steps and offsets count floats. Only
+ * packed panels must be aligned (64 bytes). Unless said otherwise, results do not depend on how the caller splits rows of
+ * work among calls, and no byte outside the named elements is read or written. */
+#ifndef CP_KERNELS_H
+#define CP_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CP_MAX_VECTORS 4
+#define CP_MAX_ROWS 14
+
+enum {
+    CP_ACCUMULATE = 1, /* add to what is in the output, instead of beginning with the bias or 0 */
+    CP_APPLY_RELU = 2, /* max(0, .) before the store; NaN stays NaN */
+};
+
+/* A run of consecutive floats in the input that meet consecutive rows of the panel: where it begins in both. */
+typedef struct cp_run {
+    int64_t a;   /* floats from the tile's a */
+    int64_t row; /* rows from the panel's beginning */
+} cp_run;
+
+/* The micro-kernel of everything that is a matrix product: a tile of R pixels by V vectors of filters,
+ *   c[i*c_step + j] (+)= bias[j] + sum over runs r, k < run_length of a[i*a_step + r.a + k] * b[(r.row + k)*V*lanes + j].
+ * i < R, j < (V-1)*lanes + tail. The sum of each output is one chain in the order of the runs. */
+typedef struct cp_tile {
+    const float *a;
+    int64_t a_step;
+    const float *b; /* panel: rows of V*lanes floats */
+    const cp_run *runs;
+    int64_t run_count, run_length; /* both >= 1 */
+    float *c;
+    int64_t c_step;
+    const float *bias; /* (V-1)*lanes + tail floats, or NULL */
+    int tail;          /* columns of the last vector that exist: 1..lanes */
+    int flags;
+} cp_tile;
+typedef void cp_tile_fn(const cp_tile *tile);
+
+/* The same with the sum over pixels, for weight gradients: R input channels by V vectors of filters,
+ *   c[i*c_step + j] (+)= sum over y < rows, p < pixels of a[y*a_row + p*a_step + i] * b[y*b_row + p*b_step + j].
+ * b is read in whole vectors (V*lanes floats from each pixel), c written up to the tail. flags: CP_ACCUMULATE. */
+typedef struct cp_outer {
+    const float *a;
+    int64_t a_step, a_row;
+    const float *b;
+    int64_t b_step, b_row;
+    int64_t rows, pixels; /* both >= 1 */
+    float *c;
+    int64_t c_step;
+    int tail;
+    int flags;
+} cp_outer;
+typedef void cp_outer_fn(const cp_outer *outer);
+
+/* A row of outputs of a depthwise convolution, all with the same valid taps:
+ *   y[p*y_step + ch] = relu?(bias[ch] + sum over r < rows, s < columns of x[p*x_step + r*x_row + s*x_column + ch] * w[r*w_row + s*w_column + ch]) */
+typedef struct cp_depthwise {
+    const float *x;
+    int64_t x_step, x_row, x_column;
+    const float *w;
+    int64_t w_row, w_column;
+    const float *bias; /* or NULL */
+    float *y;
+    int64_t y_step;
+    int64_t pixels, rows, columns, channels;
+    int flags; /* CP_ACCUMULATE too: for the taps of further depths */
+} cp_depthwise;
+
+/* A row of outputs of a pooling, all with the same valid taps: offset[t] from the window's x, id[t] its number in the
+ * window. max: the first of equal maxima wins, NaN (the first) wins over all; index may be NULL. average: factor * sum. */
+typedef struct cp_pool_row {
+    const float *x;
+    int64_t x_step;
+    const int64_t *offset;
+    const uint8_t *id;
+    int64_t taps; /* >= 1 */
+    float *y;
+    uint8_t *index;
+    int64_t y_step; /* of y and index */
+    int64_t pixels, channels;
+    float factor;
+} cp_pool_row;
+
+/* A row of inputs of a pooling, all reached by the same taps of outputs at the same distances, the gradient gathered:
+ *   max:     dx[p*dx_step + ch] = sum over t of (index[p*dy_step + offset[t] + ch] == id[t] ? dy[same] : 0)
+ *   average: dx[p*dx_step + ch] = sum over t of factor[t] * dy[p*dy_step + offset[t] + ch] */
+typedef struct cp_pool_gather {
+    const float *dy;
+    const uint8_t *index;
+    int64_t dy_step;
+    const int64_t *offset;
+    const uint8_t *id;
+    const float *factor;
+    int64_t taps; /* may be 0: dx = 0 */
+    float *dx;
+    int64_t dx_step;
+    int64_t pixels, channels;
+} cp_pool_gather;
+
+/* One step of an optimizer on n weights w with gradient g (scaled by g_scale, plus decay * w); m and v are its moments. */
+typedef struct cp_adam {
+    float rate, beta1, beta2, epsilon; /* w -= rate * m / (sqrt(v) * v_scale + epsilon), rate with its corrections in it */
+    float v_scale;                     /* 1 (epsilon-hat form), or 1/sqrt(1-beta2^t) */
+    float g_scale, decay;
+} cp_adam;
+typedef struct cp_sgd {
+    float rate, momentum, g_scale, decay;
+    int nesterov;
+} cp_sgd;
+
+typedef struct cp_kernels {
+    const char *name;               /* "avx512" */
+    int lanes;                      /* floats in a vector */
+    int vectors;                    /* V of a full panel: panels are vectors*lanes wide, the last one narrower */
+    int rows[CP_MAX_VECTORS + 1];   /* most rows of a tile with V vectors; all fewer exist too */
+    cp_tile_fn *tile[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1]; /* [R][V] */
+    cp_outer_fn *outer[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1];
+
+    /* panel[r*width + j] = w[r*row_step + j*column_step], j < columns; the rest up to width is 0. Fast where either step is 1. */
+    void (*pack)(const float *w, int64_t row_step, int64_t column_step, int64_t rows, int64_t columns, int64_t width,
+                 float *panel);
+    void (*depthwise)(const cp_depthwise *);
+    void (*max_pool)(const cp_pool_row *);
+    void (*average_pool)(const cp_pool_row *);
+    void (*max_pool_gather)(const cp_pool_gather *);
+    void (*average_pool_gather)(const cp_pool_gather *);
+
+    void (*relu)(const float *x, float *y, int64_t n);
+    void (*relu_gradient)(const float *y, const float *dy, float *dx, int64_t n); /* y > 0 ? dy : 0 */
+    void (*add)(const float *a, const float *b, float *y, int64_t n);
+    /* y[j] (+)= sum over i < rows of x[i*x_step + j], j < columns. */
+    void (*column_sums)(const float *x, int64_t x_step, int64_t rows, int64_t columns, float *y, int flags);
+    double (*sum_of_squares)(const float *x, int64_t n); /* depends on n and the level alone */
+    void (*adam)(const cp_adam *, float *w, const float *g, float *m, float *v, int64_t n);
+    void (*sgd)(const cp_sgd *, float *w, const float *g, float *v, int64_t n); /* v unused (may be NULL) without momentum */
+} cp_kernels;
+
+extern const cp_kernels cp_kernels_portable;
+#if defined(__x86_64__)
+extern const cp_kernels cp_kernels_avx2, cp_kernels_avx512;
+#endif
+
+#endif
