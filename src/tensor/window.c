@@ -1,0 +1,357 @@
+/* THE window rule: where outputs and taps meet inputs, how many outputs there are, and every check on a geometry.
+ *
+ * Sources: explicit padding, Dumoulin and Visin (2016); SAME, TensorFlow's kernel_shape_util.cc; ceil_mode and the
+ * divisor of averages, PyTorch's ATen/native/Pool.h and AvgPoolKernel.cpp. */
+#include "tensor/tensor.h"
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Positions
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static int64_t min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+static int64_t max(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* Quotients rounded down and up, for b > 0; C's own goes towards zero. */
+static int64_t floor_div(int64_t a, int64_t b) {
+    return a / b - (a % b < 0);
+}
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return a / b + (a % b > 0);
+}
+
+/* How many of an axis's taps, counted from the first, lie before a position when the window begins at `begin`. */
+static int64_t taps_before(const cp_axis *a, int64_t begin, int64_t position) {
+    return max(0, min(a->kernel, ceil_div(position - begin, a->dilation)));
+}
+
+void cp_axis_taps(const cp_axis *a, int64_t o, int64_t *first, int64_t *last) {
+    const int64_t begin = o * a->stride - a->before;
+    *first = taps_before(a, begin, 0);
+    *last = taps_before(a, begin, a->in);
+    if (*first == *last) *first = *last = 0;
+}
+
+int64_t cp_window_inputs(const cp_window *w) {
+    return w->axis[0].in * w->axis[1].in * w->axis[2].in;
+}
+
+int64_t cp_window_outputs(const cp_window *w) {
+    return w->axis[0].out * w->axis[1].out * w->axis[2].out;
+}
+
+int64_t cp_window_taps(const cp_window *w) {
+    return w->axis[0].kernel * w->axis[1].kernel * w->axis[2].kernel;
+}
+
+bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i) {
+    int64_t flat = 0, step = 1;
+    for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
+        const cp_axis *a = &w->axis[d];
+        int64_t position;
+        if (!cp_axis_at(a, o % a->out, t % a->kernel, &position)) return false;
+        flat += position * step;
+        step *= a->in;
+        o /= a->out;
+        t /= a->kernel;
+    }
+    *i = flat;
+    return true;
+}
+
+int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad) {
+    int64_t divisor = 1;
+    for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
+        const cp_axis *a = &w->axis[d];
+        int64_t first, last;
+        if (count_include_pad) {
+            /* The padding that was asked for counts; what ceil_mode adds behind it does not. */
+            first = 0;
+            last = taps_before(a, o % a->out * a->stride - a->before, a->in + a->after);
+        } else {
+            cp_axis_taps(a, o % a->out, &first, &last);
+        }
+        divisor *= last - first;
+        o /= a->out;
+    }
+    return divisor;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * From attributes to a window
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* What convolution and pooling have in common. */
+typedef struct {
+    const int64_t *stride, *default_stride, *dilation, *before, *after;
+    cp_pad pad;
+    bool ceil_mode;
+} attributes;
+
+static const char *axis_name(int axes, int d) {
+    static const char *const names[] = {"depth", "height", "width"};
+    return names[CP_MAX_AXES - axes + d];
+}
+
+static const char *pad_name(cp_pad pad) {
+    static const char *const names[] = {"EXPLICIT", "VALID", "SAME", "SAME_LOWER"};
+    return names[pad];
+}
+
+static bool all_zero(const int64_t *values, int n) {
+    for (int d = 0; d < n; d++)
+        if (values[d]) return false;
+    return true;
+}
+
+/* An attribute has one value per axis of the input and zeros behind them. */
+static cp_status check_values(const char *name, const int64_t *values, int axes, int64_t least) {
+    for (int d = 0; d < axes; d++)
+        if (values[d] < least)
+            return least ? cp_fail(CP_E_ARG, "%s[%d] = %lld: must be at least 1", name, d, (long long)values[d])
+                         : cp_fail(CP_E_ARG, "%s[%d] = %lld: must not be negative", name, d, (long long)values[d]);
+    for (int d = axes; d < CP_MAX_AXES; d++)
+        if (values[d])
+            return cp_fail(CP_E_ARG, "%s[%d] = %lld: the input has only %d spatial dimension%s", name, d,
+                           (long long)values[d], axes, axes == 1 ? "" : "s");
+    return CP_OK;
+}
+
+static cp_status check_padding(const attributes *at, int axes) {
+    if ((unsigned)at->pad > CP_PAD_SAME_LOWER) return cp_fail(CP_E_ARG, "pad = %d: no such padding", (int)at->pad);
+    cp_status status = check_values("pad_before", at->before, axes, 0);
+    if (!status) status = check_values("pad_after", at->after, axes, 0);
+    if (status || at->pad == CP_PAD_EXPLICIT) return status;
+    if (!all_zero(at->before, axes) || !all_zero(at->after, axes))
+        return cp_fail(CP_E_ARG, "pad %s and explicit padding together: pad_before and pad_after must be zero",
+                       pad_name(at->pad));
+    if (at->ceil_mode)
+        return cp_fail(CP_E_ARG, "pad %s and ceil_mode together: systems disagree on what that means",
+                       pad_name(at->pad));
+    return CP_OK;
+}
+
+/* Output size and padding of one axis whose in, kernel, stride, dilation and explicit padding are set. */
+static cp_status size_axis(cp_axis *a, const attributes *at, const char *name) {
+    int64_t extent, padded, all;
+    if (!cp_mul(a->kernel - 1, a->dilation, &extent) || !cp_sum(extent, 1, &extent))
+        return cp_fail(CP_E_SHAPE, "effective kernel (%lld-1)*%lld+1 along the %s overflows", (long long)a->kernel,
+                       (long long)a->dilation, name);
+    if (!cp_sum(a->in, a->before, &padded) || !cp_sum(padded, a->after, &padded) || !cp_sum(padded, extent, &all))
+        return cp_fail(CP_E_SHAPE, "padded input along the %s overflows", name);
+
+    if (at->pad == CP_PAD_SAME || at->pad == CP_PAD_SAME_LOWER) {
+        a->out = ceil_div(a->in, a->stride);
+        /* Not negative: with a window smaller than the stride there is input that no window sees. */
+        const int64_t total = max(0, (a->out - 1) * a->stride + extent - a->in);
+        a->before = at->pad == CP_PAD_SAME ? total / 2 : total - total / 2;
+        a->after = total - a->before;
+        return CP_OK;
+    }
+    a->out = floor_div(padded - extent, a->stride) + 1;
+    if (a->out < 1)
+        return cp_fail(CP_E_SHAPE, "kernel of %lld is larger than the padded input of %lld: output %s would be %lld",
+                       (long long)extent, (long long)padded, name, (long long)a->out);
+    if (at->ceil_mode) /* as many as begin inside the input or the padding before it */
+        a->out = min(ceil_div(padded - extent, a->stride), (a->in + a->before - 1) / a->stride) + 1;
+    return CP_OK;
+}
+
+/* Sizes the axes of a window whose `axes`, inputs and kernels are set, with everything else that can be said against
+ * the attributes. */
+static cp_status size_window(cp_window *w, const attributes *at) {
+    const int axes = w->axes;
+    cp_status status = check_padding(at, axes);
+    if (!status && !all_zero(at->stride, CP_MAX_AXES)) status = check_values("stride", at->stride, axes, 1);
+    if (!status && !all_zero(at->dilation, CP_MAX_AXES)) status = check_values("dilation", at->dilation, axes, 1);
+
+    int64_t taps = 1, outputs = 1;
+    for (int d = 0; d < axes && !status; d++) {
+        cp_axis *a = &w->axis[CP_MAX_AXES - axes + d];
+        a->stride = at->stride[d] ? at->stride[d] : at->default_stride[d];
+        a->dilation = at->dilation[d] ? at->dilation[d] : 1;
+        a->before = at->before[d];
+        a->after = at->after[d];
+        status = size_axis(a, at, axis_name(axes, d));
+        if (!status && !cp_mul(taps, a->kernel, &taps)) status = cp_fail(CP_E_SHAPE, "the number of taps overflows");
+        if (!status && !cp_mul(outputs, a->out, &outputs))
+            status = cp_fail(CP_E_SHAPE, "the number of output positions overflows");
+    }
+    return status;
+}
+
+static cp_status check_reserved(const int64_t reserved[8]) {
+    return all_zero(reserved, 8) ? CP_OK : cp_fail(CP_E_ARG, "the reserved words of a descriptor must be zero");
+}
+
+/* An input N,space,C, of which only N may be 0; begins the window: one neutral axis for each that is missing. */
+static cp_status check_input(cp_window *w, cp_shape x) {
+    static const char letters[] = "DHW";
+    const cp_status status = cp_check_shape(x, CP_F32, "input");
+    if (status) return status;
+    if (x.rank < 3) return cp_fail(CP_E_SHAPE, "input needs at least 3 dimensions, has %d", x.rank);
+    if (x.rank > CP_MAX_AXES + 2)
+        return cp_fail(CP_E_SHAPE, "input has %d spatial dimensions: at most %d are provided", x.rank - 2, CP_MAX_AXES);
+    w->axes = x.rank - 2;
+    for (int d = 0; d < CP_MAX_AXES; d++) w->axis[d] = (cp_axis){1, 1, 1, 1, 1, 0, 0};
+    for (int d = 0; d < w->axes; d++) {
+        const int at = CP_MAX_AXES - w->axes + d;
+        w->axis[at].in = x.dim[1 + d];
+        if (x.dim[1 + d] == 0) return cp_fail(CP_E_SHAPE, "input dimension %c is 0: must be at least 1", letters[at]);
+    }
+    if (x.dim[x.rank - 1] == 0) return cp_fail(CP_E_SHAPE, "input dimension C is 0: must be at least 1");
+    return CP_OK;
+}
+
+/* N,space',channels */
+static cp_status output_shape(cp_shape *y, const cp_window *w, cp_shape x, int64_t channels) {
+    cp_shape shape = {.rank = x.rank, .dim = {x.dim[0]}};
+    for (int d = 0; d < w->axes; d++) shape.dim[1 + d] = w->axis[CP_MAX_AXES - w->axes + d].out;
+    shape.dim[x.rank - 1] = channels;
+    const cp_status status = cp_check_shape(shape, CP_F32, "output");
+    if (!status) *y = shape;
+    return status;
+}
+
+/* --- convolution --- */
+
+/* Weights kernel,C/groups,filters for the window's input: sets its kernels. */
+static cp_status check_weights(cp_window *window, int64_t groups, int64_t channels, cp_shape w) {
+    const cp_status status = cp_check_shape(w, CP_F32, "weights");
+    if (status) return status;
+    if (w.rank < 3) return cp_fail(CP_E_SHAPE, "weights need at least 3 dimensions, have %d", w.rank);
+    if (w.rank - 2 != window->axes)
+        return cp_fail(CP_E_SHAPE, "weights have %d spatial dimension%s, the input has %d", w.rank - 2,
+                       w.rank == 3 ? "" : "s", window->axes);
+    for (int d = 0; d < w.rank; d++)
+        if (w.dim[d] == 0) return cp_fail(CP_E_SHAPE, "weights dimension %d is 0: must be at least 1", d);
+    for (int d = 0; d < window->axes; d++) window->axis[CP_MAX_AXES - window->axes + d].kernel = w.dim[d];
+
+    const int64_t filters = w.dim[w.rank - 1];
+    if (groups < 1) return cp_fail(CP_E_ARG, "groups = %lld: must be at least 1", (long long)groups);
+    if (channels % groups)
+        return cp_fail(CP_E_SHAPE, "groups = %lld does not divide %lld input channels", (long long)groups,
+                       (long long)channels);
+    if (filters % groups)
+        return cp_fail(CP_E_SHAPE, "groups = %lld does not divide %lld filters", (long long)groups, (long long)filters);
+    if (w.dim[w.rank - 2] != channels / groups)
+        return cp_fail(CP_E_SHAPE, "weights take %lld input channel%s%s, the input has %lld",
+                       (long long)w.dim[w.rank - 2], w.dim[w.rank - 2] == 1 ? "" : "s", groups > 1 ? " per group" : "",
+                       (long long)(channels / groups));
+    return CP_OK;
+}
+
+cp_status cp_conv_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_shape w) {
+    static const cp_conv defaults;
+    static const int64_t ones[CP_MAX_AXES] = {1, 1, 1};
+    if (!conv) conv = &defaults;
+    const attributes at = {.stride = conv->stride,
+                           .default_stride = ones,
+                           .dilation = conv->dilation,
+                           .before = conv->pad_before,
+                           .after = conv->pad_after,
+                           .pad = conv->pad};
+
+    cp_status status = check_input(window, x);
+    if (!status) status = check_reserved(conv->reserved);
+    if (!status && (unsigned)conv->activation > CP_TANH)
+        status = cp_fail(CP_E_ARG, "activation = %d: no such activation", (int)conv->activation);
+    if (!status) status = check_weights(window, cp_groups(conv), x.dim[x.rank - 1], w);
+    if (!status) status = size_window(window, &at);
+    return status;
+}
+
+cp_status cp_conv_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w) {
+    cp_window window;
+    if (!y) return cp_fail(CP_E_ARG, "y is NULL");
+    *y = (cp_shape){0};
+    const cp_status status = cp_conv_window(&window, conv, x, w);
+    return status ? status : output_shape(y, &window, x, w.dim[w.rank - 1]);
+}
+
+/* --- pooling --- */
+
+/* One window over the whole input says everything: the kind is all that is left to choose. */
+static cp_status size_global(cp_window *w, const cp_pool *pool) {
+    const struct {
+        const char *name;
+        const int64_t *values;
+    } absent[] = {{"kernel", pool->kernel},
+                  {"stride", pool->stride},
+                  {"dilation", pool->dilation},
+                  {"pad_before", pool->pad_before},
+                  {"pad_after", pool->pad_after}};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+        if (!all_zero(absent[i].values, CP_MAX_AXES))
+            return cp_fail(CP_E_ARG, "global pooling sees the whole input: %s must not be set", absent[i].name);
+    if (pool->pad || pool->ceil_mode || pool->count_include_pad)
+        return cp_fail(CP_E_ARG, "global pooling sees the whole input: %s must not be set",
+                       pool->pad         ? "pad"
+                       : pool->ceil_mode ? "ceil_mode"
+                                         : "count_include_pad");
+    for (int d = 0; d < CP_MAX_AXES; d++) w->axis[d].kernel = w->axis[d].stride = w->axis[d].in;
+    return CP_OK;
+}
+
+/* A pooling window must not lie in the padding altogether; a maximum over nothing has no value. */
+static cp_status check_pooled_axis(const cp_axis *a, cp_pooling kind, int d, const char *name) {
+    enum { MOST = 1 << 24 };
+    const int64_t extent = (a->kernel - 1) * a->dilation + 1;
+    if (a->before >= extent || a->after >= extent)
+        return cp_fail(CP_E_SHAPE, "%s[%d] = %lld: must be less than the window (%lld)",
+                       a->before >= extent ? "pad_before" : "pad_after", d,
+                       (long long)(a->before >= extent ? a->before : a->after), (long long)extent);
+    /* Where the distance of the taps is at most the input, one of them hits it. A window that begins inside does, too.
+     */
+    if (kind != CP_MAX || a->dilation <= a->in) return CP_OK;
+    const int64_t begin_outside = min(a->out, ceil_div(a->before, a->stride));
+    if (begin_outside > MOST)
+        return cp_fail(CP_E_LIMIT, "%lld windows begin in the padding along the %s: at most %d are provided",
+                       (long long)begin_outside, name, (int)MOST);
+    for (int64_t o = 0; o < begin_outside; o++) {
+        int64_t first, last;
+        cp_axis_taps(a, o, &first, &last);
+        if (first == last)
+            return cp_fail(CP_E_SHAPE, "window %lld along the %s has no tap inside the input: a maximum of nothing",
+                           (long long)o, name);
+    }
+    return CP_OK;
+}
+
+cp_status cp_pool_window(cp_window *window, const cp_pool *pool, cp_shape x) {
+    static const cp_pool defaults;
+    if (!pool) pool = &defaults;
+    const attributes at = {.stride = pool->stride,
+                           .default_stride = pool->kernel,
+                           .dilation = pool->dilation,
+                           .before = pool->pad_before,
+                           .after = pool->pad_after,
+                           .pad = pool->pad,
+                           .ceil_mode = pool->ceil_mode};
+
+    cp_status status = check_input(window, x);
+    if (!status) status = check_reserved(pool->reserved);
+    if (!status && (unsigned)pool->kind > CP_AVERAGE)
+        status = cp_fail(CP_E_ARG, "kind = %d: no such pooling", (int)pool->kind);
+    if (status) return status;
+    if (pool->global) return size_global(window, pool);
+
+    const int axes = window->axes, front = CP_MAX_AXES - axes;
+    status = check_values("kernel", pool->kernel, axes, 1);
+    for (int d = 0; d < axes; d++) window->axis[front + d].kernel = pool->kernel[d];
+    if (!status) status = size_window(window, &at);
+    for (int d = 0; d < axes && !status; d++)
+        status = check_pooled_axis(&window->axis[front + d], pool->kind, d, axis_name(axes, d));
+    return status;
+}
+
+cp_status cp_pool_shape(cp_shape *y, const cp_pool *pool, cp_shape x) {
+    cp_window window;
+    if (!y) return cp_fail(CP_E_ARG, "y is NULL");
+    *y = (cp_shape){0};
+    const cp_status status = cp_pool_window(&window, pool, x);
+    return status ? status : output_shape(y, &window, x, x.dim[x.rank - 1]);
+}
