@@ -8,7 +8,7 @@
 
 /* Sets this thread's error text and returns status. */
 cp_status cp_fail(cp_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Puts a text before the one that is set, as "conv1: ..."; returns status. */
+/* Puts a text and ": " before the one that is set: cp_fail_within(status, "conv1") makes "conv1: ...". Returns status. */
 cp_status cp_fail_within(cp_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* An error of the operating system: "PATH: what: No space left on device" (CP_E_IO). */
 cp_status cp_fail_errno(const char *path, const char *what, int number);
@@ -41,8 +41,8 @@ cp_status cp_grow(void *array, int64_t *capacity, int64_t count, size_t size);
 
 /* Whether the CPU (and the operating system) can run a level; PORTABLE always. */
 bool cp_cpu_can(cp_isa isa);
-/* The level meant by BEST: the environment's CONVPOOL_ISA, else the best that the CPU can run. CP_E_UNSUPPORTED where the
- * environment asks for what the CPU cannot, CP_E_ARG for a word that is none. */
+/* The level meant by BEST: the environment's CONVPOOL_ISA, else the best that the CPU can run. CP_E_UNSUPPORTED where
+ * the environment asks for what the CPU cannot, CP_E_ARG for a word that is none. */
 cp_status cp_cpu_choose(cp_isa *isa);
 const char *cp_isa_name(cp_isa isa);
 
@@ -58,8 +58,8 @@ cp_status cp_threads_new(cp_threads **pool, int threads);
 void cp_threads_free(cp_threads *pool);
 int cp_threads_count(const cp_threads *pool); /* NULL: 1 */
 /* Runs job(argument, id, n) for every id in 0..n-1 and returns when all have. Callers take turns: hold the pool
- * (cp_threads_enter .. leave) around a row of runs. NULL: the caller alone with n = 1. n is always the pool's count; where
- * threads cannot be started, the caller runs all the shares. */
+ * (cp_threads_enter .. leave) around a row of runs. NULL: the caller alone with n = 1. n is always the pool's count;
+ * where threads cannot be started, the caller runs their shares too. A job must not use the pool that runs it. */
 void cp_threads_run(cp_threads *pool, cp_job job, void *argument);
 void cp_threads_enter(cp_threads *pool);
 void cp_threads_leave(cp_threads *pool);
