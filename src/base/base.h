@@ -8,7 +8,8 @@
 
 /* Sets this thread's error text and returns status. */
 cp_status cp_fail(cp_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Puts a text and ": " before the one that is set: cp_fail_within(status, "conv1") makes "conv1: ...". Returns status. */
+/* Puts a text and ": " before the one that is set: cp_fail_within(status, "conv1") makes "conv1: ...". Returns
+ * status. */
 cp_status cp_fail_within(cp_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* An error of the operating system: "PATH: what: No space left on device" (CP_E_IO). */
 cp_status cp_fail_errno(const char *path, const char *what, int number);
@@ -73,7 +74,7 @@ typedef struct cp_random_key {
 } cp_random_key;
 /* The index-th block of four numbers. */
 void cp_random_block(const cp_random_key *key, uint32_t index, uint32_t out[4]);
-/* Number i of the stream: uniform in [0,1) with 24 bits; 32 bits; normal (Box and Muller). */
+/* Number i < 2^34 of the stream, from block i / 4: uniform in [0,1) with 24 bits; 32 bits; normal (Box and Muller). */
 float cp_random_uniform(const cp_random_key *key, uint64_t i);
 uint32_t cp_random_bits(const cp_random_key *key, uint64_t i);
 float cp_random_normal(const cp_random_key *key, uint64_t i);

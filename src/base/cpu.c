@@ -1,0 +1,98 @@
+/* What the CPU is called, and which of the kernels' levels it can run. */
+#include "base/base.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+static struct {
+    cp_isa best;
+    char name[65];
+} cpu;
+static pthread_once_t cpu_once = PTHREAD_ONCE_INIT;
+
+static const char *const isa_names[] = {"best", "portable", "avx2", "avx512"};
+
+#ifdef __x86_64__
+/* Each level contains those below it. The builtin also asks whether the system saves the wide registers. */
+static cp_isa best_isa(void) {
+    __builtin_cpu_init();
+    unsigned a, b, c, d;
+    bool f16c = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C); /* clang's builtin does not know the word */
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !f16c) return CP_ISA_PORTABLE;
+    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    return avx512 ? CP_ISA_AVX512 : CP_ISA_AVX2;
+}
+
+/* The brand string: 48 bytes, padded with spaces or zeros on either side. Empty where there is none. */
+static void read_brand(char name[65]) {
+    unsigned words[12] = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned *w = words + 4 * i;
+        if (!__get_cpuid(0x80000002 + i, w, w + 1, w + 2, w + 3)) return;
+    }
+    char brand[sizeof words + 1] = {0};
+    memcpy(brand, words, sizeof words);
+    const char *begin = brand + strspn(brand, " ");
+    size_t length = strlen(begin);
+    while (length && begin[length - 1] == ' ') length--;
+    memcpy(name, begin, length);
+}
+#else
+static cp_isa best_isa(void) {
+    return CP_ISA_PORTABLE;
+}
+static void read_brand(char name[65]) {
+    (void)name;
+}
+#endif
+
+static void detect(void) {
+    cpu.best = best_isa();
+    read_brand(cpu.name);
+    struct utsname system;
+    if (!cpu.name[0] && uname(&system) == 0) snprintf(cpu.name, sizeof cpu.name, "%s", system.machine);
+    if (!cpu.name[0]) strcpy(cpu.name, "unknown");
+}
+
+const char *cp_cpu_name(void) {
+    pthread_once(&cpu_once, detect);
+    return cpu.name;
+}
+
+bool cp_cpu_can(cp_isa isa) {
+    pthread_once(&cpu_once, detect);
+    return isa >= CP_ISA_PORTABLE && isa <= cpu.best;
+}
+
+const char *cp_isa_name(cp_isa isa) {
+    return isa <= CP_ISA_AVX512 ? isa_names[isa] : "unknown";
+}
+
+const char *cp_isa_available(int i) {
+    pthread_once(&cpu_once, detect);
+    return i >= 0 && i <= (int)cpu.best - CP_ISA_PORTABLE ? isa_names[(int)cpu.best - i] : NULL;
+}
+
+cp_status cp_cpu_choose(cp_isa *isa) {
+    pthread_once(&cpu_once, detect);
+    *isa = cpu.best;
+    const char *word = getenv("CONVPOOL_ISA");
+    if (!word || !*word) return CP_OK;
+    for (int level = CP_ISA_PORTABLE; level <= CP_ISA_AVX512; level++) {
+        if (strcmp(word, isa_names[level]) != 0) continue;
+        if (level > (int)cpu.best)
+            return cp_fail(CP_E_UNSUPPORTED, "CONVPOOL_ISA=%s: this CPU (%s) can run %s at most", word, cpu.name,
+                           isa_names[cpu.best]);
+        *isa = (cp_isa)level;
+        return CP_OK;
+    }
+    char text[400];
+    return cp_fail(CP_E_ARG, "CONVPOOL_ISA=%s: must be portable, avx2 or avx512", cp_escape(word, strlen(word), text));
+}
