@@ -1,0 +1,141 @@
+/* From a problem to an algorithm: one operation with all its sizes known, the table of algorithms, the choice. */
+#ifndef CP_PLAN_H
+#define CP_PLAN_H
+
+#include "kernels/kernels.h"
+#include "ref/ref.h"
+
+#define CP_MAX_INPUTS 4
+#define CP_MAX_OUTPUTS 2
+
+/* --- context.c --- */
+
+struct cp_ctx {
+    cp_allocator allocator;
+    bool own_allocator; /* the caller gave one */
+    cp_threads *threads; /* NULL: one */
+    const cp_kernels *kernels;
+    int64_t max_memory; /* 0: no limit */
+};
+/* What a NULL context means: one thread, the level that CONVPOOL_ISA or the CPU says. */
+cp_status cp_ctx_default(cp_ctx *ctx);
+const cp_allocator *cp_ctx_allocator(const cp_ctx *ctx); /* NULL: the C library's */
+
+/* --- what is to be computed --- */
+
+/* One operation. Tensors are dense in the order of their shapes; a missing input has rank -1. Every sliding window has
+ * its geometry here: x [batch,space,channels], y [batch,space',filters], weights [taps,channels/groups,filters], also for
+ * the gradients, where window speaks of the forward convolution. A dense layer is a convolution with one tap. */
+typedef struct cp_problem {
+    const cp_kernels *kernels;
+    cp_type type; /* of the floats */
+    int inputs, outputs;
+    cp_shape in[CP_MAX_INPUTS], out[CP_MAX_OUTPUTS];
+    cp_type in_type[CP_MAX_INPUTS], out_type[CP_MAX_OUTPUTS];
+    bool out_used[CP_MAX_OUTPUTS]; /* somebody reads it; else its pointer is NULL */
+    cp_window window;
+    int64_t batch, channels, filters, groups;
+    bool relu;              /* applied to the output */
+    bool count_include_pad; /* of an average */
+    bool weights_in_panels; /* the weights (or their gradient) are stored as panels.c says, not in the order of their shape */
+    bool training;
+    float rate;              /* of dropout */
+    cp_activation activation;
+    uint32_t layer;          /* of dropout: its stream of random numbers */
+    int64_t multiply_adds;   /* padded taps counted */
+} cp_problem;
+
+static inline bool cp_has_input(const cp_problem *p, int i) { return i < p->inputs && p->in[i].rank >= 0; }
+
+/* --- how: an algorithm, one const per file, listed in algos.c --- */
+
+/* What `prepare` works out once per plan. */
+typedef struct cp_prepared {
+    void *state;     /* one block of cp_alloc(NULL, ..), or NULL; freed by the plan */
+    int64_t scratch; /* bytes that a run needs, aligned to CP_ALIGN */
+    int64_t packed;  /* bytes of the packed weights; 0: the algorithm reads them as they are */
+    int phases;      /* 0 means 1 */
+} cp_prepared;
+
+/* What a run is given. in[i], out[i]: NULL where missing or unused. Where weights were packed, in[1] are the packed ones. */
+typedef struct cp_call {
+    const cp_problem *problem;
+    const cp_prepared *prepared;
+    const void *in[CP_MAX_INPUTS];
+    void *out[CP_MAX_OUTPUTS];
+    void *scratch;
+    uint64_t seed, step; /* of the random numbers */
+} cp_call;
+
+typedef struct cp_algo {
+    const char *name;
+    /* Why this algorithm cannot solve the problem ("needs f32"), or NULL. */
+    const char *(*refuse)(const cp_problem *problem);
+    /* An estimate to compare algorithms by: multiply-adds that would take as long. NULL: 0. */
+    double (*cost)(const cp_problem *problem);
+    cp_status (*prepare)(const cp_problem *problem, cp_prepared *prepared); /* NULL: nothing to prepare. threads count unknown */
+    /* Share id of n of one phase; phases follow one another, shares of one run at once. The result must not depend on n. */
+    void (*run)(const cp_call *call, int phase, int id, int n);
+    /* Brings the weights in[1] (in panels where problem says so) into the form that run wants, at out[0]. */
+    void (*pack)(const cp_call *call, int id, int n);
+    /* Whether weights_in_panels may be set. */
+    bool panels;
+} cp_algo;
+
+/* --- algos.c: the tables, the reference last in each --- */
+
+extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient[], *const cp_algos_conv_weight_gradient[];
+extern const cp_algo *const cp_algos_max_pool[], *const cp_algos_max_pool_gradient[];
+extern const cp_algo *const cp_algos_average_pool[], *const cp_algos_average_pool_gradient[];
+extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gradient[];
+extern const cp_algo *const cp_algos_bias_gradient[], *const cp_algos_add[], *const cp_algos_dropout[];
+extern const cp_algo *const cp_algos_softmax[], *const cp_algos_softmax_gradient[];
+extern const cp_algo *const cp_algos_softmax_cross_entropy[], *const cp_algos_softmax_cross_entropy_gradient[];
+extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_squared_error_gradient[];
+
+/* Inputs and outputs of each, in this order:
+ *   conv x w [b] -> y                        conv_input_gradient dy w -> dx        conv_weight_gradient dy x -> dw
+ *   (dense the same)                         bias_gradient dy -> db                add a b -> y
+ *   max_pool x -> y index                    max_pool_gradient dy index -> dx
+ *   average_pool x -> y                      average_pool_gradient dy -> dx
+ *   activation x -> y                        activation_gradient y dy -> dx        dropout x -> y (also of the gradient)
+ *   softmax x -> y                           softmax_gradient y dy -> dx
+ *   softmax_cross_entropy x labels -> loss p softmax_cross_entropy_gradient p labels dloss -> dx
+ *   mean_squared_error y target -> loss      mean_squared_error_gradient y target dloss -> dy */
+
+/* --- planner.c --- */
+
+/* The cheapest of the algorithms that do not refuse, the earlier of equals. CONVPOOL_ALGORITHM names one that is taken wherever it does
+ * not refuse; CONVPOOL_VERBOSE=1 prints to standard error what was chosen and refused, and why. */
+const cp_algo *cp_choose(const char *op, const cp_algo *const *algos, const cp_problem *problem);
+/* A tensor of the problem as a view of the memory that a call was given. */
+cp_tensor cp_call_in(const cp_call *call, int i);
+cp_tensor cp_call_out(const cp_call *call, int i);
+/* Share id of n of `count` things: [*first, *last). */
+static inline void cp_share(int64_t count, int id, int n, int64_t *first, int64_t *last) {
+    *first = (int64_t)((__int128)count * id / n);
+    *last = (int64_t)((__int128)count * (id + 1) / n);
+}
+
+/* --- panels.c: weights as the tile reads them ---
+ *
+ * The matrix [rows][columns] of each group is cut into panels of vectors*lanes columns (the last one narrower, a multiple of
+ * lanes, padded with zeros): [group][panel][row][column]. rows: taps * channels of a group; columns: filters of a group. */
+
+typedef struct cp_panels {
+    int64_t groups, rows, columns; /* of one group */
+    int64_t width, count;          /* of a full panel; panels of a group */
+    int lanes;
+} cp_panels;
+cp_panels cp_panels_of(const cp_kernels *kernels, int64_t groups, int64_t rows, int64_t columns);
+/* The panels of a problem's weights as parameters are stored: rows taps * channels/groups, columns filters/groups. */
+cp_panels cp_weight_panels(const cp_problem *problem);
+int64_t cp_panels_floats(const cp_panels *panels);
+/* Where panel i of a group begins (in floats), and its width. */
+int64_t cp_panel_offset(const cp_panels *panels, int64_t group, int64_t i);
+int64_t cp_panel_width(const cp_panels *panels, int64_t i);
+/* Between [rows][groups*columns] without gaps and panels: share id of n. */
+void cp_panels_pack(const cp_panels *panels, const cp_kernels *kernels, const float *plain, float *packed, int id, int n);
+void cp_panels_unpack(const cp_panels *panels, const float *packed, float *plain);
+
+#endif
