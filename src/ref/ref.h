@@ -8,8 +8,19 @@
 
 #include "tensor/tensor.h"
 
+/* Where x[n,i,c] lies in a view N,space,C, and w[t,c,k] in a view kernel,C/groups,K; i and t are flat. */
+static inline int64_t cp_at(const cp_tensor *x, int64_t n, int64_t i, int64_t c) {
+    const int rank = x->shape.rank;
+    return n * x->stride[0] + cp_offset(x, 1, rank - 2, i) + c * x->stride[rank - 1];
+}
+static inline int64_t cp_weight_at(const cp_tensor *w, int64_t t, int64_t c, int64_t k) {
+    const int rank = w->shape.rank;
+    return cp_offset(w, 0, rank - 2, t) + c * w->stride[rank - 2] + k * w->stride[rank - 1];
+}
+
 /* Hears of every tap that an output is made of, in order; i = -1 where the tap lies in the padding. n, o, c, k as in the
- * formula, t the flat tap, and the two numbers that are multiplied (x: what is seen; w: the weight, 1 in a pooling). */
+ * formula, t the flat tap, and the two numbers that are multiplied (x: what is seen, 0 in the padding; w: the weight, 1 in a
+ * pooling, where k = c). */
 typedef struct cp_trace {
     void (*tap)(void *user, int64_t n, int64_t o, int64_t k, int64_t t, int64_t c, int64_t i, double x, double w);
     void *user;
@@ -27,7 +38,7 @@ void cp_ref_conv_weight_gradient(const cp_window *window, int64_t groups, const 
 /* db[k] = sum over n, o of dy[n,o,k]; dy of any rank, the last axis stays */
 void cp_ref_bias_gradient(const cp_tensor *dy, const cp_tensor *db);
 
-/* index: U8, the flat tap that was the maximum, or NULL. */
+/* index: the flat tap that was the maximum, in U8 (I32 where there are more than 256), or NULL. */
 void cp_ref_max_pool(const cp_window *window, const cp_tensor *x, const cp_tensor *y, const cp_tensor *index,
                      const cp_trace *trace);
 void cp_ref_max_pool_gradient(const cp_window *window, const cp_tensor *dy, const cp_tensor *index,
@@ -52,7 +63,8 @@ void cp_ref_add(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
 void cp_ref_dropout(float rate, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y);
 
 /* loss[0] = mean over n of -log softmax(x[n])[label[n]]; p = softmax(x) is kept for the gradient
- * dx = dloss * (p - onehot(label)) / N. labels I32 [N]; a label outside 0..C-1 makes the loss NaN. */
+ * dx = dloss * (p - onehot(label)) / N. x [N,C], labels I32 [N]; a label outside 0..C-1 makes the loss NaN, no rows make
+ * it 0. */
 void cp_ref_softmax_cross_entropy(const cp_tensor *x, const cp_tensor *labels, const cp_tensor *loss,
                                   const cp_tensor *p);
 void cp_ref_softmax_cross_entropy_gradient(const cp_tensor *p, const cp_tensor *labels, const cp_tensor *dloss,

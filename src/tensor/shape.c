@@ -216,3 +216,12 @@ void cp_put(const cp_tensor *tensor, int64_t offset, double value) {
         break;
     }
 }
+
+int64_t cp_offset(const cp_tensor *tensor, int first, int axes, int64_t flat) {
+    int64_t offset = 0;
+    for (int a = first + axes - 1; a > first && flat > 0; a--) {
+        offset += flat % tensor->shape.dim[a] * tensor->stride[a];
+        flat /= tensor->shape.dim[a];
+    }
+    return offset + flat * tensor->stride[first];
+}

@@ -19,6 +19,8 @@ cp_status cp_check_tensor(const cp_tensor *tensor, cp_type type, const char *wha
 /* One element as a double, or from a double, at an offset in elements. Any type. */
 double cp_get(const cp_tensor *tensor, int64_t offset);
 void cp_put(const cp_tensor *tensor, int64_t offset, double value);
+/* The offset of a flat position, row-major over the `axes` axes from `first` on. */
+int64_t cp_offset(const cp_tensor *tensor, int first, int axes, int64_t flat);
 
 /* --- copy.c --- */
 
@@ -53,6 +55,8 @@ int64_t cp_window_outputs(const cp_window *w);
 int64_t cp_window_taps(const cp_window *w);
 /* The flat input position that flat output o and flat tap t meet at; false where it is padding. */
 bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i);
+/* The inverse: the flat output that sees flat input i through flat tap t; false where none does. */
+bool cp_window_from(const cp_window *w, int64_t i, int64_t t, int64_t *o);
 /* The divisor of an average over output o: taps inside the input, or, with count_include_pad, inside input and padding. */
 int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad);
 

@@ -62,6 +62,21 @@ bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i) {
     return true;
 }
 
+bool cp_window_from(const cp_window *w, int64_t i, int64_t t, int64_t *o) {
+    int64_t flat = 0, step = 1;
+    for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
+        const cp_axis *a = &w->axis[d];
+        const int64_t begin = i % a->in + a->before - t % a->kernel * a->dilation;
+        if (begin < 0 || begin % a->stride != 0 || begin / a->stride >= a->out) return false;
+        flat += begin / a->stride * step;
+        step *= a->out;
+        i /= a->in;
+        t /= a->kernel;
+    }
+    *o = flat;
+    return true;
+}
+
 int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad) {
     int64_t divisor = 1;
     for (int d = CP_MAX_AXES - 1; d >= 0; d--) {

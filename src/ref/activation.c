@@ -1,0 +1,87 @@
+/* What happens to each element, or to each row: activations, softmax, sums, dropout. */
+#include "ref/ref.h"
+
+#include <math.h>
+
+/* Element e in the order of the shape. */
+static double get(const cp_tensor *x, int64_t e) {
+    return cp_get(x, cp_offset(x, 0, x->shape.rank, e));
+}
+
+static void put(const cp_tensor *y, int64_t e, double value) {
+    cp_put(y, cp_offset(y, 0, y->shape.rank, e), value);
+}
+
+static double activate(cp_activation f, double x) {
+    switch (f) {
+    case CP_LINEAR:
+        return x;
+    case CP_RELU:
+        return x < 0 ? 0 : x; /* NaN stays NaN */
+    case CP_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case CP_TANH:
+        return tanh(x);
+    }
+    return x;
+}
+
+/* f'(x), from y = f(x) */
+static double slope(cp_activation f, double y) {
+    switch (f) {
+    case CP_LINEAR:
+        return 1;
+    case CP_RELU:
+        return y > 0;
+    case CP_SIGMOID:
+        return y * (1 - y);
+    case CP_TANH:
+        return 1 - y * y;
+    }
+    return 1;
+}
+
+void cp_ref_activation(cp_activation f, const cp_tensor *x, const cp_tensor *y) {
+    const int64_t count = cp_shape_count(x->shape);
+    for (int64_t e = 0; e < count; e++) put(y, e, activate(f, get(x, e)));
+}
+
+void cp_ref_activation_gradient(cp_activation f, const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx) {
+    const int64_t count = cp_shape_count(y->shape);
+    for (int64_t e = 0; e < count; e++) put(dx, e, get(dy, e) * slope(f, get(y, e)));
+}
+
+/* y[r,c] = exp(x[r,c] - m) / sum over c of exp(x[r,c] - m), m the row's maximum: the same quotient, but exp stays
+ * finite */
+void cp_ref_softmax(const cp_tensor *x, const cp_tensor *y) {
+    const int64_t C = x->shape.dim[x->shape.rank - 1], count = cp_shape_count(x->shape);
+
+    for (int64_t row = 0; row < count; row += C) {
+        double m = -INFINITY, sum = 0;
+        for (int64_t c = 0; c < C; c++) m = fmax(m, get(x, row + c));
+        for (int64_t c = 0; c < C; c++) sum += exp(get(x, row + c) - m);
+        for (int64_t c = 0; c < C; c++) put(y, row + c, exp(get(x, row + c) - m) / sum);
+    }
+}
+
+/* dx[r,c] = y[r,c] * (dy[r,c] - sum over j of y[r,j] * dy[r,j]) */
+void cp_ref_softmax_gradient(const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx) {
+    const int64_t C = y->shape.dim[y->shape.rank - 1], count = cp_shape_count(y->shape);
+
+    for (int64_t row = 0; row < count; row += C) {
+        double sum = 0;
+        for (int64_t j = 0; j < C; j++) sum += get(y, row + j) * get(dy, row + j);
+        for (int64_t c = 0; c < C; c++) put(dx, row + c, get(y, row + c) * (get(dy, row + c) - sum));
+    }
+}
+
+void cp_ref_add(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y) {
+    const int64_t count = cp_shape_count(y->shape);
+    for (int64_t e = 0; e < count; e++) put(y, e, get(a, e) + get(b, e));
+}
+
+void cp_ref_dropout(float rate, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y) {
+    const int64_t count = cp_shape_count(x->shape);
+    for (int64_t e = 0; e < count; e++)
+        put(y, e, cp_random_uniform(key, (uint64_t)e) >= rate ? get(x, e) / (1 - (double)rate) : 0);
+}
