@@ -154,13 +154,13 @@ cp_status cp_check_shape(cp_shape shape, cp_type type, const char *what) {
     return CP_OK;
 }
 
-/* Whether the bytes between the first and any other element fit int64. */
+/* Whether the bytes between the first element and the end of any axis fit int64. */
 static bool strides_fit(const cp_tensor *tensor) {
     int64_t extent = 0;
     for (int a = 0; a < tensor->shape.rank; a++) {
         int64_t step, span, stride = tensor->stride[a];
         if (tensor->shape.dim[a] < 2) continue;
-        if (!cp_mul(stride < 0 ? -1 : 1, stride, &step) || !cp_mul(step, tensor->shape.dim[a] - 1, &span) ||
+        if (!cp_mul(stride < 0 ? -1 : 1, stride, &step) || !cp_mul(step, tensor->shape.dim[a], &span) ||
             !cp_sum(extent, span, &extent))
             return false;
     }

@@ -1,0 +1,140 @@
+/* Copies between views of any strides: rows where both lie in a row, blocks where axes change places. */
+#include "tensor/tensor.h"
+
+#include <string.h>
+
+/* One axis of both views; steps in bytes. */
+typedef struct {
+    int64_t count, to, from;
+} axis;
+
+/* What is to be copied: the axes from the outermost of `to` to its innermost. */
+typedef struct {
+    int axes;
+    axis axis[CP_MAX_RANK];
+    char *to;
+    const char *from;
+    int64_t size; /* of an element */
+} copy;
+
+static int64_t magnitude(int64_t step) {
+    return step < 0 ? -step : step;
+}
+
+/* Sorts the axes by their step in `to`, without those of one element, and joins neighbours that are one axis in both.
+ */
+static copy plan_copy(const cp_tensor *to, const cp_tensor *from) {
+    copy c = {.to = to->data, .from = from->data, .size = cp_type_size(to->type)};
+    for (int d = 0; d < to->shape.rank; d++) {
+        if (to->shape.dim[d] == 1) continue;
+        const axis a = {to->shape.dim[d], to->stride[d] * c.size, from->stride[d] * c.size};
+        int place = c.axes++;
+        for (; place > 0 && magnitude(c.axis[place - 1].to) < magnitude(a.to); place--)
+            c.axis[place] = c.axis[place - 1];
+        c.axis[place] = a;
+    }
+    int joined = 0;
+    for (int d = 1; d < c.axes; d++) {
+        axis *outer = &c.axis[joined];
+        const axis inner = c.axis[d];
+        if (outer->to == inner.count * inner.to && outer->from == inner.count * inner.from)
+            *outer = (axis){outer->count * inner.count, inner.to, inner.from};
+        else
+            c.axis[++joined] = inner;
+    }
+    if (c.axes) c.axes = joined + 1;
+    return c;
+}
+
+/* Leaves share id of n: a part of the outermost axis that has something for everyone, else of the longest. False where
+ * nothing is left. */
+static bool take_share(copy *c, int id, int n) {
+    int best = 0;
+    for (int d = 0; d < c->axes && c->axis[best].count < n; d++)
+        if (c->axis[d].count > c->axis[best].count) best = d;
+    axis *a = &c->axis[best];
+    const int64_t each = a->count / n, more = a->count % n; /* the first `more` shares have one more */
+    const int64_t first = each * id + (id < more ? id : more);
+    a->count = each + (id < more);
+    c->to += first * a->to;
+    c->from += first * a->from;
+    return a->count > 0;
+}
+
+/* Inlined with each size as a constant, so that memcpy is a move. In blocks, so that the cache lines of both sides are
+ * used up before they are gone. */
+static inline __attribute__((always_inline)) void copy_plane(char *to, const char *from, axis outer, axis inner,
+                                                             size_t size) {
+    enum { BLOCK = 32 };
+    for (int64_t i0 = 0; i0 < outer.count; i0 += BLOCK)
+        for (int64_t j0 = 0; j0 < inner.count; j0 += BLOCK) {
+            const int64_t i1 = i0 + BLOCK < outer.count ? i0 + BLOCK : outer.count;
+            const int64_t j1 = j0 + BLOCK < inner.count ? j0 + BLOCK : inner.count;
+            for (int64_t i = i0; i < i1; i++)
+                for (int64_t j = j0; j < j1; j++)
+                    memcpy(to + i * outer.to + j * inner.to, from + i * outer.from + j * inner.from, size);
+        }
+}
+
+/* Two axes: rows where the inner one has no gaps on both sides. */
+static void copy_axes(char *to, const char *from, axis outer, axis inner, int64_t size) {
+    if (inner.to == size && inner.from == size) {
+        for (int64_t i = 0; i < outer.count; i++)
+            memcpy(to + i * outer.to, from + i * outer.from, (size_t)(inner.count * size));
+        return;
+    }
+    switch (size) {
+    case 1:
+        copy_plane(to, from, outer, inner, 1);
+        break;
+    case 4:
+        copy_plane(to, from, outer, inner, 4);
+        break;
+    default:
+        copy_plane(to, from, outer, inner, 8);
+        break;
+    }
+}
+
+void cp_copy_share(const cp_tensor *to, const cp_tensor *from, int id, int n) {
+    if (cp_shape_count(to->shape) == 0) return;
+    copy c = plan_copy(to, from);
+    if (c.axes == 0) c.axis[c.axes++] = (axis){1, c.size, c.size};
+    if (!take_share(&c, id, n)) return;
+
+    /* Inside: the innermost axis of `to`, and of the others the innermost of `from`. */
+    const axis one = {1, 0, 0}, inner = c.axis[--c.axes];
+    int partner = 0;
+    for (int d = 1; d < c.axes; d++)
+        if (magnitude(c.axis[d].from) <= magnitude(c.axis[partner].from)) partner = d;
+    const axis outer = c.axes ? c.axis[partner] : one;
+    if (c.axes) c.axis[partner] = c.axis[--c.axes];
+
+    /* Around it: the others, counted like the digits of a clock. */
+    int64_t at[CP_MAX_RANK] = {0};
+    for (int d = 0; d >= 0;) {
+        copy_axes(c.to, c.from, outer, inner, c.size);
+        for (d = c.axes - 1; d >= 0; d--) {
+            const axis *a = &c.axis[d];
+            c.to += a->to;
+            c.from += a->from;
+            if (++at[d] < a->count) break;
+            c.to -= a->count * a->to;
+            c.from -= a->count * a->from;
+            at[d] = 0;
+        }
+    }
+}
+
+cp_status cp_tensor_copy(const cp_tensor *to, const cp_tensor *from) {
+    char to_text[CP_SHAPE_TEXT], from_text[CP_SHAPE_TEXT];
+    if (!to || !from) return cp_fail(CP_E_ARG, "%s is NULL", to ? "from" : "to");
+    cp_status status = cp_check_tensor(from, from->type, "from");
+    if (!status) status = cp_check_tensor(to, from->type, "to");
+    if (status) return status;
+    if (!cp_shape_same(to->shape, from->shape))
+        return cp_fail(CP_E_SHAPE, "cannot copy %s to %s: the shapes must be the same",
+                       cp_shape_text(from->shape, from_text), cp_shape_text(to->shape, to_text));
+    cp_copy_share(to, from, 0, 1);
+    return CP_OK;
+}
