@@ -60,7 +60,8 @@ void cp_threads_free(cp_threads *pool);
 int cp_threads_count(const cp_threads *pool); /* NULL: 1 */
 /* Runs job(argument, id, n) for every id in 0..n-1 and returns when all have. Callers take turns: hold the pool
  * (cp_threads_enter .. leave) around a row of runs. NULL: the caller alone with n = 1. n is always the pool's count;
- * where threads cannot be started, the caller runs their shares too. A job must not use the pool that runs it. */
+ * where threads cannot be started, the caller runs their shares too. A job must not use the pool that runs it, and
+ * nobody may fork between enter and leave. */
 void cp_threads_run(cp_threads *pool, cp_job job, void *argument);
 void cp_threads_enter(cp_threads *pool);
 void cp_threads_leave(cp_threads *pool);
