@@ -1,0 +1,39 @@
+/* The table of one level: compiled once for each, with CP_LEVEL its name and CP_VECTOR_BYTES the width of a vector.
+ * Everything else is static, so that no function compiled for one level can be linked into another. */
+#include "kernels.h"
+#include "vec.h"
+
+#include "tile.c"
+#include "outer.c"
+#include "pack.c"
+#include "depthwise.c"
+#include "pool.c"
+#include "elementwise.c"
+#include "optimizer.c"
+
+#define JOIN(a, b) a##b
+#define TABLE_OF(level) JOIN(cp_kernels_, level)
+#define TEXT(a) #a
+#define NAME_OF(level) TEXT(level)
+
+const cp_kernels TABLE_OF(CP_LEVEL) = {
+    .name = NAME_OF(CP_LEVEL),
+    .lanes = CP_LANES,
+    .vectors = PANEL_VECTORS,
+    .rows = MOST_ROWS,
+    .tile = {EACH_BLOCK(TILE_ENTRY)},
+    .outer = {EACH_BLOCK(OUTER_ENTRY)},
+    .pack = pack,
+    .depthwise = depthwise,
+    .max_pool = max_pool,
+    .average_pool = average_pool,
+    .max_pool_gather = max_pool_gather,
+    .average_pool_gather = average_pool_gather,
+    .relu = relu,
+    .relu_gradient = relu_gradient,
+    .add = add,
+    .column_sums = column_sums,
+    .sum_of_squares = sum_of_squares,
+    .adam = adam,
+    .sgd = sgd,
+};

@@ -1,0 +1,38 @@
+/* The micro-kernel of weight gradients, cp_outer: R input channels by V vectors of filters, summed over pixels. The
+ * blocks are those of tile.c. */
+
+INLINE void outer(const cp_outer *o, const int R, const int V) {
+    vec sum[CP_MAX_ROWS][CP_MAX_VECTORS];
+    UNROLL for (int j = 0; j < V; j++) {
+        const int columns = j < V - 1 ? CP_LANES : o->tail;
+        UNROLL for (int i = 0; i < R; i++) {
+            sum[i][j] =
+                o->flags & CP_ACCUMULATE ? vec_load_some(o->c + i * o->c_step + j * CP_LANES, columns) : (vec){0};
+        }
+    }
+
+    const int64_t a_step = o->a_step, b_step = o->b_step;
+    for (int64_t y = 0; y < o->rows; y++) {
+        const float *a = o->a + y * o->a_row, *b = o->b + y * o->b_row;
+        for (int64_t p = 0; p < o->pixels; p++, a += a_step, b += b_step) {
+            vec w[CP_MAX_VECTORS];
+            UNROLL for (int j = 0; j < V; j++) w[j] = vec_load(b + j * CP_LANES);
+            UNROLL for (int i = 0; i < R; i++) {
+                const float x = a[i];
+                UNROLL for (int j = 0; j < V; j++) sum[i][j] += x * w[j];
+            }
+        }
+    }
+
+    UNROLL for (int j = 0; j < V; j++) {
+        const int columns = j < V - 1 ? CP_LANES : o->tail;
+        UNROLL for (int i = 0; i < R; i++) vec_store_some(o->c + i * o->c_step + j * CP_LANES, sum[i][j], columns);
+    }
+}
+
+#define DEFINE_OUTER(R, V)                                                                                             \
+    static void outer_##R##x##V(const cp_outer *o) {                                                                   \
+        outer(o, R, V);                                                                                                \
+    }
+EACH_BLOCK(DEFINE_OUTER)
+#define OUTER_ENTRY(R, V) [R][V] = outer_##R##x##V,

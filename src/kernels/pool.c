@@ -1,0 +1,171 @@
+/* Pooling of a row of windows, and its gradient gathered for a row of inputs. */
+
+/* Maximum and index of one vector of channels where there is a NaN: the first one wins. */
+static __attribute__((noinline, cold)) void max_with_nan(const cp_pool_row *p, const float *x, float *y, uint8_t *index,
+                                                         int count) {
+    vec best = vec_load_some(x + p->offset[0], count);
+    vec_index best_id = index_all(p->id[0]);
+    for (int64_t t = 1; t < p->taps; t++) {
+        vec v = vec_load_some(x + p->offset[t], count);
+        vec_mask better = vec_greater(v, best) | (vec_unordered(v, v) & ~vec_unordered(best, best));
+        best = vec_select(better, v, best);
+        best_id = index_select(better, index_all(p->id[t]), best_id);
+    }
+    vec_store_some(y, best, count);
+    if (index) index_store(index, best_id, count);
+}
+
+/* One vector of channels of a window. Numbers alone need one comparison; NaNs are looked for two at a time. */
+INLINE void max_vector(const cp_pool_row *p, const float *x, float *y, uint8_t *index, const int64_t taps, int count) {
+    vec best = vec_load_some(x + p->offset[0], count), last = best;
+    vec_index best_id = index_all(p->id[0]);
+    vec_mask nan = vec_unordered(best, best);
+    UNROLL_IF_CONSTANT for (int64_t t = 1; t < taps; t++) {
+        vec v = vec_load_some(x + p->offset[t], count);
+        if (index) best_id = index_select(vec_greater(v, best), index_all(p->id[t]), best_id);
+        best = vec_max(v, best);
+        if (t % 2 == 0 || t == taps - 1) nan |= vec_unordered(last, v);
+        last = v;
+    }
+    if (__builtin_expect(vec_any(nan), 0)) {
+        max_with_nan(p, x, y, index, count);
+        return;
+    }
+    vec_store_some(y, best, count);
+    if (index) index_store(index, best_id, count);
+}
+
+INLINE void max_row(const cp_pool_row *p, const int64_t taps, const int with_index) {
+    for (int64_t i = 0; i < p->pixels; i++) {
+        const float *x = p->x + i * p->x_step;
+        float *y = p->y + i * p->y_step;
+        uint8_t *index = with_index ? p->index + i * p->y_step : NULL;
+        int64_t c = 0;
+        for (; c + CP_LANES <= p->channels; c += CP_LANES)
+            max_vector(p, x + c, y + c, with_index ? index + c : NULL, taps, CP_LANES);
+        if (c < p->channels) max_vector(p, x + c, y + c, with_index ? index + c : NULL, taps, (int)(p->channels - c));
+    }
+}
+
+static void max_pool(const cp_pool_row *p) {
+    if (p->index) {
+        switch (p->taps) {
+        case 4:
+            max_row(p, 4, 1);
+            break;
+        case 9:
+            max_row(p, 9, 1);
+            break;
+        default:
+            max_row(p, p->taps, 1);
+        }
+    } else {
+        switch (p->taps) {
+        case 4:
+            max_row(p, 4, 0);
+            break;
+        case 9:
+            max_row(p, 9, 0);
+            break;
+        default:
+            max_row(p, p->taps, 0);
+        }
+    }
+}
+
+/* V vectors of channels of a window, the last one with `count` of them. */
+INLINE void average_vectors(const cp_pool_row *p, const float *x, float *y, const int64_t taps, const int V,
+                            int count) {
+    vec sum[8];
+    UNROLL for (int j = 0; j < V; j++) sum[j] =
+        vec_load_some(x + p->offset[0] + j * CP_LANES, j < V - 1 ? CP_LANES : count);
+    UNROLL_IF_CONSTANT for (int64_t t = 1; t < taps; t++) {
+        const float *from = x + p->offset[t];
+        UNROLL for (int j = 0; j < V; j++) sum[j] += vec_load_some(from + j * CP_LANES, j < V - 1 ? CP_LANES : count);
+    }
+    UNROLL for (int j = 0; j < V; j++)
+        vec_store_some(y + j * CP_LANES, p->factor * sum[j], j < V - 1 ? CP_LANES : count);
+}
+
+INLINE void average_row(const cp_pool_row *p, const int64_t taps, const int V) {
+    for (int64_t i = 0; i < p->pixels; i++) {
+        const float *x = p->x + i * p->x_step;
+        float *y = p->y + i * p->y_step;
+        int64_t c = 0;
+        if (V > 1)
+            for (; c + V * CP_LANES <= p->channels; c += V * CP_LANES)
+                average_vectors(p, x + c, y + c, taps, V, CP_LANES);
+        for (; c + CP_LANES <= p->channels; c += CP_LANES) average_vectors(p, x + c, y + c, taps, 1, CP_LANES);
+        if (c < p->channels) average_vectors(p, x + c, y + c, taps, 1, (int)(p->channels - c));
+    }
+}
+
+static void average_pool(const cp_pool_row *p) {
+    switch (p->taps) {
+    case 4:
+        average_row(p, 4, 1);
+        break;
+    case 9:
+        average_row(p, 9, 1);
+        break;
+    default:
+        average_row(p, p->taps, 8);
+    }
+}
+
+/* --- gradients --- */
+
+INLINE vec max_gradient(const cp_pool_gather *p, int64_t at, const int64_t taps, int count) {
+    vec sum = {0};
+    UNROLL_IF_CONSTANT for (int64_t t = 0; t < taps; t++) {
+        int64_t from = at + p->offset[t];
+        vec_mask here = index_equal(index_load(p->index + from, count), p->id[t]);
+        sum += vec_keep(here, vec_load_some(p->dy + from, count));
+    }
+    return sum;
+}
+
+INLINE vec average_gradient(const cp_pool_gather *p, int64_t at, const int64_t taps, int count) {
+    vec sum = {0};
+    UNROLL_IF_CONSTANT for (int64_t t = 0; t < taps; t++) sum +=
+        p->factor[t] * vec_load_some(p->dy + at + p->offset[t], count);
+    return sum;
+}
+
+INLINE void gather_row(const cp_pool_gather *p, const int64_t taps,
+                       vec (*gradient)(const cp_pool_gather *, int64_t, int64_t, int)) {
+    for (int64_t i = 0; i < p->pixels; i++) {
+        float *dx = p->dx + i * p->dx_step;
+        int64_t c = 0;
+        for (; c + CP_LANES <= p->channels; c += CP_LANES)
+            vec_store(dx + c, gradient(p, i * p->dy_step + c, taps, CP_LANES));
+        int rest = (int)(p->channels - c);
+        if (rest) vec_store_part(dx + c, gradient(p, i * p->dy_step + c, taps, rest), rest);
+    }
+}
+
+static void max_pool_gather(const cp_pool_gather *p) {
+    switch (p->taps) {
+    case 1:
+        gather_row(p, 1, max_gradient);
+        break;
+    case 2:
+        gather_row(p, 2, max_gradient);
+        break;
+    case 4:
+        gather_row(p, 4, max_gradient);
+        break;
+    default:
+        gather_row(p, p->taps, max_gradient);
+    }
+}
+
+static void average_pool_gather(const cp_pool_gather *p) {
+    switch (p->taps) {
+    case 1:
+        gather_row(p, 1, average_gradient);
+        break;
+    default:
+        gather_row(p, p->taps, average_gradient);
+    }
+}

@@ -1,0 +1,57 @@
+/* The micro-kernel of matrix products, cp_tile: R pixels by V vectors of filters, summed over runs. */
+
+/* Every block of R rows by V vectors whose sums fit in the registers, beside one row of the panel. */
+#define ROWS_TO_6(X, V) X(1, V) X(2, V) X(3, V) X(4, V) X(5, V) X(6, V)
+#define ROWS_TO_12(X, V) ROWS_TO_6(X, V) X(7, V) X(8, V) X(9, V) X(10, V) X(11, V) X(12, V)
+#if CP_LANES == 16
+#define PANEL_VECTORS 4
+#define MOST_ROWS                                                                                                      \
+    { 0, 14, 12, 8, 6 }
+#define EACH_BLOCK(X)                                                                                                  \
+    ROWS_TO_12(X, 1) X(13, 1) X(14, 1) ROWS_TO_12(X, 2) ROWS_TO_6(X, 3) X(7, 3) X(8, 3) ROWS_TO_6(X, 4)
+#else
+#define PANEL_VECTORS 2
+#define MOST_ROWS                                                                                                      \
+    { 0, 12, 6 }
+#define EACH_BLOCK(X) ROWS_TO_12(X, 1) ROWS_TO_6(X, 2)
+#endif
+
+INLINE void tile(const cp_tile *t, const int R, const int V) {
+    vec sum[CP_MAX_ROWS][CP_MAX_VECTORS];
+    UNROLL for (int j = 0; j < V; j++) {
+        const int columns = j < V - 1 ? CP_LANES : t->tail;
+        if (t->flags & CP_ACCUMULATE) {
+            UNROLL for (int i = 0; i < R; i++) sum[i][j] = vec_load_some(t->c + i * t->c_step + j * CP_LANES, columns);
+        } else {
+            vec bias = t->bias ? vec_load_some(t->bias + j * CP_LANES, columns) : (vec){0};
+            UNROLL for (int i = 0; i < R; i++) sum[i][j] = bias;
+        }
+    }
+
+    const int64_t a_step = t->a_step;
+    for (int64_t r = 0; r < t->run_count; r++) {
+        const float *a = t->a + t->runs[r].a;
+        const vec *b = (const vec *)t->b + t->runs[r].row * V;
+        for (const float *a_end = a + t->run_length; a < a_end; a++, b += V) {
+            UNROLL for (int i = 0; i < R; i++) {
+                const float x = a[i * a_step];
+                UNROLL for (int j = 0; j < V; j++) sum[i][j] += x * b[j];
+            }
+        }
+    }
+
+    UNROLL for (int j = 0; j < V; j++) {
+        const int columns = j < V - 1 ? CP_LANES : t->tail;
+        if (t->flags & CP_APPLY_RELU) {
+            UNROLL for (int i = 0; i < R; i++) sum[i][j] = vec_relu(sum[i][j]);
+        }
+        UNROLL for (int i = 0; i < R; i++) vec_store_some(t->c + i * t->c_step + j * CP_LANES, sum[i][j], columns);
+    }
+}
+
+#define DEFINE_TILE(R, V)                                                                                              \
+    static void tile_##R##x##V(const cp_tile *t) {                                                                     \
+        tile(t, R, V);                                                                                                 \
+    }
+EACH_BLOCK(DEFINE_TILE)
+#define TILE_ENTRY(R, V) [R][V] = tile_##R##x##V,

@@ -1,0 +1,235 @@
+/* A vector of floats as wide as the level's registers, and the few operations that the vector extensions of the C
+ * compilers have no word for: the only intrinsics of the kernels are here. */
+#ifndef CP_VEC_H
+#define CP_VEC_H
+
+#include <stdint.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#define CP_LANES (CP_VECTOR_BYTES / 4)
+#define INLINE static inline __attribute__((always_inline))
+
+/* Unrolls the next loop completely, where its length is a constant of at most 16: arrays of vectors that only such
+ * loops index stay in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+/* The same for a loop whose length is a constant only in some copies of an inline function. clang sees by itself. */
+#if defined(__clang__)
+#define UNROLL_IF_CONSTANT
+#else
+#define UNROLL_IF_CONSTANT _Pragma("GCC unroll 9")
+#endif
+
+typedef float vec __attribute__((vector_size(CP_VECTOR_BYTES)));
+typedef float vec_unaligned __attribute__((vector_size(CP_VECTOR_BYTES), aligned(4), may_alias));
+typedef int32_t vec_int __attribute__((vector_size(CP_VECTOR_BYTES)));
+
+INLINE vec vec_load(const float *p) {
+    return (vec) * (const vec_unaligned *)p;
+}
+INLINE void vec_store(float *p, vec v) {
+    *(vec_unaligned *)p = (vec_unaligned)v;
+}
+
+/* --- per instruction set ---
+ * vec_load_part, vec_store_part: the first count lanes, 1 <= count <= CP_LANES; the others load as 0.
+ * vec_max: a > b ? a : b in each lane, so b where either is NaN.
+ * vec_mask: a truth for each lane, combined by & | ~. vec_index: a byte for each lane, in the form that meets masks
+ * best. */
+#if CP_LANES == 16
+
+typedef __mmask16 vec_mask;
+typedef __m128i vec_index;
+
+INLINE __mmask16 vec_first(int count) {
+    return (__mmask16)((1u << count) - 1);
+}
+INLINE vec vec_load_part(const float *p, int count) {
+    return (vec)_mm512_maskz_loadu_ps(vec_first(count), p);
+}
+INLINE void vec_store_part(float *p, vec v, int count) {
+    _mm512_mask_storeu_ps(p, vec_first(count), (__m512)v);
+}
+INLINE vec vec_max(vec a, vec b) {
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+}
+INLINE vec vec_sqrt(vec v) {
+    return (vec)_mm512_sqrt_ps((__m512)v);
+}
+
+INLINE vec_mask vec_greater(vec a, vec b) {
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+}
+INLINE vec_mask vec_unordered(vec a, vec b) {
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q);
+}
+INLINE vec vec_select(vec_mask mask, vec a, vec b) {
+    return (vec)_mm512_mask_mov_ps((__m512)b, mask, (__m512)a);
+}
+INLINE vec vec_keep(vec_mask mask, vec v) {
+    return (vec)_mm512_maskz_mov_ps(mask, (__m512)v);
+}
+INLINE int vec_any(vec_mask mask) {
+    return mask != 0;
+}
+
+INLINE vec_index index_all(uint8_t id) {
+    return _mm_set1_epi8((char)id);
+}
+INLINE vec_index index_load(const uint8_t *p, int count) {
+    return count == CP_LANES ? _mm_loadu_si128((const void *)p) : _mm_maskz_loadu_epi8(vec_first(count), p);
+}
+INLINE void index_store(uint8_t *p, vec_index v, int count) {
+    if (count == CP_LANES)
+        _mm_storeu_si128((void *)p, v);
+    else
+        _mm_mask_storeu_epi8(p, vec_first(count), v);
+}
+INLINE vec_index index_select(vec_mask mask, vec_index a, vec_index b) {
+    return _mm_mask_mov_epi8(b, mask, a);
+}
+INLINE vec_mask index_equal(vec_index v, uint8_t id) {
+    return _mm_cmpeq_epi8_mask(v, index_all(id));
+}
+
+#else
+
+typedef vec_int vec_mask;
+typedef vec_int vec_index;
+typedef uint8_t vec_bytes __attribute__((vector_size(CP_LANES)));
+
+#if CP_LANES == 8
+INLINE __m256i vec_first(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+INLINE vec vec_load_part(const float *p, int count) {
+    return (vec)_mm256_maskload_ps(p, vec_first(count));
+}
+INLINE void vec_store_part(float *p, vec v, int count) {
+    _mm256_maskstore_ps(p, vec_first(count), (__m256)v);
+}
+INLINE vec vec_max(vec a, vec b) {
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+}
+INLINE vec vec_sqrt(vec v) {
+    return (vec)_mm256_sqrt_ps((__m256)v);
+}
+INLINE vec_mask vec_unordered(vec a, vec b) {
+    return (vec_mask)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+}
+INLINE int vec_any(vec_mask mask) {
+    return _mm256_movemask_ps((__m256)mask) != 0;
+}
+#else
+INLINE vec vec_load_part(const float *p, int count) {
+    vec v = {p[0]};
+    for (int i = 1; i < count; i++) v[i] = p[i];
+    return v;
+}
+INLINE void vec_store_part(float *p, vec v, int count) {
+    for (int i = 0; i < count; i++) p[i] = v[i];
+}
+#if defined(__SSE2__)
+INLINE vec vec_max(vec a, vec b) {
+    return (vec)_mm_max_ps((__m128)a, (__m128)b);
+}
+INLINE vec vec_sqrt(vec v) {
+    return (vec)_mm_sqrt_ps((__m128)v);
+}
+INLINE vec_mask vec_unordered(vec a, vec b) {
+    return (vec_mask)_mm_cmpunord_ps((__m128)a, (__m128)b);
+}
+INLINE int vec_any(vec_mask mask) {
+    return _mm_movemask_ps((__m128)mask) != 0;
+}
+#else
+INLINE vec vec_max(vec a, vec b) {
+    vec_int greater = a > b;
+    return (vec)((greater & (vec_int)a) | (~greater & (vec_int)b));
+}
+INLINE vec vec_sqrt(vec v) {
+    for (int i = 0; i < CP_LANES; i++) v[i] = __builtin_sqrtf(v[i]);
+    return v;
+}
+INLINE vec_mask vec_unordered(vec a, vec b) {
+    return (a != a) | (b != b);
+}
+INLINE int vec_any(vec_mask mask) {
+    return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+}
+#endif
+#endif
+
+INLINE vec_mask vec_greater(vec a, vec b) {
+    return a > b;
+}
+INLINE vec vec_select(vec_mask mask, vec a, vec b) {
+    return (vec)((mask & (vec_int)a) | (~mask & (vec_int)b));
+}
+INLINE vec vec_keep(vec_mask mask, vec v) {
+    return (vec)(mask & (vec_int)v);
+}
+
+INLINE vec_index index_all(uint8_t id) {
+    return (vec_int){0} + id;
+}
+INLINE vec_index index_load(const uint8_t *p, int count) {
+    vec_bytes bytes = {0};
+    if (count == CP_LANES)
+        memcpy(&bytes, p, CP_LANES);
+    else
+        for (int i = 0; i < count; i++) bytes[i] = p[i];
+    return __builtin_convertvector(bytes, vec_int);
+}
+INLINE void index_store(uint8_t *p, vec_index v, int count) {
+    vec_bytes bytes = __builtin_convertvector(v, vec_bytes);
+    if (count == CP_LANES)
+        memcpy(p, &bytes, CP_LANES);
+    else
+        for (int i = 0; i < count; i++) p[i] = bytes[i];
+}
+INLINE vec_index index_select(vec_mask mask, vec_index a, vec_index b) {
+    return (mask & a) | (~mask & b);
+}
+INLINE vec_mask index_equal(vec_index v, uint8_t id) {
+    return v == (vec_int){0} + id;
+}
+
+#endif
+
+/* --- for all --- */
+
+INLINE vec vec_load_some(const float *p, int count) {
+    return count == CP_LANES ? vec_load(p) : vec_load_part(p, count);
+}
+INLINE void vec_store_some(float *p, vec v, int count) {
+    if (count == CP_LANES)
+        vec_store(p, v);
+    else
+        vec_store_part(p, v, count);
+}
+/* max(0, v); NaN stays NaN. */
+INLINE vec vec_relu(vec v) {
+    return vec_max((vec){0}, v);
+}
+
+/* The first and the second half of a0 b0 a1 b1 a2 b2 ... */
+#if CP_LANES == 16
+#define VEC_INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define VEC_INTERLEAVE_HIGH(a, b)                                                                                      \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif CP_LANES == 8
+#define VEC_INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define VEC_INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define VEC_INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define VEC_INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+#endif
