@@ -21,7 +21,8 @@ typedef struct cp_value {
 typedef struct cp_net_node {
     const cp_op *op;
     cp_attributes attributes;
-    char *name; /* "conv1" */
+    char *name;   /* "conv1" */
+    char *detail; /* "32 5x5 same relu" */
     int inputs;
     cp_node in[CP_MAX_INPUTS], out[CP_MAX_OUTPUTS];
 } cp_net_node;
@@ -59,8 +60,9 @@ typedef enum cp_place { CP_PLACE_NONE, CP_PLACE_ARENA, CP_PLACE_INPUT, CP_PLACE_
 
 typedef struct cp_slot {
     cp_place place;
-    int64_t offset;   /* ARENA: in the work's memory; INPUT, OUTPUT, VARIABLE: its number */
-    void *data;       /* FIXED: constants and what was computed from them, owned by the plan */
+    int64_t offset; /* ARENA: in the work's memory; INPUT, OUTPUT, VARIABLE: its number */
+    void *data;     /* FIXED: constants and what was computed from them */
+    bool owned;     /* data is the plan's; while planning it may still be the net's */
     int64_t bytes;
     int32_t first, last; /* steps that write and read it: its life */
 } cp_slot;
@@ -98,7 +100,8 @@ struct cp_work {
     const cp_plan *plan;
     char *arena;
     void **pointer;    /* of each slot */
-    double *seconds;   /* of each step; NULL: not timed */
+    double *seconds;   /* of each step in the last timed run */
+    bool timed;
     void **variables;  /* a trainer's parameters, in the order of the net's */
     uint64_t seed, step;
 };
@@ -116,7 +119,7 @@ cp_panels cp_parameter_panels(const cp_net *net, const cp_kernels *kernels, int 
 
 /* memory.c: gives every ARENA slot an offset so that slots alive at the same time do not overlap; the bytes in all. */
 cp_status cp_memory_layout(cp_slot *slots, int64_t n_slots, int64_t *bytes);
-/* exec.c: runs steps [first, last) on a work. */
-void cp_exec(const cp_plan *plan, cp_work *work, int64_t first, int64_t last);
+/* exec.c: runs the phases of one step. */
+void cp_exec_step(const cp_ctx *ctx, const cp_step *step, const cp_call *call);
 
 #endif

@@ -1,0 +1,124 @@
+/* The layers that people build nets from: each adds its parameters and nodes. */
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/graph.h"
+
+static cp_node add(cp_net *net, const char *op, const cp_attributes *attributes, const cp_node *in, int inputs) {
+    for (int i = 0; i < inputs && i < cp_op_find(op)->min_inputs; i++)
+        if (!in[i]) /* a failure is passed on */
+            return net->status ? 0 : cp_net_fail(net, cp_fail(CP_E_ARG, "%s: input %d is no value of this net", op, i));
+    return cp_net_add_node(net, cp_op_find(op), attributes, in, inputs);
+}
+
+static const char *activation_op(cp_activation activation) {
+    return activation == CP_RELU ? "relu" : activation == CP_SIGMOID ? "sigmoid" : activation == CP_TANH ? "tanh" : NULL;
+}
+
+cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation) {
+    if (activation == CP_LINEAR) return x;
+    if (!activation_op(activation))
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "activation %d is none of CP_LINEAR, CP_RELU, CP_SIGMOID, CP_TANH",
+                                        (int)activation));
+    return add(net, activation_op(activation), &(cp_attributes){.activation = activation}, &x, 1);
+}
+
+/* A layer whose operation fuses ReLU; the other activations become a node behind it. */
+static cp_node add_activated(cp_net *net, const char *op, const cp_conv *conv, cp_node x, cp_node w, cp_node b) {
+    static const cp_conv defaults = {0};
+    cp_attributes attributes = {.conv = conv ? *conv : defaults};
+    cp_activation activation = attributes.conv.activation;
+    if (activation != CP_RELU) attributes.conv.activation = CP_LINEAR;
+    cp_node y = add(net, op, &attributes, (cp_node[]){x, w, b}, b ? 3 : 2);
+    return activation == CP_RELU || !y ? y : cp_net_activation(net, y, activation);
+}
+
+cp_node cp_net_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv) {
+    return add_activated(net, "conv", conv, x, w, b);
+}
+
+cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, cp_activation activation) {
+    return add_activated(net, "dense", &(cp_conv){.activation = activation}, x, w, b);
+}
+
+/* The parameter LAYER.what of the layer that comes next; the layer's name is settled by the first of them. */
+static cp_node parameter(cp_net *net, const char *op, const char *what, cp_shape shape) {
+    if (!net->next_name) {
+        int number = 1;
+        for (int64_t i = 0; i < net->n_nodes; i++) number += !strcmp(net->nodes[i].op->name, op);
+        char name[64];
+        snprintf(name, sizeof name, "%s%d", op, number);
+        cp_net_name(net, name);
+    }
+    if (net->status) return 0;
+    char name[200];
+    snprintf(name, sizeof name, "%.180s.%s", net->next_name, what);
+    return cp_net_add_parameter(net, name, shape);
+}
+
+cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv) {
+    const cp_value *v = cp_net_value(net, x);
+    if (net->status || !v) return add(net, "conv", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
+    if (!conv) return cp_net_fail(net, cp_fail(CP_E_ARG, "a convolution needs its kernel's size"));
+    int axes = v->shape.rank - 2;
+    int64_t groups = cp_groups(conv);
+    cp_status status = CP_OK;
+    if (axes < 1 || axes > CP_MAX_AXES)
+        status = cp_fail(CP_E_SHAPE, "conv: the input needs 3 to %d dimensions, has %d", CP_MAX_AXES + 2, v->shape.rank);
+    else if (filters < 1) status = cp_fail(CP_E_ARG, "conv: filters = %lld: must be at least 1", (long long)filters);
+    else if (groups < 1) status = cp_fail(CP_E_ARG, "conv: groups = %lld: must be at least 1", (long long)groups);
+    else if (v->shape.dim[axes + 1] % groups)
+        status = cp_fail(CP_E_SHAPE, "conv: groups = %lld does not divide %lld input channels", (long long)groups,
+                         (long long)v->shape.dim[axes + 1]);
+    for (int a = 0; !status && a < axes; a++)
+        if (conv->kernel[a] < 1)
+            status = cp_fail(CP_E_ARG, "conv: kernel[%d] = %lld: must be at least 1", a, (long long)conv->kernel[a]);
+    if (status) return cp_net_fail(net, status);
+    cp_shape w = {.rank = axes + 2};
+    for (int a = 0; a < axes; a++) w.dim[a] = conv->kernel[a];
+    w.dim[axes] = v->shape.dim[axes + 1] / groups;
+    w.dim[axes + 1] = filters;
+    cp_node weight = parameter(net, "conv", "weight", w);
+    cp_node bias = parameter(net, "conv", "bias", cp_shape_of(1, &filters));
+    return bias ? cp_net_conv_with(net, x, weight, bias, conv) : 0;
+}
+
+cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation) {
+    const cp_value *v = cp_net_value(net, x);
+    if (net->status || !v) return add(net, "dense", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
+    if (v->shape.rank != 2)
+        return cp_net_fail(net, cp_fail(CP_E_SHAPE, "dense: the input needs 2 dimensions, has %d: flatten it first", v->shape.rank));
+    if (units < 1) return cp_net_fail(net, cp_fail(CP_E_ARG, "dense: units = %lld: must be at least 1", (long long)units));
+    cp_node weight = parameter(net, "dense", "weight", cp_shape_of(2, (int64_t[]){v->shape.dim[1], units}));
+    cp_node bias = parameter(net, "dense", "bias", cp_shape_of(1, &units));
+    return bias ? cp_net_dense_with(net, x, weight, bias, activation) : 0;
+}
+
+cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool) {
+    if (!pool) return cp_net_fail(net, cp_fail(CP_E_ARG, "a pooling needs its kernel's size"));
+    if (pool->kind != CP_MAX && pool->kind != CP_AVERAGE)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "pooling kind %d is neither CP_MAX nor CP_AVERAGE", (int)pool->kind));
+    return add(net, pool->kind == CP_MAX ? "max-pool" : "avg-pool", &(cp_attributes){.pool = *pool}, &x, 1);
+}
+
+cp_node cp_net_flatten(cp_net *net, cp_node x) { return add(net, "flatten", &(cp_attributes){0}, &x, 1); }
+cp_node cp_net_softmax(cp_net *net, cp_node x) { return add(net, "softmax", &(cp_attributes){0}, &x, 1); }
+
+cp_node cp_net_dropout(cp_net *net, cp_node x, float rate) {
+    uint32_t layer = 1; /* each dropout has random numbers of its own */
+    for (int64_t i = 0; i < net->n_nodes; i++)
+        if (net->nodes[i].attributes.layer >= layer) layer = net->nodes[i].attributes.layer + 1;
+    return add(net, "dropout", &(cp_attributes){.rate = rate, .layer = layer}, &x, 1);
+}
+
+cp_node cp_net_add(cp_net *net, cp_node a, cp_node b) {
+    return add(net, "add", &(cp_attributes){0}, (cp_node[]){a, b}, 2);
+}
+
+cp_node cp_net_softmax_cross_entropy(cp_net *net, cp_node logits, cp_node labels) {
+    return add(net, "softmax-cross-entropy", &(cp_attributes){0}, (cp_node[]){logits, labels}, 2);
+}
+
+cp_node cp_net_mean_squared_error(cp_net *net, cp_node y, cp_node target) {
+    return add(net, "mean-squared-error", &(cp_attributes){0}, (cp_node[]){y, target}, 2);
+}

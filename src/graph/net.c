@@ -1,0 +1,336 @@
+/* Nets: values and the nodes that compute them, in an order that can be run; the builder keeps the first failure. */
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/graph.h"
+
+/* --- life --- */
+
+cp_status cp_net_new(cp_net **net) {
+    *net = cp_zalloc(NULL, sizeof **net);
+    return *net ? CP_OK : CP_E_MEMORY;
+}
+
+static void free_named(cp_named *named, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        cp_free(NULL, named[i].name);
+        cp_free(NULL, named[i].text);
+    }
+    cp_free(NULL, named);
+}
+
+void cp_net_free(cp_net *net) {
+    if (!net) return;
+    for (int64_t i = 1; i <= net->n_values; i++) {
+        cp_free(NULL, net->values[i].name);
+        cp_free(NULL, net->values[i].data);
+    }
+    for (int64_t i = 0; i < net->n_nodes; i++) {
+        cp_free(NULL, net->nodes[i].name);
+        cp_free(NULL, net->nodes[i].detail);
+    }
+    free_named(net->outputs, net->n_outputs);
+    free_named(net->notes, net->n_notes);
+    cp_free(NULL, net->values);
+    cp_free(NULL, net->nodes);
+    cp_free(NULL, net->inputs);
+    cp_free(NULL, net->parameters);
+    cp_free(NULL, net->next_name);
+    cp_free(NULL, net);
+}
+
+cp_node cp_net_fail(cp_net *net, cp_status status) {
+    if (!net->status) {
+        net->status = status;
+        snprintf(net->text, sizeof net->text, "%s", cp_error());
+    }
+    return 0;
+}
+
+cp_status cp_net_error(const cp_net *net, const char **text) {
+    if (text) *text = net->text;
+    return net->status;
+}
+
+void cp_net_name(cp_net *net, const char *name) {
+    cp_free(NULL, net->next_name);
+    net->next_name = cp_copy_text(name);
+    if (!net->next_name) cp_net_fail(net, CP_E_MEMORY);
+}
+
+/* --- values --- */
+
+const cp_value *cp_net_value(const cp_net *net, cp_node value) {
+    return value >= 1 && value <= net->n_values ? &net->values[value] : NULL;
+}
+
+static int64_t value_bytes(const cp_value *v) { return cp_shape_count(v->shape) * cp_type_size(v->type); }
+
+/* A new value; with data, a copy of that dense memory, or zeros for a parameter. Takes nothing over. */
+static cp_node add_value(cp_net *net, cp_value_kind kind, cp_type type, cp_shape shape, const char *name) {
+    if (net->status) return 0;
+    /* values[0] is never used, so that 0 can be no value */
+    if (cp_grow(&net->values, &net->values_capacity, net->n_values + 1, sizeof *net->values))
+        return cp_net_fail(net, CP_E_MEMORY);
+    cp_value value = {.kind = kind, .type = type, .shape = shape};
+    if (name && !(value.name = cp_copy_text(name))) return cp_net_fail(net, CP_E_MEMORY);
+    if (kind == CP_VALUE_CONSTANT || kind == CP_VALUE_PARAMETER) {
+        value.data = cp_zalloc(NULL, value_bytes(&value));
+        if (!value.data) {
+            cp_free(NULL, value.name);
+            return cp_net_fail(net, CP_E_MEMORY);
+        }
+    }
+    net->values[++net->n_values] = value;
+    return (cp_node)net->n_values;
+}
+
+static cp_node add_to_list(cp_net *net, cp_node **list, int64_t *capacity, int64_t *count, cp_node value) {
+    if (!value) return 0;
+    if (cp_grow(list, capacity, *count, sizeof **list)) return cp_net_fail(net, CP_E_MEMORY);
+    (*list)[(*count)++] = value;
+    return value;
+}
+
+cp_node cp_net_input(cp_net *net, const char *name, cp_type type, cp_shape shape) {
+    cp_status status = cp_check_shape(shape, type, name ? name : "input");
+    for (int a = 1; !status && a < shape.rank; a++)
+        if (shape.dim[a] == 0)
+            status = cp_fail(CP_E_SHAPE, "input '%s': dimension %d is 0: only the batch, in front, may be left open",
+                             name ? name : "", a);
+    for (int i = 0; !status && name && i < net->n_inputs; i++)
+        if (!strcmp(cp_net_input_name(net, i), name)) status = cp_fail(CP_E_ARG, "two inputs are named '%s'", name);
+    if (status) return cp_net_fail(net, status);
+    cp_node value = add_value(net, CP_VALUE_INPUT, type, shape, name ? name : "input");
+    return add_to_list(net, &net->inputs, &net->inputs_capacity, &net->n_inputs, value);
+}
+
+cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *tensor) {
+    cp_status status = tensor ? cp_check_tensor(tensor, tensor->type, name ? name : "constant")
+                              : cp_fail(CP_E_ARG, "a constant needs a tensor");
+    if (status) return cp_net_fail(net, status);
+    cp_node value = add_value(net, CP_VALUE_CONSTANT, tensor->type, tensor->shape, name ? name : "constant");
+    if (!value) return 0;
+    cp_tensor copy = cp_view(net->values[value].data, tensor->type, tensor->shape);
+    status = cp_tensor_copy(&copy, tensor);
+    return status ? cp_net_fail(net, status) : value;
+}
+
+cp_node cp_net_add_parameter(cp_net *net, const char *name, cp_shape shape) {
+    cp_status status = cp_check_shape(shape, CP_F32, name);
+    for (int i = 0; !status && i < net->n_parameters; i++)
+        if (!strcmp(cp_net_parameter_name(net, i), name)) status = cp_fail(CP_E_ARG, "two parameters are named '%s'", name);
+    if (status) return cp_net_fail(net, status);
+    cp_node value = add_value(net, CP_VALUE_PARAMETER, CP_F32, shape, name);
+    return add_to_list(net, &net->parameters, &net->parameters_capacity, &net->n_parameters, value);
+}
+
+void cp_net_output(cp_net *net, cp_node value, const char *name) {
+    if (net->status) return;
+    if (!cp_net_value(net, value)) {
+        cp_net_fail(net, cp_fail(CP_E_ARG, "output '%s' is no value of this net", name ? name : ""));
+        return;
+    }
+    if (cp_grow(&net->outputs, &net->outputs_capacity, net->n_outputs, sizeof *net->outputs)) {
+        cp_net_fail(net, CP_E_MEMORY);
+        return;
+    }
+    cp_named output = {.name = cp_copy_text(name ? name : "output"), .value = value};
+    if (!output.name) cp_net_fail(net, CP_E_MEMORY);
+    else net->outputs[net->n_outputs++] = output;
+}
+
+/* --- nodes --- */
+
+cp_status cp_net_infer(const cp_net *net, const cp_net_node *node, const cp_shape *shapes, cp_problem *problem) {
+    problem->inputs = node->inputs;
+    problem->outputs = node->op->outputs;
+    for (int i = 0; i < node->inputs; i++) {
+        const cp_value *v = cp_net_value(net, node->in[i]);
+        problem->in[i] = !v ? (cp_shape){.rank = -1} : shapes ? shapes[node->in[i]] : v->shape;
+        problem->in_type[i] = v && v->type != CP_F32 ? v->type : problem->type;
+    }
+    return node->op->infer(problem, &node->attributes);
+}
+
+/* "conv" for conv, "pool" for every pooling: what layers are numbered by. */
+static const char *family(const cp_op *op) {
+    size_t length = strlen(op->name);
+    return length >= 5 && !strcmp(op->name + length - 5, "-pool") ? "pool" : op->name;
+}
+
+/* The name that was asked for, or the family's with the next number: fresh memory. */
+static char *take_name(cp_net *net, const cp_op *op) {
+    char *name = net->next_name;
+    net->next_name = NULL;
+    if (name) return name;
+    int number = 1;
+    for (int64_t i = 0; i < net->n_nodes; i++) number += !strcmp(family(net->nodes[i].op), family(op));
+    char text[64];
+    snprintf(text, sizeof text, "%s%d", family(op), number);
+    return cp_copy_text(text);
+}
+
+static char *describe(const cp_op *op, const cp_attributes *attributes, const cp_problem *problem) {
+    char words[256] = "", text[300];
+    if (op->words) op->words(attributes, words, sizeof words);
+    bool counted = !strcmp(op->name, "conv") || !strcmp(op->name, "dense");
+    if (counted) snprintf(text, sizeof text, "%lld%s%s", (long long)problem->filters, *words ? " " : "", words);
+    else snprintf(text, sizeof text, "%s", words);
+    return cp_copy_text(text);
+}
+
+cp_node cp_net_add_node(cp_net *net, const cp_op *op, const cp_attributes *attributes, const cp_node *in, int inputs) {
+    if (net->status) return 0;
+    cp_net_node node = {.op = op, .attributes = *attributes, .inputs = inputs};
+    if (inputs < op->min_inputs || inputs > op->max_inputs)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "%s takes %d to %d inputs, has %d", op->name, op->min_inputs,
+                                        op->max_inputs, inputs));
+    for (int i = 0; i < inputs; i++) {
+        if (in[i] ? !cp_net_value(net, in[i]) : i < op->min_inputs)
+            return cp_net_fail(net, cp_fail(CP_E_ARG, "%s: input %d is no value of this net", op->name, i));
+        node.in[i] = in[i];
+    }
+    if (cp_grow(&net->nodes, &net->nodes_capacity, net->n_nodes, sizeof node)) return cp_net_fail(net, CP_E_MEMORY);
+    node.name = take_name(net, op);
+    if (!node.name) return cp_net_fail(net, CP_E_MEMORY);
+    cp_problem problem = {.type = CP_F32};
+    cp_status status = cp_net_infer(net, &node, NULL, &problem);
+    if (status) cp_fail_within(status, "%s: ", node.name);
+    else if (!(node.detail = describe(op, attributes, &problem))) status = CP_E_MEMORY;
+    for (int i = 0; !status && i < op->outputs; i++) {
+        node.out[i] = add_value(net, CP_VALUE_COMPUTED, problem.out_type[i], problem.out[i], NULL);
+        if (!node.out[i]) status = net->status;
+        else {
+            net->values[node.out[i]].node = (int32_t)net->n_nodes;
+            net->values[node.out[i]].output = i;
+        }
+    }
+    if (status) {
+        cp_free(NULL, node.name);
+        cp_free(NULL, node.detail);
+        return cp_net_fail(net, status);
+    }
+    net->nodes[net->n_nodes++] = node;
+    return node.out[0];
+}
+
+/* --- copies --- */
+
+static cp_status copy_values(cp_net *to, const cp_net *from) {
+    for (int64_t i = 1; i <= from->n_values; i++) {
+        const cp_value *v = &from->values[i];
+        cp_node copy = add_value(to, v->kind, v->type, v->shape, v->name);
+        if (!copy) return to->status;
+        to->values[copy].node = v->node;
+        to->values[copy].output = v->output;
+        if (v->data) memcpy(to->values[copy].data, v->data, (size_t)value_bytes(v));
+    }
+    for (int64_t i = 0; i < from->n_inputs; i++)
+        add_to_list(to, &to->inputs, &to->inputs_capacity, &to->n_inputs, from->inputs[i]);
+    for (int64_t i = 0; i < from->n_parameters; i++)
+        add_to_list(to, &to->parameters, &to->parameters_capacity, &to->n_parameters, from->parameters[i]);
+    return to->status;
+}
+
+static cp_status copy_nodes(cp_net *to, const cp_net *from) {
+    for (int64_t i = 0; i < from->n_nodes; i++) {
+        if (cp_grow(&to->nodes, &to->nodes_capacity, to->n_nodes, sizeof *to->nodes)) return CP_E_MEMORY;
+        cp_net_node *node = &to->nodes[to->n_nodes++];
+        *node = from->nodes[i];
+        node->name = cp_copy_text(from->nodes[i].name);
+        node->detail = cp_copy_text(from->nodes[i].detail);
+        if (!node->name || !node->detail) return CP_E_MEMORY;
+    }
+    return CP_OK;
+}
+
+cp_status cp_net_clone(cp_net **copy, const cp_net *net) {
+    *copy = NULL;
+    if (net->status) return cp_fail(net->status, "%s", net->text);
+    cp_net *to;
+    cp_status status = cp_net_new(&to);
+    if (status) return status;
+    status = copy_values(to, net);
+    if (!status) status = copy_nodes(to, net);
+    for (int64_t i = 0; !status && i < net->n_outputs; i++) {
+        cp_net_output(to, net->outputs[i].value, net->outputs[i].name);
+        status = to->status;
+    }
+    for (int64_t i = 0; !status && i < net->n_notes; i++)
+        status = cp_net_set_note(to, net->notes[i].name, net->notes[i].text);
+    if (status) {
+        cp_net_free(to);
+        return status;
+    }
+    *copy = to;
+    return CP_OK;
+}
+
+/* --- notes --- */
+
+static int64_t find_note(const cp_net *net, const char *name) {
+    for (int64_t i = 0; i < net->n_notes; i++)
+        if (!strcmp(net->notes[i].name, name)) return i;
+    return -1;
+}
+
+const char *cp_net_note(const cp_net *net, const char *name) {
+    int64_t i = find_note(net, name);
+    return i < 0 ? NULL : net->notes[i].text;
+}
+
+static void remove_note(cp_net *net, int64_t i) {
+    cp_free(NULL, net->notes[i].name);
+    cp_free(NULL, net->notes[i].text);
+    net->notes[i] = net->notes[--net->n_notes];
+}
+
+cp_status cp_net_set_note(cp_net *net, const char *name, const char *value) {
+    int64_t i = find_note(net, name);
+    if (!value) {
+        if (i >= 0) remove_note(net, i);
+        return CP_OK;
+    }
+    if (cp_grow(&net->notes, &net->notes_capacity, net->n_notes, sizeof *net->notes)) return CP_E_MEMORY;
+    cp_named note = {.name = cp_copy_text(name), .text = cp_copy_text(value)};
+    if (!note.name || !note.text) {
+        cp_free(NULL, note.name);
+        cp_free(NULL, note.text);
+        return CP_E_MEMORY;
+    }
+    if (i >= 0) remove_note(net, i);
+    net->notes[net->n_notes++] = note;
+    return CP_OK;
+}
+
+/* --- what is in a net --- */
+
+cp_shape cp_net_shape(const cp_net *net, cp_node value) {
+    const cp_value *v = cp_net_value(net, value);
+    return v ? v->shape : (cp_shape){0};
+}
+
+int cp_net_inputs(const cp_net *net) { return (int)net->n_inputs; }
+int cp_net_outputs(const cp_net *net) { return (int)net->n_outputs; }
+int cp_net_parameters(const cp_net *net) { return (int)net->n_parameters; }
+cp_node cp_net_input_node(const cp_net *net, int i) { return i >= 0 && i < net->n_inputs ? net->inputs[i] : 0; }
+cp_node cp_net_output_node(const cp_net *net, int i) { return i >= 0 && i < net->n_outputs ? net->outputs[i].value : 0; }
+cp_node cp_net_parameter_node(const cp_net *net, int i) {
+    return i >= 0 && i < net->n_parameters ? net->parameters[i] : 0;
+}
+
+static const char *value_name(const cp_net *net, cp_node value) {
+    const cp_value *v = cp_net_value(net, value);
+    return v ? v->name : NULL;
+}
+const char *cp_net_input_name(const cp_net *net, int i) { return value_name(net, cp_net_input_node(net, i)); }
+const char *cp_net_parameter_name(const cp_net *net, int i) { return value_name(net, cp_net_parameter_node(net, i)); }
+const char *cp_net_output_name(const cp_net *net, int i) {
+    return i >= 0 && i < net->n_outputs ? net->outputs[i].name : NULL;
+}
+
+cp_tensor cp_net_parameter(const cp_net *net, int i) {
+    const cp_value *v = cp_net_value(net, cp_net_parameter_node(net, i));
+    return v ? cp_view(v->data, v->type, v->shape) : (cp_tensor){0};
+}
