@@ -23,7 +23,8 @@ static const char *const isa_names[] = {"best", "portable", "avx2", "avx512"};
 static cp_isa best_isa(void) {
     __builtin_cpu_init();
     unsigned a, b, c, d;
-    bool f16c = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C); /* clang's builtin does not know the word */
+    __cpuid(1, a, b, c, d);
+    bool f16c = c & bit_F16C; /* clang's builtin does not know the word */
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !f16c) return CP_ISA_PORTABLE;
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
@@ -32,11 +33,10 @@ static cp_isa best_isa(void) {
 
 /* The brand string: 48 bytes, padded with spaces or zeros on either side. Empty where there is none. */
 static void read_brand(char name[65]) {
-    unsigned words[12] = {0};
-    for (unsigned i = 0; i < 3; i++) {
-        unsigned *w = words + 4 * i;
-        if (!__get_cpuid(0x80000002 + i, w, w + 1, w + 2, w + 3)) return;
-    }
+    unsigned words[12], *w = words, leaf;
+    __cpuid(0x80000000, leaf, w[1], w[2], w[3]);
+    if (leaf < 0x80000004) return;
+    for (leaf = 0x80000002; leaf <= 0x80000004; leaf++, w += 4) __cpuid(leaf, w[0], w[1], w[2], w[3]);
     char brand[sizeof words + 1] = {0};
     memcpy(brand, words, sizeof words);
     const char *begin = brand + strspn(brand, " ");

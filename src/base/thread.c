@@ -122,12 +122,12 @@ static void *work(void *argument) {
     }
 }
 
-/* Workers leave signals to the program's own threads, but for those that are the fault of their own code. */
+/* Workers leave signals to the program's own threads, but for faults of the code they run and a profiler's. */
 static void start(cp_threads *pool) {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGPROF};
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGPROF};
     sigset_t blocked, before;
     sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&blocked, faults[i]);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&blocked, own[i]);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
     pool->started = true;
     while (pool->running < pool->threads - 1) {
