@@ -4,8 +4,8 @@
 
 #include "plan/plan.h"
 
-/* What distinguishes two operations of one kind. Gradients use the descriptor of the operation that they belong to, and `size`: the
- * spatial axes of its input. */
+/* What distinguishes two operations of one kind. Gradients use the descriptor of the operation that they belong to, and
+ * `size`: the spatial axes of its input. */
 typedef struct cp_attributes {
     cp_conv conv;
     cp_pool pool;
@@ -18,8 +18,8 @@ typedef struct cp_attributes {
 
 typedef struct cp_op cp_op;
 
-/* Handed to a backward function: the operation's values, the gradients of its outputs (0: none), whether its inputs want
- * one; it leaves the gradients of the inputs in din. node() adds a node and gives its first output. */
+/* Handed to a backward function: the operation's values, the gradients of its outputs (0: none), whether its inputs
+ * want one; it leaves the gradients of the inputs in din. node() adds a node and gives its first output. */
 typedef struct cp_backward {
     const cp_attributes *attributes;
     const cp_node *in, *out, *dout;
@@ -33,12 +33,12 @@ typedef struct cp_backward {
 struct cp_op {
     const char *name; /* "conv", as in files and on the command line */
     int min_inputs, max_inputs, outputs;
-    /* From in[], in_type[], inputs and the attributes to the rest of the problem: shapes and types of the outputs, geometry.
-     * All checks are made here. A batch of 0 is any batch. */
+    /* From in[], in_type[], inputs and the attributes to the rest of the problem: shapes and types of the outputs,
+     * geometry. All checks are made here. A batch of 0 is any batch. */
     cp_status (*infer)(cp_problem *problem, const cp_attributes *attributes);
-    const cp_algo *const *algos; /* NULL: the output is the input's memory under another shape */
+    const cp_algo *const *algos;                /* NULL: the output is the input's memory under another shape */
     bool (*is_view)(const cp_problem *problem); /* NULL: as algos says; dropout is a view outside training */
-    void (*backward)(cp_backward *); /* NULL: no gradient */
+    void (*backward)(cp_backward *);            /* NULL: no gradient */
     /* Writes the attributes as words ("5x5 same relu"), as cp_net_parse reads them; NULL: none. */
     void (*words)(const cp_attributes *attributes, char *text, size_t size);
 };
@@ -46,5 +46,48 @@ struct cp_op {
 /* The table; NULL where there is none of that name. */
 const cp_op *cp_op_find(const char *name);
 const cp_op *cp_op_at(int i); /* NULL behind the last */
+
+/* --- the operators, each in the file of its kind --- */
+
+extern const cp_op cp_op_conv, cp_op_conv_input_gradient, cp_op_conv_weight_gradient;
+extern const cp_op cp_op_dense, cp_op_dense_input_gradient, cp_op_dense_weight_gradient;
+extern const cp_op cp_op_max_pool, cp_op_max_pool_gradient, cp_op_average_pool, cp_op_average_pool_gradient;
+extern const cp_op cp_op_relu, cp_op_sigmoid, cp_op_tanh, cp_op_softmax;
+extern const cp_op cp_op_relu_gradient, cp_op_sigmoid_gradient, cp_op_tanh_gradient, cp_op_softmax_gradient;
+extern const cp_op cp_op_add, cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
+extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;
+extern const cp_op cp_op_mean_squared_error, cp_op_mean_squared_error_gradient;
+
+/* --- infer.c: what the infer functions share --- */
+
+/* Input i is there, of this type and of a possible shape. name: "weights", for the text. */
+cp_status cp_check_in(const cp_problem *problem, int i, cp_type type, const char *name);
+/* Two shapes that must be the same; what each is called. */
+cp_status cp_check_same(const char *name_a, cp_shape a, const char *name_b, cp_shape b);
+/* N, 1 to CP_MAX_AXES spatial axes, C. */
+cp_status cp_check_axes(cp_shape shape, const char *name);
+/* Input 2 of a layer with weights, where there is one: a value for each filter. */
+cp_status cp_check_bias(const cp_problem *problem);
+/* Only ReLU is applied by the layer itself. */
+cp_status cp_set_activation(cp_problem *problem, cp_activation activation);
+cp_status cp_set_multiply_adds(cp_problem *problem, int64_t outputs, int64_t of_each);
+/* Output i, and so the number of outputs: call in order. */
+cp_status cp_set_output(cp_problem *problem, int i, cp_type type, cp_shape shape);
+/* The input of the forward operation whose output's gradient is dy: the batch of dy, the sizes, this many channels. */
+cp_status cp_forward_input(cp_shape *x, cp_shape dy, const int64_t size[CP_MAX_AXES], int64_t channels);
+/* The backward function of layers with weights: input_gradient and weight_gradient are the operators' names. */
+void cp_backward_weights(cp_backward *backward, bool relu, const cp_attributes *attributes, const char *input_gradient,
+                         const char *weight_gradient);
+
+/* --- words.c: attributes as text --- */
+
+/* Appends a word (and a space before it where text is not empty). */
+void cp_words_add(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What convolution and pooling have in common; the number of axes is that of the kernel. Defaults are left out. */
+typedef struct cp_window_words {
+    const int64_t *kernel, *stride, *default_stride, *dilation, *before, *after;
+    cp_pad pad;
+} cp_window_words;
+void cp_words_window(const cp_window_words *window, char *text, size_t size);
 
 #endif

@@ -1,0 +1,115 @@
+/* Convolution and its gradients by input and weights, as operators. */
+#include "op/op.h"
+
+/* The forward convolution of x by w, which all three speak of: its geometry and the shape of its output. */
+static cp_status set_geometry(cp_problem *problem, const cp_conv *conv, cp_shape x, cp_shape w, cp_shape *y) {
+    cp_status status = cp_conv_window(&problem->window, conv, x, w);
+    if (!status) status = cp_conv_shape(y, conv, x, w);
+    if (status) return status;
+    problem->batch = x.dim[0];
+    problem->channels = x.dim[x.rank - 1];
+    problem->filters = w.dim[w.rank - 1];
+    problem->groups = cp_groups(conv);
+    return cp_set_multiply_adds(problem, cp_shape_count(*y), cp_shape_count(w) / problem->filters);
+}
+
+static cp_status infer_conv(cp_problem *problem, const cp_attributes *attributes) {
+    cp_shape y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
+    if (!status) status = set_geometry(problem, &attributes->conv, problem->in[0], problem->in[1], &y);
+    if (!status) status = cp_check_bias(problem);
+    if (!status) status = cp_set_activation(problem, attributes->conv.activation);
+    return status ? status : cp_set_output(problem, 0, problem->type, y);
+}
+
+/* A number of groups that cannot be is refused by the window, which sees all shapes; until then it counts as 1. */
+static int64_t possible_groups(const cp_conv *conv) {
+    return cp_groups(conv) < 1 ? 1 : cp_groups(conv);
+}
+
+static cp_status infer_input_gradient(cp_problem *problem, const cp_attributes *attributes) {
+    const cp_conv *conv = &attributes->conv;
+    cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
+    if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
+    if (status) return status;
+
+    const cp_shape dy = problem->in[0], w = problem->in[1];
+    cp_shape x, y;
+    int64_t channels;
+    if (w.rank < 3) return cp_fail(CP_E_SHAPE, "weights need at least 3 dimensions, have %d", w.rank);
+    if (!cp_mul(w.dim[w.rank - 2], possible_groups(conv), &channels))
+        return cp_fail(CP_E_SHAPE, "groups = %lld: the number of input channels overflows", (long long)conv->groups);
+    status = cp_forward_input(&x, dy, attributes->size, channels);
+    if (!status) status = set_geometry(problem, conv, x, w, &y);
+    if (!status) status = cp_check_same("gradient", dy, "output", y);
+    return status ? status : cp_set_output(problem, 0, problem->type, x);
+}
+
+static cp_status infer_weight_gradient(cp_problem *problem, const cp_attributes *attributes) {
+    const cp_conv *conv = &attributes->conv;
+    cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
+    if (!status) status = cp_check_in(problem, 1, problem->type, "input");
+    if (status) return status;
+
+    const cp_shape dy = problem->in[0], x = problem->in[1];
+    cp_shape y, w = {.rank = x.rank};
+    status = cp_check_axes(x, "input");
+    if (status) return status;
+    if (dy.rank != x.rank) return cp_fail(CP_E_SHAPE, "gradient has %d dimensions, the input %d", dy.rank, x.rank);
+    for (int d = 0; d < x.rank - 2; d++) w.dim[d] = conv->kernel[d];
+    w.dim[x.rank - 2] = x.dim[x.rank - 1] / possible_groups(conv);
+    w.dim[x.rank - 1] = dy.dim[x.rank - 1];
+    status = set_geometry(problem, conv, x, w, &y);
+    if (!status) status = cp_check_same("gradient", dy, "output", y);
+    return status ? status : cp_set_output(problem, 0, problem->type, w);
+}
+
+static void backward(cp_backward *b) {
+    const cp_shape x = b->shape(b->net, b->in[0]), w = b->shape(b->net, b->in[1]);
+    cp_attributes attributes = *b->attributes;
+    attributes.conv.activation = CP_LINEAR;
+    for (int d = 0; d < x.rank - 2; d++) {
+        attributes.conv.kernel[d] = w.dim[d];
+        attributes.size[d] = x.dim[1 + d];
+    }
+    cp_backward_weights(b, b->attributes->conv.activation == CP_RELU, &attributes, "conv-input-gradient",
+                        "conv-weight-gradient");
+}
+
+static void words(const cp_attributes *attributes, char *text, size_t size) {
+    const cp_conv *conv = &attributes->conv;
+    const cp_window_words window = {.kernel = conv->kernel,
+                                    .stride = conv->stride,
+                                    .dilation = conv->dilation,
+                                    .before = conv->pad_before,
+                                    .after = conv->pad_after,
+                                    .pad = conv->pad};
+    text[0] = 0;
+    cp_words_window(&window, text, size);
+    if (cp_groups(conv) != 1) cp_words_add(text, size, "groups %lld", (long long)conv->groups);
+    if (conv->activation == CP_RELU) cp_words_add(text, size, "relu");
+}
+
+const cp_op cp_op_conv = {.name = "conv",
+                          .min_inputs = 2,
+                          .max_inputs = 3,
+                          .outputs = 1,
+                          .infer = infer_conv,
+                          .algos = cp_algos_conv,
+                          .backward = backward,
+                          .words = words};
+
+const cp_op cp_op_conv_input_gradient = {.name = "conv-input-gradient",
+                                         .min_inputs = 2,
+                                         .max_inputs = 2,
+                                         .outputs = 1,
+                                         .infer = infer_input_gradient,
+                                         .algos = cp_algos_conv_input_gradient};
+
+const cp_op cp_op_conv_weight_gradient = {.name = "conv-weight-gradient",
+                                          .min_inputs = 2,
+                                          .max_inputs = 2,
+                                          .outputs = 1,
+                                          .infer = infer_weight_gradient,
+                                          .algos = cp_algos_conv_weight_gradient};

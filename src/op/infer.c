@@ -1,0 +1,79 @@
+/* What the operators' infer and backward functions share. */
+#include "op/op.h"
+
+cp_status cp_check_in(const cp_problem *problem, int i, cp_type type, const char *name) {
+    if (!cp_has_input(problem, i)) return cp_fail(CP_E_ARG, "%s: missing", name);
+    if (problem->in_type[i] != type)
+        return cp_fail(CP_E_ARG, "%s: type %s, must be %s", name, cp_type_name(problem->in_type[i]),
+                       cp_type_name(type));
+    return cp_check_shape(problem->in[i], type, name);
+}
+
+cp_status cp_check_same(const char *name_a, cp_shape a, const char *name_b, cp_shape b) {
+    char text_a[CP_SHAPE_TEXT], text_b[CP_SHAPE_TEXT];
+    if (cp_shape_same(a, b)) return CP_OK;
+    return cp_fail(CP_E_SHAPE, "%s is %s, %s is %s", name_a, cp_shape_text(a, text_a), name_b,
+                   cp_shape_text(b, text_b));
+}
+
+cp_status cp_check_bias(const cp_problem *problem) {
+    if (!cp_has_input(problem, 2)) return CP_OK;
+    const cp_status status = cp_check_in(problem, 2, problem->type, "bias");
+    if (status) return status;
+    const cp_shape bias = problem->in[2];
+    if (bias.rank != 1) return cp_fail(CP_E_SHAPE, "bias must have 1 dimension, has %d", bias.rank);
+    if (bias.dim[0] != problem->filters)
+        return cp_fail(CP_E_SHAPE, "bias has %lld value%s, needs %lld", (long long)bias.dim[0],
+                       bias.dim[0] == 1 ? "" : "s", (long long)problem->filters);
+    return CP_OK;
+}
+
+cp_status cp_set_activation(cp_problem *problem, cp_activation activation) {
+    if (activation != CP_LINEAR && activation != CP_RELU)
+        return cp_fail(CP_E_UNSUPPORTED,
+                       "activation = %d: within a layer only relu, others are operations of their own",
+                       (int)activation);
+    problem->relu = activation == CP_RELU;
+    return CP_OK;
+}
+
+cp_status cp_set_multiply_adds(cp_problem *problem, int64_t outputs, int64_t of_each) {
+    if (cp_mul(outputs, of_each, &problem->multiply_adds)) return CP_OK;
+    return cp_fail(CP_E_LIMIT, "%lld outputs of %lld multiply-adds each are more than can be counted",
+                   (long long)outputs, (long long)of_each);
+}
+
+cp_status cp_set_output(cp_problem *problem, int i, cp_type type, cp_shape shape) {
+    problem->out[i] = shape;
+    problem->out_type[i] = type;
+    problem->outputs = i + 1;
+    return cp_check_shape(shape, type, "output");
+}
+
+cp_status cp_check_axes(cp_shape shape, const char *name) {
+    if (shape.rank >= 3 && shape.rank <= CP_MAX_AXES + 2) return CP_OK;
+    return cp_fail(CP_E_SHAPE, "%s must have 3 to %d dimensions, has %d", name, CP_MAX_AXES + 2, shape.rank);
+}
+
+cp_status cp_forward_input(cp_shape *x, cp_shape dy, const int64_t size[CP_MAX_AXES], int64_t channels) {
+    const cp_status status = cp_check_axes(dy, "gradient");
+    if (status) return status;
+    *x = (cp_shape){.rank = dy.rank, .dim = {dy.dim[0]}};
+    for (int d = 0; d < dy.rank - 2; d++) x->dim[1 + d] = size[d];
+    x->dim[dy.rank - 1] = channels;
+    return CP_OK;
+}
+
+void cp_backward_weights(cp_backward *backward, bool relu, const cp_attributes *attributes, const char *input_gradient,
+                         const char *weight_gradient) {
+    const cp_attributes none = {0};
+    const cp_node *in = backward->in, *out = backward->out, *dout = backward->dout;
+    /* dz: the gradient before the activation */
+    const cp_node dz =
+        relu ? backward->node(backward->net, "relu-gradient", &none, (cp_node[]){out[0], dout[0]}, 2) : dout[0];
+    if (backward->wanted[0])
+        backward->din[0] = backward->node(backward->net, input_gradient, attributes, (cp_node[]){dz, in[1]}, 2);
+    if (backward->wanted[1])
+        backward->din[1] = backward->node(backward->net, weight_gradient, attributes, (cp_node[]){dz, in[0]}, 2);
+    if (backward->wanted[2]) backward->din[2] = backward->node(backward->net, "bias-gradient", &none, &dz, 1);
+}

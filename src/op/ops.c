@@ -1,0 +1,45 @@
+/* The operator table: every operation that a net can have, by name. */
+#include "op/op.h"
+
+#include <string.h>
+
+static const cp_op *const table[] = {
+    &cp_op_conv,
+    &cp_op_conv_input_gradient,
+    &cp_op_conv_weight_gradient,
+    &cp_op_dense,
+    &cp_op_dense_input_gradient,
+    &cp_op_dense_weight_gradient,
+    &cp_op_bias_gradient,
+    &cp_op_max_pool,
+    &cp_op_max_pool_gradient,
+    &cp_op_average_pool,
+    &cp_op_average_pool_gradient,
+    &cp_op_relu,
+    &cp_op_relu_gradient,
+    &cp_op_sigmoid,
+    &cp_op_sigmoid_gradient,
+    &cp_op_tanh,
+    &cp_op_tanh_gradient,
+    &cp_op_softmax,
+    &cp_op_softmax_gradient,
+    &cp_op_dropout,
+    &cp_op_add,
+    &cp_op_flatten,
+    &cp_op_reshape,
+    &cp_op_softmax_cross_entropy,
+    &cp_op_softmax_cross_entropy_gradient,
+    &cp_op_mean_squared_error,
+    &cp_op_mean_squared_error_gradient,
+};
+enum { COUNT = sizeof table / sizeof *table };
+
+const cp_op *cp_op_at(int i) {
+    return i >= 0 && i < COUNT ? table[i] : NULL;
+}
+
+const cp_op *cp_op_find(const char *name) {
+    for (int i = 0; i < COUNT; i++)
+        if (strcmp(table[i]->name, name) == 0) return table[i];
+    return NULL;
+}

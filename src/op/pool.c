@@ -1,0 +1,131 @@
+/* Maximum and average pooling and their gradients, as operators. */
+#include "op/op.h"
+
+#include <inttypes.h>
+
+/* The forward pooling of x, which the gradient speaks of too: its geometry and the shape of its output. */
+static cp_status set_geometry(cp_problem *problem, const cp_attributes *attributes, cp_pooling kind, cp_shape x,
+                              cp_shape *y) {
+    cp_pool pool = attributes->pool;
+    pool.kind = kind;
+    cp_status status = cp_pool_window(&problem->window, &pool, x);
+    if (!status) status = cp_pool_shape(y, &pool, x);
+    if (status) return status;
+    problem->batch = x.dim[0];
+    problem->channels = problem->filters = problem->groups = x.dim[x.rank - 1];
+    problem->count_include_pad = pool.count_include_pad;
+    return CP_OK;
+}
+
+/* The type of the numbers of taps that max-pool notes. */
+static cp_type index_type(const cp_problem *problem) {
+    return cp_window_taps(&problem->window) <= 256 ? CP_U8 : CP_I32;
+}
+
+static cp_status check_taps(const cp_problem *problem) {
+    const int64_t taps = cp_window_taps(&problem->window);
+    if (taps <= INT32_MAX) return CP_OK;
+    return cp_fail(CP_E_LIMIT, "max-pool over %" PRId64 " taps: at most %" PRId32 " are provided", taps, INT32_MAX);
+}
+
+static cp_status infer_max_pool(cp_problem *problem, const cp_attributes *attributes) {
+    cp_shape y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    if (!status) status = set_geometry(problem, attributes, CP_MAX, problem->in[0], &y);
+    if (!status) status = check_taps(problem);
+    if (!status) status = cp_set_output(problem, 0, problem->type, y);
+    return status ? status : cp_set_output(problem, 1, index_type(problem), y);
+}
+
+static cp_status infer_average_pool(cp_problem *problem, const cp_attributes *attributes) {
+    cp_shape y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    if (!status) status = set_geometry(problem, attributes, CP_AVERAGE, problem->in[0], &y);
+    return status ? status : cp_set_output(problem, 0, problem->type, y);
+}
+
+static cp_status infer_gradient(cp_problem *problem, const cp_attributes *attributes, cp_pooling kind) {
+    const cp_shape dy = problem->in[0];
+    cp_shape x, y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
+    if (!status) status = cp_forward_input(&x, dy, attributes->size, dy.rank > 0 ? dy.dim[dy.rank - 1] : 0);
+    if (!status) status = set_geometry(problem, attributes, kind, x, &y);
+    if (!status) status = cp_check_same("gradient", dy, "output", y);
+    return status ? status : cp_set_output(problem, 0, problem->type, x);
+}
+
+static cp_status infer_max_pool_gradient(cp_problem *problem, const cp_attributes *attributes) {
+    cp_status status = infer_gradient(problem, attributes, CP_MAX);
+    if (!status) status = check_taps(problem);
+    if (!status) status = cp_check_in(problem, 1, index_type(problem), "index");
+    return status ? status : cp_check_same("index", problem->in[1], "output", problem->in[0]);
+}
+
+static cp_status infer_average_pool_gradient(cp_problem *problem, const cp_attributes *attributes) {
+    return infer_gradient(problem, attributes, CP_AVERAGE);
+}
+
+static cp_attributes gradient_attributes(const cp_backward *b) {
+    const cp_shape x = b->shape(b->net, b->in[0]);
+    cp_attributes attributes = *b->attributes;
+    for (int d = 0; d < x.rank - 2; d++) attributes.size[d] = x.dim[1 + d];
+    return attributes;
+}
+
+static void max_pool_backward(cp_backward *b) {
+    const cp_attributes attributes = gradient_attributes(b);
+    b->din[0] = b->node(b->net, "max-pool-gradient", &attributes, (cp_node[]){b->dout[0], b->out[1]}, 2);
+}
+
+static void average_pool_backward(cp_backward *b) {
+    const cp_attributes attributes = gradient_attributes(b);
+    b->din[0] = b->node(b->net, "avg-pool-gradient", &attributes, b->dout, 1);
+}
+
+static void words(const cp_attributes *attributes, char *text, size_t size) {
+    const cp_pool *pool = &attributes->pool;
+    const cp_window_words window = {.kernel = pool->kernel,
+                                    .stride = pool->stride,
+                                    .default_stride = pool->kernel,
+                                    .dilation = pool->dilation,
+                                    .before = pool->pad_before,
+                                    .after = pool->pad_after,
+                                    .pad = pool->pad};
+    text[0] = 0;
+    cp_words_window(&window, text, size);
+    if (pool->ceil_mode) cp_words_add(text, size, "ceil");
+    if (pool->count_include_pad) cp_words_add(text, size, "count_include_pad");
+    if (pool->global) cp_words_add(text, size, "global");
+}
+
+const cp_op cp_op_max_pool = {.name = "max-pool",
+                              .min_inputs = 1,
+                              .max_inputs = 1,
+                              .outputs = 2,
+                              .infer = infer_max_pool,
+                              .algos = cp_algos_max_pool,
+                              .backward = max_pool_backward,
+                              .words = words};
+
+const cp_op cp_op_max_pool_gradient = {.name = "max-pool-gradient",
+                                       .min_inputs = 2,
+                                       .max_inputs = 2,
+                                       .outputs = 1,
+                                       .infer = infer_max_pool_gradient,
+                                       .algos = cp_algos_max_pool_gradient};
+
+const cp_op cp_op_average_pool = {.name = "avg-pool",
+                                  .min_inputs = 1,
+                                  .max_inputs = 1,
+                                  .outputs = 1,
+                                  .infer = infer_average_pool,
+                                  .algos = cp_algos_average_pool,
+                                  .backward = average_pool_backward,
+                                  .words = words};
+
+const cp_op cp_op_average_pool_gradient = {.name = "avg-pool-gradient",
+                                           .min_inputs = 1,
+                                           .max_inputs = 1,
+                                           .outputs = 1,
+                                           .infer = infer_average_pool_gradient,
+                                           .algos = cp_algos_average_pool_gradient};

@@ -1,0 +1,76 @@
+/* Attributes as the words that describe them in texts and files. */
+#include "op/op.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void cp_words_add(char *text, size_t size, const char *format, ...) {
+    size_t length = strlen(text);
+    if (length && length + 1 < size) {
+        text[length++] = ' ';
+        text[length] = 0;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + length, size - length, format, arguments);
+    va_end(arguments);
+}
+
+/* An axis array that is all zero means the default, as does one that spells it out. */
+static bool is_default(const int64_t *values, const int64_t *usual, int axes) {
+    bool zero = true, same = true;
+    for (int d = 0; d < axes; d++) {
+        zero &= values[d] == 0;
+        same &= values[d] == usual[d];
+    }
+    return zero || same;
+}
+
+/* "2", where it says the same of each axis (and may), or "2x1". */
+static void add_values(char *text, size_t size, const char *word, const int64_t *values, int axes, bool whole) {
+    bool equal = !whole;
+    for (int d = 1; d < axes; d++) equal &= values[d] == values[0];
+    char list[CP_SHAPE_TEXT];
+    cp_words_add(text, size, "%s%s", word, cp_shape_text(cp_shape_of(equal ? 1 : axes, values), list));
+}
+
+/* "pad 1", or all begins and then all ends: "pad 1,1,2,2". */
+static void add_explicit_padding(const cp_window_words *window, int axes, char *text, size_t size) {
+    bool equal = true;
+    for (int d = 0; d < axes; d++)
+        equal &= window->before[d] == window->before[0] && window->after[d] == window->before[0];
+    if (equal && window->before[0] == 0) return;
+    cp_words_add(text, size, "pad %lld", (long long)window->before[0]);
+    for (int i = 1; i < 2 * axes && !equal; i++) {
+        const size_t length = strlen(text);
+        snprintf(text + length, size - length, ",%lld",
+                 (long long)(i < axes ? window->before[i] : window->after[i - axes]));
+    }
+}
+
+void cp_words_window(const cp_window_words *window, char *text, size_t size) {
+    static const int64_t ones[CP_MAX_AXES] = {1, 1, 1};
+    int axes = 0;
+    while (axes < CP_MAX_AXES && window->kernel[axes]) axes++;
+    if (axes == 0) return;
+
+    add_values(text, size, "", window->kernel, axes, true);
+    switch (window->pad) {
+    case CP_PAD_EXPLICIT:
+        add_explicit_padding(window, axes, text, size);
+        break;
+    case CP_PAD_VALID:
+        cp_words_add(text, size, "valid");
+        break;
+    case CP_PAD_SAME:
+        cp_words_add(text, size, "same");
+        break;
+    case CP_PAD_SAME_LOWER:
+        cp_words_add(text, size, "same_lower");
+        break;
+    }
+    const int64_t *usual = window->default_stride ? window->default_stride : ones;
+    if (!is_default(window->stride, usual, axes)) add_values(text, size, "stride ", window->stride, axes, false);
+    if (!is_default(window->dilation, ones, axes)) add_values(text, size, "dilation ", window->dilation, axes, false);
+}

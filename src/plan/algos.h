@@ -1,0 +1,27 @@
+/* Every algorithm, each defined in the file of its kind; algos.c puts them into tables. */
+#ifndef CP_ALGOS_H
+#define CP_ALGOS_H
+
+#include "plan/plan.h"
+
+/* elementwise.c */
+extern const cp_algo cp_algo_activation_vector, cp_algo_activation_gradient_vector, cp_algo_add_vector;
+extern const cp_algo cp_algo_dropout_blocks, cp_algo_mean_squared_error_gradient_vector;
+/* softmax.c */
+extern const cp_algo cp_algo_softmax_rows, cp_algo_softmax_gradient_rows;
+extern const cp_algo cp_algo_softmax_cross_entropy_rows, cp_algo_softmax_cross_entropy_gradient_rows;
+/* reduce.c */
+extern const cp_algo cp_algo_bias_gradient_columns, cp_algo_mean_squared_error_parts;
+
+/* reference.c: one per operation, any problem */
+extern const cp_algo cp_algo_conv_reference, cp_algo_conv_input_gradient_reference;
+extern const cp_algo cp_algo_conv_weight_gradient_reference, cp_algo_bias_gradient_reference;
+extern const cp_algo cp_algo_max_pool_reference, cp_algo_max_pool_gradient_reference;
+extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradient_reference;
+extern const cp_algo cp_algo_activation_reference, cp_algo_activation_gradient_reference;
+extern const cp_algo cp_algo_softmax_reference, cp_algo_softmax_gradient_reference;
+extern const cp_algo cp_algo_add_reference, cp_algo_dropout_reference;
+extern const cp_algo cp_algo_softmax_cross_entropy_reference, cp_algo_softmax_cross_entropy_gradient_reference;
+extern const cp_algo cp_algo_mean_squared_error_reference, cp_algo_mean_squared_error_gradient_reference;
+
+#endif

@@ -1,0 +1,202 @@
+/* The reference as the last algorithm of every table: any type, any problem, at any price. */
+#include "plan/algos.h"
+
+#include <math.h>
+
+/* Taken only where all others refuse. */
+static double cost(const cp_problem *problem) {
+    (void)problem;
+    return INFINITY;
+}
+
+/* An output; where nobody reads it, all its elements are the one number `unread`. */
+static cp_tensor output(const cp_call *call, int i, double *unread) {
+    cp_tensor tensor = cp_call_out(call, i);
+    if (tensor.data) return tensor;
+    tensor.data = unread;
+    for (int a = 0; a < CP_MAX_RANK; a++) tensor.stride[a] = 0;
+    return tensor;
+}
+
+/* The images of a batch that are share id of n: the definitions see each image alone. */
+static cp_tensor images(cp_tensor tensor, int id, int n) {
+    int64_t first, last;
+    cp_share(tensor.shape.dim[0], id, n, &first, &last);
+    if (tensor.data) tensor.data = (char *)tensor.data + first * tensor.stride[0] * cp_type_size(tensor.type);
+    tensor.shape.dim[0] = last - first;
+    return tensor;
+}
+
+/* --- layers with weights: a dense one's are a matrix --- */
+
+static void conv(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), w = cp_call_in(call, 1), b = cp_call_in(call, 2);
+    const cp_tensor y = images(cp_call_out(call, 0), id, n);
+    const cp_tensor *bias = cp_has_input(p, 2) ? &b : NULL;
+    if (w.shape.rank == 2)
+        cp_ref_dense(p->relu, &x, &w, bias, &y);
+    else
+        cp_ref_conv(&p->window, p->groups, p->relu, &x, &w, bias, &y, NULL);
+}
+
+static void conv_input_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), w = cp_call_in(call, 1);
+    const cp_tensor dx = images(cp_call_out(call, 0), id, n);
+    if (w.shape.rank == 2)
+        cp_ref_dense_input_gradient(&dy, &w, &dx);
+    else
+        cp_ref_conv_input_gradient(&p->window, p->groups, &dy, &w, &dx);
+}
+
+static void conv_weight_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_problem *p = call->problem;
+    const cp_tensor dy = cp_call_in(call, 0), x = cp_call_in(call, 1), dw = cp_call_out(call, 0);
+    if (dw.shape.rank == 2)
+        cp_ref_dense_weight_gradient(&x, &dy, &dw);
+    else
+        cp_ref_conv_weight_gradient(&p->window, p->groups, &x, &dy, &dw);
+}
+
+static void bias_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor dy = cp_call_in(call, 0), db = cp_call_out(call, 0);
+    cp_ref_bias_gradient(&dy, &db);
+}
+
+/* --- pooling --- */
+
+static void max_pool(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    double unread;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), y = images(output(call, 0, &unread), id, n);
+    const cp_tensor index = images(output(call, 1, &unread), id, n);
+    cp_ref_max_pool(&call->problem->window, &x, &y, &index, NULL);
+}
+
+static void max_pool_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), index = images(cp_call_in(call, 1), id, n);
+    const cp_tensor dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_max_pool_gradient(&call->problem->window, &dy, &index, &dx);
+}
+
+static void average_pool(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), y = images(cp_call_out(call, 0), id, n);
+    cp_ref_average_pool(&p->window, p->count_include_pad, &x, &y, NULL);
+}
+
+static void average_pool_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_average_pool_gradient(&p->window, p->count_include_pad, &dy, &dx);
+}
+
+/* --- elements and rows --- */
+
+static void activation(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_activation(call->problem->activation, &x, &y);
+}
+
+static void activation_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor y = cp_call_in(call, 0), dy = cp_call_in(call, 1), dx = cp_call_out(call, 0);
+    cp_ref_activation_gradient(call->problem->activation, &y, &dy, &dx);
+}
+
+static void softmax(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_softmax(&x, &y);
+}
+
+static void softmax_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor y = cp_call_in(call, 0), dy = cp_call_in(call, 1), dx = cp_call_out(call, 0);
+    cp_ref_softmax_gradient(&y, &dy, &dx);
+}
+
+static void add(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor a = cp_call_in(call, 0), b = cp_call_in(call, 1), y = cp_call_out(call, 0);
+    cp_ref_add(&a, &b, &y);
+}
+
+static void dropout(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_random_key key = {.seed = call->seed, .stream = call->problem->layer, .step = call->step};
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_dropout(call->problem->rate, &key, &x, &y);
+}
+
+/* --- losses --- */
+
+static void softmax_cross_entropy(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    double unread;
+    const cp_tensor x = cp_call_in(call, 0), labels = cp_call_in(call, 1);
+    const cp_tensor loss = output(call, 0, &unread), p = output(call, 1, &unread);
+    cp_ref_softmax_cross_entropy(&x, &labels, &loss, &p);
+}
+
+static void softmax_cross_entropy_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor p = cp_call_in(call, 0), labels = cp_call_in(call, 1), dloss = cp_call_in(call, 2);
+    const cp_tensor dx = cp_call_out(call, 0);
+    cp_ref_softmax_cross_entropy_gradient(&p, &labels, &dloss, &dx);
+}
+
+static void mean_squared_error(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor y = cp_call_in(call, 0), target = cp_call_in(call, 1), loss = cp_call_out(call, 0);
+    cp_ref_mean_squared_error(&y, &target, &loss);
+}
+
+static void mean_squared_error_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor y = cp_call_in(call, 0), target = cp_call_in(call, 1), dloss = cp_call_in(call, 2);
+    const cp_tensor dy = cp_call_out(call, 0);
+    cp_ref_mean_squared_error_gradient(&y, &target, &dloss, &dy);
+}
+
+#define REFERENCE(op) const cp_algo cp_algo_##op##_reference = {.name = "reference", .cost = cost, .run = op}
+
+REFERENCE(conv);
+REFERENCE(conv_input_gradient);
+REFERENCE(conv_weight_gradient);
+REFERENCE(bias_gradient);
+REFERENCE(max_pool);
+REFERENCE(max_pool_gradient);
+REFERENCE(average_pool);
+REFERENCE(average_pool_gradient);
+REFERENCE(activation);
+REFERENCE(activation_gradient);
+REFERENCE(softmax);
+REFERENCE(softmax_gradient);
+REFERENCE(add);
+REFERENCE(dropout);
+REFERENCE(softmax_cross_entropy);
+REFERENCE(softmax_cross_entropy_gradient);
+REFERENCE(mean_squared_error);
+REFERENCE(mean_squared_error_gradient);
