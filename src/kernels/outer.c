@@ -2,16 +2,17 @@
  * blocks are those of tile.c. */
 
 INLINE void outer(const cp_outer *o, const int R, const int V) {
-    vec sum[CP_MAX_ROWS][CP_MAX_VECTORS];
-    UNROLL for (int j = 0; j < V; j++) {
-        const int columns = j < V - 1 ? CP_LANES : o->tail;
+    const int64_t a_step = o->a_step, b_step = o->b_step, c_step = o->c_step;
+    float *const c = o->c;
+    const int last = V - 1, tail = o->tail;
+    vec sum[CP_MAX_ROWS][CP_MAX_VECTORS] = {{{0}}};
+    if (o->flags & CP_ACCUMULATE) {
         UNROLL for (int i = 0; i < R; i++) {
-            sum[i][j] =
-                o->flags & CP_ACCUMULATE ? vec_load_some(o->c + i * o->c_step + j * CP_LANES, columns) : (vec){0};
+            UNROLL for (int j = 0; j < last; j++) sum[i][j] = vec_load(c + i * c_step + j * CP_LANES);
+            sum[i][last] = vec_load_some(c + i * c_step + last * CP_LANES, tail);
         }
     }
 
-    const int64_t a_step = o->a_step, b_step = o->b_step;
     for (int64_t y = 0; y < o->rows; y++) {
         const float *a = o->a + y * o->a_row, *b = o->b + y * o->b_row;
         for (int64_t p = 0; p < o->pixels; p++, a += a_step, b += b_step) {
@@ -24,9 +25,9 @@ INLINE void outer(const cp_outer *o, const int R, const int V) {
         }
     }
 
-    UNROLL for (int j = 0; j < V; j++) {
-        const int columns = j < V - 1 ? CP_LANES : o->tail;
-        UNROLL for (int i = 0; i < R; i++) vec_store_some(o->c + i * o->c_step + j * CP_LANES, sum[i][j], columns);
+    UNROLL for (int i = 0; i < R; i++) {
+        UNROLL for (int j = 0; j < last; j++) vec_store(c + i * c_step + j * CP_LANES, sum[i][j]);
+        vec_store_some(c + i * c_step + last * CP_LANES, sum[i][last], tail);
     }
 }
 

@@ -17,18 +17,26 @@
 #endif
 
 INLINE void tile(const cp_tile *t, const int R, const int V) {
+    const int64_t a_step = t->a_step, c_step = t->c_step;
+    float *const c = t->c;
+    const int last = V - 1, tail = t->tail;
     vec sum[CP_MAX_ROWS][CP_MAX_VECTORS];
-    UNROLL for (int j = 0; j < V; j++) {
-        const int columns = j < V - 1 ? CP_LANES : t->tail;
-        if (t->flags & CP_ACCUMULATE) {
-            UNROLL for (int i = 0; i < R; i++) sum[i][j] = vec_load_some(t->c + i * t->c_step + j * CP_LANES, columns);
-        } else {
-            vec bias = t->bias ? vec_load_some(t->bias + j * CP_LANES, columns) : (vec){0};
-            UNROLL for (int i = 0; i < R; i++) sum[i][j] = bias;
+    if (t->flags & CP_ACCUMULATE) {
+        UNROLL for (int i = 0; i < R; i++) {
+            UNROLL for (int j = 0; j < last; j++) sum[i][j] = vec_load(c + i * c_step + j * CP_LANES);
+            sum[i][last] = vec_load_some(c + i * c_step + last * CP_LANES, tail);
+        }
+    } else {
+        vec bias[CP_MAX_VECTORS] = {{0}};
+        if (t->bias) {
+            UNROLL for (int j = 0; j < last; j++) bias[j] = vec_load(t->bias + j * CP_LANES);
+            bias[last] = vec_load_some(t->bias + last * CP_LANES, tail);
+        }
+        UNROLL for (int i = 0; i < R; i++) {
+            UNROLL for (int j = 0; j < V; j++) sum[i][j] = bias[j];
         }
     }
 
-    const int64_t a_step = t->a_step;
     for (int64_t r = 0; r < t->run_count; r++) {
         const float *a = t->a + t->runs[r].a;
         const vec *b = (const vec *)t->b + t->runs[r].row * V;
@@ -40,12 +48,14 @@ INLINE void tile(const cp_tile *t, const int R, const int V) {
         }
     }
 
-    UNROLL for (int j = 0; j < V; j++) {
-        const int columns = j < V - 1 ? CP_LANES : t->tail;
-        if (t->flags & CP_APPLY_RELU) {
-            UNROLL for (int i = 0; i < R; i++) sum[i][j] = vec_relu(sum[i][j]);
+    if (t->flags & CP_APPLY_RELU) {
+        UNROLL for (int i = 0; i < R; i++) {
+            UNROLL for (int j = 0; j < V; j++) sum[i][j] = vec_relu(sum[i][j]);
         }
-        UNROLL for (int i = 0; i < R; i++) vec_store_some(t->c + i * t->c_step + j * CP_LANES, sum[i][j], columns);
+    }
+    UNROLL for (int i = 0; i < R; i++) {
+        UNROLL for (int j = 0; j < last; j++) vec_store(c + i * c_step + j * CP_LANES, sum[i][j]);
+        vec_store_some(c + i * c_step + last * CP_LANES, sum[i][last], tail);
     }
 }
 

@@ -15,7 +15,7 @@
 /* Unrolls the next loop completely, where its length is a constant of at most 16: arrays of vectors that only such
  * loops index stay in registers. */
 #if defined(__clang__)
-#define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
