@@ -1,0 +1,712 @@
+/* The kernels of every level that this CPU can run, against plain loops: on integers without any error, with every
+ * buffer at the edge of a page without access, and with everything untouched that is not an output. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "guard.h"
+#include "kernels/kernels.h"
+
+/* --- levels --- */
+
+static const cp_kernels *levels[4]; /* ends with NULL */
+
+static int find_levels(void **state) {
+    (void)state;
+    int n = 0;
+    levels[n++] = &cp_kernels_portable;
+#if defined(__x86_64__)
+    if (cp_cpu_can(CP_ISA_AVX2)) levels[n++] = &cp_kernels_avx2;
+    if (cp_cpu_can(CP_ISA_AVX512)) levels[n++] = &cp_kernels_avx512;
+#endif
+    return 0;
+}
+
+/* Runs the body for each level `k`, once with the guards `g` behind the buffers and once before them. */
+#define FOR_EACH_LEVEL(k, g)                                                                                           \
+    for (const cp_kernels *const *at = levels, *k; (k = *at) != NULL; at++)                                            \
+        for (guard g##_pass[2] = {{.at_end = true}, {.at_end = false}}, *g = g##_pass; g < g##_pass + 2; g++)
+
+/* --- random numbers and the comparison of arrays --- */
+
+static uint64_t random_state = 1;
+
+static int64_t draw(int64_t least, int64_t most) {
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return least + (int64_t)((random_state >> 33) % (uint64_t)(most - least + 1));
+}
+
+/* Sizes where loops change: 1, around a vector and its multiples, else any. */
+static int64_t draw_size(int64_t lanes, int64_t most) {
+    int64_t size = draw(0, 2) ? lanes * draw(0, 4) + draw(-1, 1) : draw(1, most);
+    return size < 1 ? 1 : size > most ? most : size;
+}
+
+static float draw_integer(void) {
+    return (float)draw(-4, 4);
+}
+static float draw_real(void) {
+    return (float)draw(-1000000, 1000000) / 1000000;
+}
+
+static const float strange[] = {0.0f, -0.0f, 1.0f, -1.0f, 1e-42f, -1e-42f, 3.0e38f, INFINITY, -INFINITY, NAN};
+static float draw_strange(void) {
+    float value = strange[draw(0, 9)];
+    if (value != value) { /* NaNs that can be told apart */
+        uint32_t bits = 0x7fc00000u + (uint32_t)draw(1, 1000);
+        memcpy(&value, &bits, 4);
+    }
+    return value;
+}
+
+static float *filled(guard *g, int64_t n, float (*value)(void)) {
+    float *x = guard_floats(g, n);
+    for (int64_t i = 0; i < n; i++) x[i] = value();
+    return x;
+}
+
+static float *copied(guard *g, const float *x, int64_t n) {
+    return memcpy(guard_floats(g, n), x, (size_t)n * 4);
+}
+
+/* Bit for bit, so also what lies between the rows of an output. */
+static void assert_same_bytes(const void *got, const void *want, int64_t bytes, const cp_kernels *k, const char *what) {
+    const unsigned char *a = got, *b = want;
+    for (int64_t i = 0; i < bytes; i++)
+        if (a[i] != b[i])
+            fail_msg("%s: %s differs at byte %lld of %lld", k->name, what, (long long)i, (long long)bytes);
+}
+
+/* 0 and -0 are the same number, all NaNs too. */
+static void assert_same_numbers(const float *got, const float *want, int64_t n, const cp_kernels *k, const char *what) {
+    for (int64_t i = 0; i < n; i++)
+        if (got[i] != want[i] && !(isnan(got[i]) && isnan(want[i])))
+            fail_msg("%s: %s[%lld of %lld] is %.9g instead of %.9g", k->name, what, (long long)i, (long long)n,
+                     (double)got[i], (double)want[i]);
+}
+
+static void assert_near(const float *got, const double *want, int64_t n, double error, const cp_kernels *k,
+                        const char *what) {
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs(got[i] - want[i]) <= error))
+            fail_msg("%s: %s[%lld of %lld] is %.9g instead of %.9g", k->name, what, (long long)i, (long long)n,
+                     (double)got[i], want[i]);
+}
+
+static float plain_relu(float v) {
+    return v < 0 ? 0 : v;
+}
+
+/* --- matrix products --- */
+
+static void blocks_are_complete(void **state) {
+    (void)state;
+    for (const cp_kernels *const *at = levels, *k; (k = *at) != NULL; at++) {
+        assert_true(k->lanes >= 4 && k->vectors >= 1 && k->vectors <= CP_MAX_VECTORS);
+        for (int V = 0; V <= CP_MAX_VECTORS; V++)
+            for (int R = 0; R <= CP_MAX_ROWS; R++) {
+                bool expected = V >= 1 && V <= k->vectors && R >= 1 && R <= k->rows[V];
+                assert_int_equal(k->tile[R][V] != NULL, expected);
+                assert_int_equal(k->outer[R][V] != NULL, expected);
+            }
+    }
+}
+
+static void plain_tile(const cp_tile *t, int R, int V, int lanes) {
+    int columns = (V - 1) * lanes + t->tail;
+    for (int i = 0; i < R; i++)
+        for (int j = 0; j < columns; j++) {
+            float *c = t->c + i * t->c_step + j;
+            float sum = t->flags & CP_ACCUMULATE ? *c : t->bias ? t->bias[j] : 0;
+            for (int64_t r = 0; r < t->run_count; r++)
+                for (int64_t n = 0; n < t->run_length; n++)
+                    sum += t->a[i * t->a_step + t->runs[r].a + n] * t->b[(t->runs[r].row + n) * V * lanes + j];
+            *c = t->flags & CP_APPLY_RELU ? plain_relu(sum) : sum;
+        }
+}
+
+static void check_tile(const cp_kernels *k, guard *g, int R, int V, int tail, int flags) {
+    cp_run runs[4];
+    cp_tile t = {.a_step = draw(1, 50),
+                 .runs = runs,
+                 .run_count = draw(1, 4),
+                 .run_length = draw_size(4, 40),
+                 .tail = tail,
+                 .flags = flags};
+    int64_t furthest = 0, rows = 0;
+    for (int64_t r = 0; r < t.run_count; r++) {
+        runs[r] = (cp_run){draw(0, 60), draw(0, 30)};
+        if (runs[r].a > furthest) furthest = runs[r].a;
+        if (runs[r].row > rows) rows = runs[r].row;
+    }
+    int64_t panel = (rows + t.run_length) * V * k->lanes, columns = (V - 1) * k->lanes + tail;
+    float *b = guard_bytes(g, panel * 4, 64);
+    for (int64_t i = 0; i < panel; i++) b[i] = draw_integer();
+    t.a = filled(g, (R - 1) * t.a_step + furthest + t.run_length, draw_integer);
+    t.b = b;
+    t.bias = draw(0, 1) ? filled(g, columns, draw_integer) : NULL;
+    t.c_step = columns + draw(0, 3);
+    int64_t outputs = (R - 1) * t.c_step + columns;
+    float *got = flags & CP_ACCUMULATE ? filled(g, outputs, draw_integer) : guard_floats(g, outputs);
+    float *want = copied(g, got, outputs);
+    t.c = want;
+    plain_tile(&t, R, V, k->lanes);
+    t.c = got;
+    k->tile[R][V](&t);
+    for (int i = 0; i < R; i++) assert_same_numbers(got + i * t.c_step, want + i * t.c_step, columns, k, "tile");
+    for (int i = 0; i + 1 < R; i++)
+        assert_same_bytes(got + i * t.c_step + columns, want + i * t.c_step + columns, (t.c_step - columns) * 4, k,
+                          "the gap between rows of a tile");
+    guard_free(g);
+}
+
+static void tiles(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int V = 1; V <= k->vectors; V++)
+            for (int R = 1; R <= k->rows[V]; R++)
+                for (int flags = 0; flags < 4; flags++) {
+                    check_tile(k, g, R, V, k->lanes, flags);
+                    check_tile(k, g, R, V, (int)draw(1, k->lanes), flags);
+                    check_tile(k, g, R, V, (int)draw(1, k->lanes), flags);
+                }
+        for (int tail = 1; tail <= k->lanes; tail++) check_tile(k, g, 3, k->vectors, tail, CP_APPLY_RELU);
+    }
+}
+
+/* What is no number, or infinite, or tiny, must come through as plain arithmetic has it. */
+static void tile_passes_strange_values(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int flags = 0; flags < 4; flags++)
+            for (int i = 0; i < 10; i++) {
+                float *b = guard_bytes(g, k->lanes * 4, 64), *bias = guard_floats(g, k->lanes);
+                float *a = guard_floats(g, 1), *got = guard_floats(g, k->lanes), *want = guard_floats(g, k->lanes);
+                *a = strange[i];
+                for (int j = 0; j < k->lanes; j++) {
+                    b[j] = 1;
+                    bias[j] = got[j] = want[j] = j % 2 ? -0.0f : 0.0f;
+                }
+                cp_run run = {0, 0};
+                cp_tile t = {.a = a,
+                             .b = b,
+                             .runs = &run,
+                             .run_count = 1,
+                             .run_length = 1,
+                             .c = want,
+                             .bias = bias,
+                             .tail = k->lanes,
+                             .flags = flags};
+                plain_tile(&t, 1, 1, k->lanes);
+                t.c = got;
+                k->tile[1][1](&t);
+                assert_same_numbers(got, want, k->lanes, k, "tile of strange values");
+                guard_free(g);
+            }
+    }
+}
+
+static void plain_outer(const cp_outer *o, int R, int columns) {
+    for (int i = 0; i < R; i++)
+        for (int j = 0; j < columns; j++) {
+            float *c = o->c + i * o->c_step + j;
+            float sum = o->flags & CP_ACCUMULATE ? *c : 0;
+            for (int64_t y = 0; y < o->rows; y++)
+                for (int64_t p = 0; p < o->pixels; p++)
+                    sum += o->a[y * o->a_row + p * o->a_step + i] * o->b[y * o->b_row + p * o->b_step + j];
+            *c = sum;
+        }
+}
+
+static void check_outer(const cp_kernels *k, guard *g, int R, int V, int tail, int flags) {
+    int width = V * k->lanes, columns = width - k->lanes + tail;
+    cp_outer o = {.rows = draw(1, 4), .pixels = draw_size(4, 20), .tail = tail, .flags = flags};
+    o.a_step = draw(1, 30), o.b_step = draw(1, 2 * width);
+    o.a_row = draw(0, 100), o.b_row = draw(0, 200);
+    o.c_step = columns + draw(0, 3);
+    o.a = filled(g, (o.rows - 1) * o.a_row + (o.pixels - 1) * o.a_step + R, draw_integer);
+    o.b = filled(g, (o.rows - 1) * o.b_row + (o.pixels - 1) * o.b_step + width, draw_integer);
+    int64_t outputs = (R - 1) * o.c_step + columns;
+    float *got = flags & CP_ACCUMULATE ? filled(g, outputs, draw_integer) : guard_floats(g, outputs);
+    float *want = copied(g, got, outputs);
+    o.c = want;
+    plain_outer(&o, R, columns);
+    o.c = got;
+    k->outer[R][V](&o);
+    for (int i = 0; i < R; i++) assert_same_numbers(got + i * o.c_step, want + i * o.c_step, columns, k, "outer");
+    for (int i = 0; i + 1 < R; i++)
+        assert_same_bytes(got + i * o.c_step + columns, want + i * o.c_step + columns, (o.c_step - columns) * 4, k,
+                          "the gap between rows of an outer product");
+    guard_free(g);
+}
+
+static void outers(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int V = 1; V <= k->vectors; V++)
+            for (int R = 1; R <= k->rows[V]; R++)
+                for (int flags = 0; flags < 2; flags++) {
+                    check_outer(k, g, R, V, k->lanes, flags);
+                    check_outer(k, g, R, V, (int)draw(1, k->lanes), flags);
+                }
+        for (int tail = 1; tail <= k->lanes; tail++) check_outer(k, g, 2, k->vectors, tail, 0);
+    }
+}
+
+/* --- packing --- */
+
+static void check_pack(const cp_kernels *k, guard *g, int64_t row_step, int64_t column_step, int64_t rows,
+                       int64_t columns, int64_t width) {
+    float *w = filled(g, (rows - 1) * row_step + (columns - 1) * column_step + 1, draw_real);
+    float *got = guard_bytes(g, rows * width * 4, 64), *want = guard_floats(g, rows * width);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < width; j++) want[r * width + j] = j < columns ? w[r * row_step + j * column_step] : 0;
+    k->pack(w, row_step, column_step, rows, columns, width, got);
+    assert_same_bytes(got, want, rows * width * 4, k, "panel");
+    guard_free(g);
+}
+
+static void packs(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 200; i++) {
+            int64_t width = draw(1, k->vectors) * k->lanes, columns = draw(1, width), rows = draw_size(k->lanes, 70);
+            check_pack(k, g, columns + draw(0, 9), 1, rows, columns, width);
+            check_pack(k, g, 1, rows + draw(0, 9), rows, columns, width);
+            check_pack(k, g, 2, 2 * rows + draw(0, 9), rows, columns, width);
+            check_pack(k, g, 1, 1, rows, columns, width);
+        }
+    }
+}
+
+/* --- depthwise --- */
+
+static void plain_depthwise(const cp_depthwise *d) {
+    for (int64_t p = 0; p < d->pixels; p++)
+        for (int64_t c = 0; c < d->channels; c++) {
+            float *y = d->y + p * d->y_step + c;
+            float sum = d->flags & CP_ACCUMULATE ? *y : d->bias ? d->bias[c] : 0;
+            for (int64_t r = 0; r < d->rows; r++)
+                for (int64_t s = 0; s < d->columns; s++)
+                    sum += d->x[p * d->x_step + r * d->x_row + s * d->x_column + c] *
+                           d->w[r * d->w_row + s * d->w_column + c];
+            *y = d->flags & CP_APPLY_RELU ? plain_relu(sum) : sum;
+        }
+}
+
+/* A random row; outputs stands for the floats from the first to the last of y. */
+static cp_depthwise draw_depthwise(const cp_kernels *k, guard *g, float (*value)(void), int64_t *outputs) {
+    cp_depthwise d = {.pixels = draw(1, 30), .rows = draw(1, 5), .columns = draw(0, 1) ? 3 : draw(1, 7)};
+    d.channels = draw_size(k->lanes, 5 * k->lanes);
+    int64_t pixel = d.channels + draw(0, 2), stride = draw(1, 3), dilation = draw(1, 3);
+    d.x_step = stride * pixel, d.x_column = dilation * pixel;
+    d.x_row = (d.pixels * stride + d.columns * dilation) * pixel;
+    d.w_column = d.channels + draw(0, 2), d.w_row = d.columns * d.w_column;
+    d.y_step = d.channels + draw(0, 3);
+    d.x = filled(g, (d.pixels - 1) * d.x_step + (d.rows - 1) * d.x_row + (d.columns - 1) * d.x_column + d.channels,
+                 value);
+    d.w = filled(g, (d.rows - 1) * d.w_row + (d.columns - 1) * d.w_column + d.channels, value);
+    d.bias = draw(0, 1) ? filled(g, d.channels, value) : NULL;
+    d.flags = (int)draw(0, 3);
+    *outputs = (d.pixels - 1) * d.y_step + d.channels;
+    d.y = filled(g, *outputs, value);
+    return d;
+}
+
+static void depthwise_rows(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 300; i++) {
+            int64_t outputs;
+            cp_depthwise d = draw_depthwise(k, g, draw_integer, &outputs);
+            float *got = d.flags & CP_ACCUMULATE ? copied(g, d.y, outputs) : guard_floats(g, outputs);
+            for (int64_t p = 0; p + 1 < d.pixels; p++) /* the gaps */
+                memcpy(got + p * d.y_step + d.channels, d.y + p * d.y_step + d.channels,
+                       (size_t)(d.y_step - d.channels) * 4);
+            plain_depthwise(&d);
+            float *want = d.y;
+            d.y = got;
+            k->depthwise(&d);
+            assert_same_numbers(got, want, outputs, k, "depthwise");
+            guard_free(g);
+        }
+    }
+}
+
+/* However a row is cut into calls, the bits are the same. */
+static void depthwise_may_be_split(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 100; i++) {
+            int64_t outputs;
+            cp_depthwise d = draw_depthwise(k, g, draw_real, &outputs);
+            float *whole = d.y, *parts = copied(g, whole, outputs);
+            k->depthwise(&d);
+            int64_t pixels = d.pixels;
+            const float *x = d.x;
+            for (int64_t p = 0; p < pixels; p += d.pixels) {
+                d.pixels = draw(1, pixels - p);
+                d.x = x + p * d.x_step;
+                d.y = parts + p * d.y_step;
+                k->depthwise(&d);
+            }
+            assert_same_bytes(parts, whole, outputs * 4, k, "depthwise in parts");
+            guard_free(g);
+        }
+    }
+}
+
+/* --- pooling --- */
+
+static const int64_t tap_counts[] = {1, 2, 3, 4, 5, 6, 9, 12, 49};
+
+static void draw_taps(int64_t taps, int64_t pixel, int64_t *offset, uint8_t *id) {
+    for (int64_t t = 0; t < taps; t++) {
+        offset[t] = draw(0, 20) * pixel;
+        id[t] = (uint8_t)(draw(0, 4) + (t ? id[t - 1] + 1 : 0));
+    }
+}
+
+static int64_t largest(const int64_t *values, int64_t n) {
+    int64_t most = values[0];
+    for (int64_t i = 1; i < n; i++) most = values[i] > most ? values[i] : most;
+    return most;
+}
+
+static void plain_max_pool(const cp_pool_row *p) {
+    for (int64_t i = 0; i < p->pixels; i++)
+        for (int64_t c = 0; c < p->channels; c++) {
+            float best = p->x[i * p->x_step + p->offset[0] + c];
+            uint8_t id = p->id[0];
+            for (int64_t t = 1; t < p->taps; t++) {
+                float v = p->x[i * p->x_step + p->offset[t] + c];
+                if (v > best || (isnan(v) && !isnan(best))) {
+                    best = v;
+                    id = p->id[t];
+                }
+            }
+            p->y[i * p->y_step + c] = best;
+            if (p->index) p->index[i * p->y_step + c] = id;
+        }
+}
+
+static void plain_average_pool(const cp_pool_row *p) {
+    for (int64_t i = 0; i < p->pixels; i++)
+        for (int64_t c = 0; c < p->channels; c++) {
+            float sum = 0;
+            for (int64_t t = 0; t < p->taps; t++) sum += p->x[i * p->x_step + p->offset[t] + c];
+            p->y[i * p->y_step + c] = p->factor * sum;
+        }
+}
+
+static void check_pool(const cp_kernels *k, guard *g, int64_t taps, float (*value)(void), bool with_index,
+                       void (*kernel)(const cp_pool_row *), void (*plain)(const cp_pool_row *)) {
+    int64_t offset[64];
+    uint8_t id[64];
+    cp_pool_row p = {.offset = offset, .id = id, .taps = taps, .pixels = draw(1, 6), .factor = 0.25f};
+    p.channels = draw_size(k->lanes, 10 * k->lanes);
+    draw_taps(taps, p.channels, offset, id);
+    p.x_step = draw(1, 3) * p.channels;
+    p.y_step = p.channels + draw(0, 3);
+    p.x = filled(g, (p.pixels - 1) * p.x_step + largest(offset, taps) + p.channels, value);
+    int64_t outputs = (p.pixels - 1) * p.y_step + p.channels;
+    float *got = guard_floats(g, outputs), *want = guard_floats(g, outputs);
+    uint8_t *got_index = guard_bytes(g, outputs, 1), *want_index = guard_bytes(g, outputs, 1);
+    p.y = want, p.index = with_index ? want_index : NULL;
+    plain(&p);
+    p.y = got, p.index = with_index ? got_index : NULL;
+    kernel(&p);
+    assert_same_bytes(got, want, outputs * 4, k, "pool");
+    assert_same_bytes(got_index, want_index, outputs, k, "index");
+    guard_free(g);
+}
+
+static void max_pools(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (size_t n = 0; n < sizeof tap_counts / sizeof *tap_counts; n++)
+            for (int i = 0; i < 12; i++)
+                for (int with_index = 0; with_index < 2; with_index++) {
+                    check_pool(k, g, tap_counts[n], draw_integer, with_index, k->max_pool, plain_max_pool);
+                    check_pool(k, g, tap_counts[n], draw_strange, with_index, k->max_pool, plain_max_pool);
+                }
+    }
+}
+
+static void average_pools(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (size_t n = 0; n < sizeof tap_counts / sizeof *tap_counts; n++)
+            for (int i = 0; i < 20; i++)
+                check_pool(k, g, tap_counts[n], draw_integer, false, k->average_pool, plain_average_pool);
+    }
+}
+
+static void plain_gather(const cp_pool_gather *p, bool max) {
+    for (int64_t i = 0; i < p->pixels; i++)
+        for (int64_t c = 0; c < p->channels; c++) {
+            float sum = 0;
+            for (int64_t t = 0; t < p->taps; t++) {
+                int64_t from = i * p->dy_step + p->offset[t] + c;
+                sum += max ? (p->index[from] == p->id[t] ? p->dy[from] : 0) : p->factor[t] * p->dy[from];
+            }
+            p->dx[i * p->dx_step + c] = sum;
+        }
+}
+
+static void check_gather(const cp_kernels *k, guard *g, int64_t taps, bool max) {
+    int64_t offset[64] = {0};
+    uint8_t id[64];
+    float factor[64];
+    cp_pool_gather p = {.offset = offset, .id = id, .factor = factor, .taps = taps, .pixels = draw(1, 6)};
+    p.channels = draw_size(k->lanes, 10 * k->lanes);
+    draw_taps(taps, p.channels, offset, id);
+    for (int64_t t = 0; t < taps; t++) factor[t] = 1.0f / (float)(1 << draw(0, 3));
+    p.dy_step = draw(1, 3) * p.channels;
+    p.dx_step = p.channels + draw(0, 3);
+    int64_t inputs = (p.pixels - 1) * p.dy_step + largest(offset, taps ? taps : 1) + p.channels;
+    int64_t outputs = (p.pixels - 1) * p.dx_step + p.channels;
+    p.dy = filled(g, inputs, draw_integer);
+    uint8_t *index = guard_bytes(g, inputs, 1);
+    for (int64_t i = 0; i < inputs; i++) index[i] = taps && draw(0, 3) ? id[draw(0, taps - 1)] : (uint8_t)draw(0, 255);
+    p.index = index;
+    float *got = guard_floats(g, outputs), *want = guard_floats(g, outputs);
+    p.dx = want;
+    plain_gather(&p, max);
+    p.dx = got;
+    (max ? k->max_pool_gather : k->average_pool_gather)(&p);
+    assert_same_numbers(got, want, outputs, k, max ? "gradient of max pooling" : "gradient of average pooling");
+    for (int64_t i = 0; i + 1 < p.pixels; i++)
+        assert_same_bytes(got + i * p.dx_step + p.channels, want + i * p.dx_step + p.channels,
+                          (p.dx_step - p.channels) * 4, k, "the gap between pixels of a gradient");
+    guard_free(g);
+}
+
+static void pool_gradients(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int64_t taps = 0; taps <= 10; taps++)
+            for (int i = 0; i < 12; i++) {
+                check_gather(k, g, taps, true);
+                check_gather(k, g, taps, false);
+            }
+    }
+}
+
+/* --- loops over arrays --- */
+
+static void activations_and_sums(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 200; i++) {
+            int64_t n = draw_size(k->lanes, 200);
+            float *x = filled(g, n, draw_strange), *dy = filled(g, n, draw_strange);
+            float *got = guard_floats(g, n), *want = guard_floats(g, n);
+
+            for (int64_t j = 0; j < n; j++) want[j] = plain_relu(x[j]);
+            k->relu(x, got, n);
+            assert_same_numbers(got, want, n, k, "relu");
+
+            for (int64_t j = 0; j < n; j++) want[j] = x[j] > 0 ? dy[j] : 0;
+            k->relu_gradient(x, dy, got, n);
+            assert_same_numbers(got, want, n, k, "gradient of relu");
+
+            for (int64_t j = 0; j < n; j++) want[j] = x[j] + dy[j];
+            k->add(x, dy, got, n);
+            assert_same_numbers(got, want, n, k, "add");
+            guard_free(g);
+        }
+    }
+}
+
+/* An output may be the input. */
+static void loops_in_place(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        int64_t n = 3 * k->lanes + 1;
+        float *x = filled(g, n, draw_real), *dy = filled(g, n, draw_real), *want = guard_floats(g, n);
+        for (int64_t j = 0; j < n; j++) want[j] = x[j] > 0 ? dy[j] : 0;
+        k->relu_gradient(x, dy, dy, n);
+        assert_same_numbers(dy, want, n, k, "gradient of relu in place");
+        for (int64_t j = 0; j < n; j++) want[j] = x[j] + want[j];
+        k->add(x, dy, dy, n);
+        assert_same_numbers(dy, want, n, k, "add in place");
+        for (int64_t j = 0; j < n; j++) want[j] = plain_relu(x[j]);
+        k->relu(x, x, n);
+        assert_same_numbers(x, want, n, k, "relu in place");
+        guard_free(g);
+    }
+}
+
+static void column_sums(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 200; i++) {
+            int64_t rows = draw(0, 20), columns = draw_size(k->lanes, 12 * k->lanes), step = columns + draw(0, 3);
+            int flags = (int)draw(0, 1);
+            float *x = filled(g, rows ? (rows - 1) * step + columns : 0, draw_integer);
+            float *got = flags ? filled(g, columns, draw_integer) : guard_floats(g, columns);
+            float *want = guard_floats(g, columns);
+            for (int64_t j = 0; j < columns; j++) {
+                want[j] = flags & CP_ACCUMULATE ? got[j] : 0;
+                for (int64_t r = 0; r < rows; r++) want[j] += x[r * step + j];
+            }
+            k->column_sums(x, step, rows, columns, got, flags);
+            assert_same_numbers(got, want, columns, k, "column sums");
+            guard_free(g);
+        }
+    }
+}
+
+static void sums_of_squares(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 200; i++) {
+            int64_t n = i ? draw_size(k->lanes, 300) : 0;
+            float *x = filled(g, n, draw_real);
+            double want = 0, got = k->sum_of_squares(x, n);
+            for (int64_t j = 0; j < n; j++) want += (double)x[j] * x[j];
+            if (!(fabs(got - want) <= 1e-13 * want)) fail_msg("%s: %.17g instead of %.17g", k->name, got, want);
+            float *elsewhere = copied(g, x, n); /* and another alignment */
+            assert_true(k->sum_of_squares(elsewhere, n) == got);
+            guard_free(g);
+        }
+        float *x = guard_floats(g, 3); /* squares that a float cannot hold */
+        x[0] = 3e30f, x[1] = 1e-30f, x[2] = 0;
+        assert_true(k->sum_of_squares(x, 3) > 8.9e60 && k->sum_of_squares(x, 3) < 9.1e60);
+        assert_true(k->sum_of_squares(x + 1, 2) > 0.99e-60);
+        x[2] = NAN;
+        assert_true(isnan(k->sum_of_squares(x, 3)));
+        guard_free(g);
+    }
+}
+
+/* --- optimizers --- */
+
+/* As the step is defined, in double. */
+static void plain_adam(const cp_adam *o, double *w, const float *g, double *m, double *v, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        double gradient = (double)o->g_scale * g[i] + (double)o->decay * w[i];
+        m[i] = (double)o->beta1 * m[i] + (1 - (double)o->beta1) * gradient;
+        v[i] = (double)o->beta2 * v[i] + (1 - (double)o->beta2) * gradient * gradient;
+        w[i] -= (double)o->rate * m[i] / (sqrt(v[i]) * (double)o->v_scale + (double)o->epsilon);
+    }
+}
+
+static void adam_steps(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 50; i++) {
+            int64_t n = draw_size(k->lanes, 200);
+            cp_adam o = {.rate = 0.01f,
+                         .beta1 = 0.9f,
+                         .beta2 = 0.999f,
+                         .epsilon = 1e-4f,
+                         .v_scale = i % 2 ? 1 : 3.5f,
+                         .g_scale = i % 3 ? 1 : 0.25f,
+                         .decay = i % 5 ? 0 : 0.125f};
+            float *w = filled(g, n, draw_real), *m = guard_floats(g, n), *v = guard_floats(g, n);
+            double want_w[200], want_m[200] = {0}, want_v[200] = {0};
+            for (int64_t j = 0; j < n; j++) {
+                want_w[j] = w[j];
+                m[j] = v[j] = 0;
+            }
+            for (int step = 0; step < 3; step++) {
+                float *gradient = filled(g, n, draw_real);
+                k->adam(&o, w, gradient, m, v, n);
+                plain_adam(&o, want_w, gradient, want_m, want_v, n);
+            }
+            assert_near(w, want_w, n, 2e-6, k, "Adam's weight");
+            assert_near(m, want_m, n, 1e-6, k, "Adam's first moment");
+            assert_near(v, want_v, n, 1e-6, k, "Adam's second moment");
+            guard_free(g);
+        }
+    }
+}
+
+static void sgd_steps(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 50; i++) {
+            int64_t n = draw_size(k->lanes, 200);
+            cp_sgd o = {.rate = 0.125f,
+                        .momentum = i % 3 ? 0.5f : 0,
+                        .g_scale = i % 4 ? 1 : 0.25f,
+                        .decay = i % 5 ? 0 : 0.125f,
+                        .nesterov = i % 2};
+            float *w = filled(g, n, draw_real), *gradient = filled(g, n, draw_real);
+            float *v = o.momentum != 0 ? filled(g, n, draw_real) : NULL;
+            double want_w[200], want_v[200];
+            for (int64_t j = 0; j < n; j++) {
+                double slope = (double)o.g_scale * gradient[j] + (double)o.decay * w[j];
+                want_v[j] = (v ? (double)o.momentum * v[j] : 0) + slope;
+                want_w[j] = w[j] - (double)o.rate * (o.nesterov ? slope + (double)o.momentum * want_v[j] : want_v[j]);
+            }
+            k->sgd(&o, w, gradient, v, n);
+            assert_near(w, want_w, n, 1e-6, k, "weight of gradient descent");
+            if (v) assert_near(v, want_v, n, 1e-6, k, "velocity");
+            guard_free(g);
+        }
+    }
+}
+
+/* Threads share the weights: wherever they are cut, the bits are the same. */
+static void optimizers_may_be_split(void **state) {
+    (void)state;
+    cp_adam adam = {.rate = 0.01f,
+                    .beta1 = 0.9f,
+                    .beta2 = 0.999f,
+                    .epsilon = 1e-8f,
+                    .v_scale = 1.7f,
+                    .g_scale = 0.3f,
+                    .decay = 0.01f};
+    cp_sgd sgd = {.rate = 0.1f, .momentum = 0.9f, .g_scale = 0.3f, .decay = 0.01f, .nesterov = 1};
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 50; i++) {
+            int64_t n = 150, cut = draw(1, n - 1);
+            float *w = filled(g, n, draw_real), *gradient = filled(g, n, draw_real), *m = filled(g, n, draw_real);
+            float *v = filled(g, n, draw_real);
+            for (int64_t j = 0; j < n; j++) v[j] = fabsf(v[j]);
+            float *w2 = copied(g, w, n), *m2 = copied(g, m, n), *v2 = copied(g, v, n);
+            k->adam(&adam, w, gradient, m, v, n);
+            k->adam(&adam, w2, gradient, m2, v2, cut);
+            k->adam(&adam, w2 + cut, gradient + cut, m2 + cut, v2 + cut, n - cut);
+            assert_same_bytes(w2, w, n * 4, k, "weights after Adam in two parts");
+            assert_same_bytes(m2, m, n * 4, k, "first moments after Adam in two parts");
+            assert_same_bytes(v2, v, n * 4, k, "second moments after Adam in two parts");
+            k->sgd(&sgd, w, gradient, m, n);
+            k->sgd(&sgd, w2, gradient, m2, cut);
+            k->sgd(&sgd, w2 + cut, gradient + cut, m2 + cut, n - cut);
+            assert_same_bytes(w2, w, n * 4, k, "weights after gradient descent in two parts");
+            assert_same_bytes(m2, m, n * 4, k, "velocities after gradient descent in two parts");
+            guard_free(g);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_complete),
+        cmocka_unit_test(tiles),
+        cmocka_unit_test(tile_passes_strange_values),
+        cmocka_unit_test(outers),
+        cmocka_unit_test(packs),
+        cmocka_unit_test(depthwise_rows),
+        cmocka_unit_test(depthwise_may_be_split),
+        cmocka_unit_test(max_pools),
+        cmocka_unit_test(average_pools),
+        cmocka_unit_test(pool_gradients),
+        cmocka_unit_test(activations_and_sums),
+        cmocka_unit_test(loops_in_place),
+        cmocka_unit_test(column_sums),
+        cmocka_unit_test(sums_of_squares),
+        cmocka_unit_test(adam_steps),
+        cmocka_unit_test(sgd_steps),
+        cmocka_unit_test(optimizers_may_be_split),
+    };
+    return cmocka_run_group_tests_name("kernels", tests, find_levels, NULL);
+}
