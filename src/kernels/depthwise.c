@@ -33,7 +33,7 @@ INLINE void depthwise_pixels(const cp_depthwise *d, int64_t first, const int P) 
         depthwise_vector(d, x + c, d->w + c, d->bias ? d->bias + c : NULL, y + c, P, d->columns, CP_LANES);
     if (c < d->channels)
         depthwise_vector(d, x + c, d->w + c, d->bias ? d->bias + c : NULL, y + c, P, d->columns,
-                         (int)(d->channels - c));
+                         vec_rest(d->channels - c));
 }
 
 static void depthwise(const cp_depthwise *d) {

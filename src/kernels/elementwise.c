@@ -7,7 +7,7 @@ INLINE void relu_vector(const float *x, float *y, int count) {
 static void relu(const float *x, float *y, int64_t n) {
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) relu_vector(x + i, y + i, CP_LANES);
-    if (i < n) relu_vector(x + i, y + i, (int)(n - i));
+    if (i < n) relu_vector(x + i, y + i, vec_rest(n - i));
 }
 
 INLINE void relu_gradient_vector(const float *y, const float *dy, float *dx, int count) {
@@ -18,7 +18,7 @@ INLINE void relu_gradient_vector(const float *y, const float *dy, float *dx, int
 static void relu_gradient(const float *y, const float *dy, float *dx, int64_t n) {
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) relu_gradient_vector(y + i, dy + i, dx + i, CP_LANES);
-    if (i < n) relu_gradient_vector(y + i, dy + i, dx + i, (int)(n - i));
+    if (i < n) relu_gradient_vector(y + i, dy + i, dx + i, vec_rest(n - i));
 }
 
 INLINE void add_vector(const float *a, const float *b, float *y, int count) {
@@ -28,7 +28,7 @@ INLINE void add_vector(const float *a, const float *b, float *y, int count) {
 static void add(const float *a, const float *b, float *y, int64_t n) {
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) add_vector(a + i, b + i, y + i, CP_LANES);
-    if (i < n) add_vector(a + i, b + i, y + i, (int)(n - i));
+    if (i < n) add_vector(a + i, b + i, y + i, vec_rest(n - i));
 }
 
 /* V vectors of columns, the last one with `count` of them. */
@@ -54,7 +54,7 @@ static void column_sums(const float *x, int64_t x_step, int64_t rows, int64_t co
         column_sums_block(x + j, x_step, rows, y + j, flags, 1, CP_LANES);
         j += CP_LANES;
     }
-    if (j < columns) column_sums_block(x + j, x_step, rows, y + j, flags, 1, (int)(columns - j));
+    if (j < columns) column_sums_block(x + j, x_step, rows, y + j, flags, 1, vec_rest(columns - j));
 }
 
 /* In double: half a vector of floats fills a vector. */

@@ -15,7 +15,7 @@ static void adam(const cp_adam *optimizer, float *w, const float *g, float *m, f
     const cp_adam o = *optimizer;
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) adam_vector(&o, w + i, g + i, m + i, v + i, CP_LANES);
-    if (i < n) adam_vector(&o, w + i, g + i, m + i, v + i, (int)(n - i));
+    if (i < n) adam_vector(&o, w + i, g + i, m + i, v + i, vec_rest(n - i));
 }
 
 INLINE void sgd_vector(const cp_sgd *o, float *w, const float *g, float *v, int count) {
@@ -33,5 +33,5 @@ static void sgd(const cp_sgd *optimizer, float *w, const float *g, float *v, int
     const cp_sgd o = *optimizer;
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) sgd_vector(&o, w + i, g + i, v + i, CP_LANES);
-    if (i < n) sgd_vector(&o, w + i, g + i, v + i, (int)(n - i));
+    if (i < n) sgd_vector(&o, w + i, g + i, v + i, vec_rest(n - i));
 }

@@ -5,7 +5,7 @@ static void pack_rows(const float *w, int64_t row_step, int64_t rows, int64_t co
     for (int64_t r = 0; r < rows; r++, w += row_step, panel += width)
         for (int64_t j = 0; j < width; j += CP_LANES) {
             int64_t left = columns - j;
-            vec v = left >= CP_LANES ? vec_load(w + j) : left > 0 ? vec_load_part(w + j, (int)left) : (vec){0};
+            vec v = left >= CP_LANES ? vec_load(w + j) : left > 0 ? vec_load_part(w + j, vec_rest(left)) : (vec){0};
             *(vec *)(panel + j) = v;
         }
 }
@@ -37,7 +37,7 @@ static void pack_columns(const float *w, int64_t column_step, int64_t rows, int6
         int64_t r = 0;
         for (; r + CP_LANES <= rows; r += CP_LANES)
             pack_square(from + r, column_step, CP_LANES, columns - j, width, panel + r * width + j);
-        if (r < rows) pack_square(from + r, column_step, (int)(rows - r), columns - j, width, panel + r * width + j);
+        if (r < rows) pack_square(from + r, column_step, vec_rest(rows - r), columns - j, width, panel + r * width + j);
     }
 }
 

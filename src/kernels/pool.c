@@ -43,7 +43,8 @@ INLINE void max_row(const cp_pool_row *p, const int64_t taps, const int with_ind
         int64_t c = 0;
         for (; c + CP_LANES <= p->channels; c += CP_LANES)
             max_vector(p, x + c, y + c, with_index ? index + c : NULL, taps, CP_LANES);
-        if (c < p->channels) max_vector(p, x + c, y + c, with_index ? index + c : NULL, taps, (int)(p->channels - c));
+        if (c < p->channels)
+            max_vector(p, x + c, y + c, with_index ? index + c : NULL, taps, vec_rest(p->channels - c));
     }
 }
 
@@ -96,7 +97,7 @@ INLINE void average_row(const cp_pool_row *p, const int64_t taps, const int V) {
             for (; c + V * CP_LANES <= p->channels; c += V * CP_LANES)
                 average_vectors(p, x + c, y + c, taps, V, CP_LANES);
         for (; c + CP_LANES <= p->channels; c += CP_LANES) average_vectors(p, x + c, y + c, taps, 1, CP_LANES);
-        if (c < p->channels) average_vectors(p, x + c, y + c, taps, 1, (int)(p->channels - c));
+        if (c < p->channels) average_vectors(p, x + c, y + c, taps, 1, vec_rest(p->channels - c));
     }
 }
 
@@ -139,8 +140,10 @@ INLINE void gather_row(const cp_pool_gather *p, const int64_t taps,
         int64_t c = 0;
         for (; c + CP_LANES <= p->channels; c += CP_LANES)
             vec_store(dx + c, gradient(p, i * p->dy_step + c, taps, CP_LANES));
-        int rest = (int)(p->channels - c);
-        if (rest) vec_store_part(dx + c, gradient(p, i * p->dy_step + c, taps, rest), rest);
+        if (c < p->channels) {
+            int rest = vec_rest(p->channels - c);
+            vec_store_part(dx + c, gradient(p, i * p->dy_step + c, taps, rest), rest);
+        }
     }
 }
 

@@ -214,6 +214,11 @@ INLINE void vec_store_some(float *p, vec v, int count) {
     else
         vec_store_part(p, v, count);
 }
+/* What is left behind the last whole vector, in a form that lets the compiler leave out the whole ones. */
+INLINE int vec_rest(int64_t left) {
+    if (left <= 0 || left >= CP_LANES) __builtin_unreachable();
+    return (int)left;
+}
 /* max(0, v); NaN stays NaN. */
 INLINE vec vec_relu(vec v) {
     return vec_max((vec){0}, v);
