@@ -7,21 +7,23 @@
 TABLE(conv, &cp_algo_conv_reference);
 TABLE(conv_input_gradient, &cp_algo_conv_input_gradient_reference);
 TABLE(conv_weight_gradient, &cp_algo_conv_weight_gradient_reference);
-TABLE(bias_gradient, &cp_algo_bias_gradient_reference);
+TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_reference);
 
 TABLE(max_pool, &cp_algo_max_pool_reference);
 TABLE(max_pool_gradient, &cp_algo_max_pool_gradient_reference);
 TABLE(average_pool, &cp_algo_average_pool_reference);
 TABLE(average_pool_gradient, &cp_algo_average_pool_gradient_reference);
 
-TABLE(activation, &cp_algo_activation_reference);
-TABLE(activation_gradient, &cp_algo_activation_gradient_reference);
-TABLE(add, &cp_algo_add_reference);
-TABLE(dropout, &cp_algo_dropout_reference);
+TABLE(activation, &cp_algo_activation_vector, &cp_algo_activation_reference);
+TABLE(activation_gradient, &cp_algo_activation_gradient_vector, &cp_algo_activation_gradient_reference);
+TABLE(add, &cp_algo_add_vector, &cp_algo_add_reference);
+TABLE(dropout, &cp_algo_dropout_blocks, &cp_algo_dropout_reference);
 
-TABLE(softmax, &cp_algo_softmax_reference);
-TABLE(softmax_gradient, &cp_algo_softmax_gradient_reference);
-TABLE(softmax_cross_entropy, &cp_algo_softmax_cross_entropy_reference);
-TABLE(softmax_cross_entropy_gradient, &cp_algo_softmax_cross_entropy_gradient_reference);
-TABLE(mean_squared_error, &cp_algo_mean_squared_error_reference);
-TABLE(mean_squared_error_gradient, &cp_algo_mean_squared_error_gradient_reference);
+TABLE(softmax, &cp_algo_softmax_rows, &cp_algo_softmax_reference);
+TABLE(softmax_gradient, &cp_algo_softmax_gradient_rows, &cp_algo_softmax_gradient_reference);
+TABLE(softmax_cross_entropy, &cp_algo_softmax_cross_entropy_rows, &cp_algo_softmax_cross_entropy_reference);
+TABLE(softmax_cross_entropy_gradient, &cp_algo_softmax_cross_entropy_gradient_rows,
+      &cp_algo_softmax_cross_entropy_gradient_reference);
+TABLE(mean_squared_error, &cp_algo_mean_squared_error_parts, &cp_algo_mean_squared_error_reference);
+TABLE(mean_squared_error_gradient, &cp_algo_mean_squared_error_gradient_vector,
+      &cp_algo_mean_squared_error_gradient_reference);

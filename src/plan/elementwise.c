@@ -1,0 +1,106 @@
+/* What happens to each element alone, in f32 and in shares of the elements: activations, sums, dropout. */
+#include "plan/algos.h"
+
+#include <math.h>
+
+static const char *refuse(const cp_problem *problem) {
+    return problem->type == CP_F32 ? NULL : "needs f32";
+}
+
+/* The elements of share id of n: whole cache lines, which are also whole blocks of random numbers. false: none. */
+static bool share(const cp_call *call, int id, int n, int64_t *first, int64_t *last) {
+    enum { LINE = CP_ALIGN / sizeof(float) };
+    const int64_t count = cp_shape_count(call->problem->out[0]);
+    cp_share((count + LINE - 1) / LINE, id, n, first, last);
+    *first *= LINE;
+    *last = *last * LINE < count ? *last * LINE : count;
+    return *first < *last;
+}
+
+static void activation(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    int64_t first, last;
+    if (!share(call, id, n, &first, &last)) return;
+    const float *x = call->in[0];
+    float *y = call->out[0];
+    switch (call->problem->activation) {
+    case CP_LINEAR:
+        for (int64_t e = first; e < last; e++) y[e] = x[e];
+        break;
+    case CP_RELU:
+        call->problem->kernels->relu(x + first, y + first, last - first);
+        break;
+    case CP_SIGMOID:
+        for (int64_t e = first; e < last; e++) y[e] = 1 / (1 + expf(-x[e]));
+        break;
+    case CP_TANH:
+        for (int64_t e = first; e < last; e++) y[e] = tanhf(x[e]);
+        break;
+    }
+}
+
+static void activation_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    int64_t first, last;
+    if (!share(call, id, n, &first, &last)) return;
+    const float *y = call->in[0], *dy = call->in[1];
+    float *dx = call->out[0];
+    switch (call->problem->activation) {
+    case CP_LINEAR:
+        for (int64_t e = first; e < last; e++) dx[e] = dy[e];
+        break;
+    case CP_RELU:
+        call->problem->kernels->relu_gradient(y + first, dy + first, dx + first, last - first);
+        break;
+    case CP_SIGMOID:
+        for (int64_t e = first; e < last; e++) dx[e] = dy[e] * (y[e] * (1 - y[e]));
+        break;
+    case CP_TANH:
+        for (int64_t e = first; e < last; e++) dx[e] = dy[e] * ((1 - y[e]) * (1 + y[e])); /* 1 - y*y, near 1 too */
+        break;
+    }
+}
+
+static void add(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    int64_t first, last;
+    if (!share(call, id, n, &first, &last)) return;
+    const float *a = call->in[0], *b = call->in[1];
+    float *y = call->out[0];
+    call->problem->kernels->add(a + first, b + first, y + first, last - first);
+}
+
+/* The numbers of cp_random_uniform, four at a time. */
+static void dropout(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    int64_t first, last;
+    if (!share(call, id, n, &first, &last)) return;
+    const cp_random_key key = {.seed = call->seed, .stream = call->problem->layer, .step = call->step};
+    const float rate = call->problem->rate;
+    const double kept = 1 - (double)rate;
+    const float *x = call->in[0];
+    float *y = call->out[0];
+    for (int64_t e = first; e < last; e += 4) {
+        uint32_t block[4];
+        cp_random_block(&key, (uint32_t)(e / 4), block);
+        for (int64_t i = 0; i < 4 && e + i < last; i++)
+            y[e + i] = (float)(block[i] >> 8) * 0x1p-24f >= rate ? (float)(x[e + i] / kept) : 0;
+    }
+}
+
+static void mean_squared_error_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    int64_t first, last;
+    if (!share(call, id, n, &first, &last)) return;
+    const float *y = call->in[0], *target = call->in[1], *dloss = call->in[2];
+    float *dy = call->out[0];
+    const float factor = (float)(dloss[0] * 2.0 / (double)cp_shape_count(call->problem->out[0]));
+    for (int64_t e = first; e < last; e++) dy[e] = factor * (y[e] - target[e]);
+}
+
+const cp_algo cp_algo_activation_vector = {.name = "vector", .refuse = refuse, .run = activation};
+const cp_algo cp_algo_activation_gradient_vector = {.name = "vector", .refuse = refuse, .run = activation_gradient};
+const cp_algo cp_algo_add_vector = {.name = "vector", .refuse = refuse, .run = add};
+const cp_algo cp_algo_dropout_blocks = {.name = "blocks", .refuse = refuse, .run = dropout};
+const cp_algo cp_algo_mean_squared_error_gradient_vector = {
+    .name = "vector", .refuse = refuse, .run = mean_squared_error_gradient};
