@@ -65,7 +65,7 @@ cp_status cp_saver_open(cp_saver *saver, const char *path) {
     char resolved[PATH_MAX];
     struct stat old;
     *saver = (cp_saver){.file = -1};
-    if (!path) return cp_fail(CP_E_ARG, "the path is NULL");
+    if (!path || !*path) return cp_fail(CP_E_ARG, "the path is %s", path ? "empty" : "NULL");
     const bool exists = !stat(path, &old);
     if (exists && S_ISDIR(old.st_mode)) return cp_fail_errno(path, "cannot write", EISDIR);
     /* The file that a symbolic link names is replaced, not the link. */

@@ -64,8 +64,8 @@ typedef struct cp_text {
 } cp_text;
 void cp_text_add(cp_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cp_text_add_json(cp_text *text, const char *string); /* quoted and escaped */
-void cp_text_add_real(cp_text *text,
-                      double value); /* exactly, 17 digits, a point in any locale; NaN and infinities as strings */
+/* Exactly: 17 digits, a point in any locale; NaN and infinities as strings. */
+void cp_text_add_real(cp_text *text, double value);
 /* The text, to be freed with cp_free(NULL, ..); NULL with CP_E_MEMORY set where adding failed. */
 char *cp_text_take(cp_text *text);
 
@@ -84,8 +84,8 @@ typedef struct cp_stored {
 typedef struct cp_note {
     const char *name, *value;
 } cp_note;
-/* The same bytes for the same arguments. Names and notes are UTF-8 and unique; the two notes above are not to be given.
- */
+/* The same bytes for the same arguments. Names and notes are UTF-8 and unique; the two notes above are not for
+ * the caller. */
 cp_status cp_safetensors_save(const char *path, const cp_stored *tensors, int64_t n_tensors, const cp_note *notes,
                               int64_t n_notes);
 
