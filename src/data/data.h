@@ -10,7 +10,10 @@ struct cp_data {
     uint8_t *images; /* all N, one after the other */
     int32_t *labels;
 };
-/* Empty, with room for n pictures of h x w x c. */
+/* With room for n pictures of h x w x c, not yet filled in. */
 cp_status cp_data_new(cp_data **data, int64_t n, int64_t h, int64_t w, int64_t c, int classes);
+/* Takes over images and labels from cp_alloc(NULL, ...), also when it fails; either may be NULL from a failed
+ * allocation, and then it fails. */
+cp_status cp_data_take(cp_data **data, cp_shape shape, int classes, uint8_t *images, int32_t *labels);
 
 #endif
