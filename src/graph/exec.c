@@ -1,4 +1,5 @@
-/* Runs plans: a work holds the memory, each step is a fork and a join of the threads. Nothing is allocated here but in cp_work_new. */
+/* Runs plans: a work holds the memory, each step is a fork and a join of the threads. Nothing is allocated here but in
+ * cp_work_new. */
 #include <string.h>
 
 #include "graph/graph.h"
@@ -11,24 +12,31 @@ typedef struct phase {
 
 static void run_share(void *argument, int id, int n) {
     const phase *p = argument;
-    if (p->step->packs) p->step->algo->pack(p->call, id, n);
-    else p->step->algo->run(p->call, p->number, id, n);
+    if (p->step->packs)
+        p->step->algo->pack(p->call, id, n);
+    else
+        p->step->algo->run(p->call, p->number, id, n);
 }
 
 void cp_exec_step(const cp_ctx *ctx, const cp_step *step, const cp_call *call) {
     int phases = step->prepared.phases && !step->packs ? step->prepared.phases : 1;
     for (int i = 0; i < phases; i++) {
         phase p = {step, call, i};
-        if (step->small || !ctx->threads) run_share(&p, 0, 1);
-        else cp_threads_run(ctx->threads, run_share, &p);
+        if (step->small || !ctx->threads)
+            run_share(&p, 0, 1);
+        else
+            cp_threads_run(ctx->threads, run_share, &p);
     }
 }
 
 static void exec(const cp_plan *plan, cp_work *work) {
     for (int64_t i = 0; i < plan->n_steps; i++) {
         const cp_step *step = &plan->steps[i];
-        cp_call call = {.problem = &step->problem, .prepared = &step->prepared, .scratch = work->pointer[step->scratch],
-                        .seed = work->seed, .step = work->step};
+        cp_call call = {.problem = &step->problem,
+                        .prepared = &step->prepared,
+                        .scratch = work->pointer[step->scratch],
+                        .seed = work->seed,
+                        .step = work->step};
         for (int k = 0; k < CP_MAX_INPUTS; k++) call.in[k] = work->pointer[step->in[k]];
         for (int k = 0; k < CP_MAX_OUTPUTS; k++) call.out[k] = work->pointer[step->out[k]];
         double start = work->timed ? cp_now() : 0;
@@ -67,7 +75,9 @@ void cp_work_free(cp_work *work) {
     cp_free(NULL, work);
 }
 
-void cp_work_time(cp_work *work, bool on) { work->timed = on; }
+void cp_work_time(cp_work *work, bool on) {
+    work->timed = on;
+}
 
 static cp_status misfit(const cp_edge *edge, const cp_tensor *tensor) {
     char a[CP_SHAPE_TEXT], b[CP_SHAPE_TEXT];
@@ -93,7 +103,8 @@ static cp_status check_edge(const cp_edge *edge, const cp_tensor *tensor) {
     return CP_OK;
 }
 
-static cp_status bind(cp_work *work, const cp_edge *edges, int n, const cp_tensor *tensors, int given, const char *what) {
+static cp_status bind(cp_work *work, const cp_edge *edges, int n, const cp_tensor *tensors, int given,
+                      const char *what) {
     if (given != n) return cp_fail(CP_E_ARG, "the plan has %d %s, %d given", n, what, given);
     for (int i = 0; i < n; i++) {
         cp_status status = check_edge(&edges[i], &tensors[i]);

@@ -1,4 +1,5 @@
-/* Reverse mode over the graph (Linnainmaa 1970): nodes that compute gradients, added behind the nodes they belong to. */
+/* Reverse mode over the graph (Linnainmaa 1970): nodes that compute gradients, added behind the nodes they belong to.
+ */
 #include <string.h>
 
 #include "graph/graph.h"
@@ -7,7 +8,9 @@ static cp_node add_node(void *net, const char *op, const cp_attributes *attribut
     return cp_net_add_node(net, cp_op_find(op), attributes, in, inputs);
 }
 
-static cp_shape shape_of(void *net, cp_node value) { return cp_net_shape(net, value); }
+static cp_shape shape_of(void *net, cp_node value) {
+    return cp_net_shape(net, value);
+}
 
 static const cp_net_node *producer(const cp_net *net, cp_node value) {
     const cp_value *v = cp_net_value(net, value);
@@ -59,8 +62,14 @@ static void backward(cp_net *net, int64_t i, const bool *needs, cp_node *gradien
         dout[0] = cut_before_pool(net, node.out[0], dout[0], &done);
         if (done) attributes.conv.activation = CP_LINEAR;
     }
-    cp_backward b = {.attributes = &attributes, .in = node.in, .out = node.out, .dout = dout, .wanted = wanted,
-                     .net = net, .node = add_node, .shape = shape_of};
+    cp_backward b = {.attributes = &attributes,
+                     .in = node.in,
+                     .out = node.out,
+                     .dout = dout,
+                     .wanted = wanted,
+                     .net = net,
+                     .node = add_node,
+                     .shape = shape_of};
     node.op->backward(&b);
     for (int k = 0; k < node.inputs && !net->status; k++) {
         if (!wanted[k] || !b.din[k]) continue;
@@ -72,11 +81,11 @@ static void backward(cp_net *net, int64_t i, const bool *needs, cp_node *gradien
 static cp_status check(const cp_net *net, cp_node y, cp_node dy) {
     const cp_value *v = cp_net_value(net, y), *d = cp_net_value(net, dy);
     if (!v) return cp_fail(CP_E_ARG, "gradients: y is no value of this net");
-    if (!d && cp_shape_count(v->shape) != 1)
-        return cp_fail(CP_E_ARG, "gradients: without dy, y must be a scalar");
+    if (!d && cp_shape_count(v->shape) != 1) return cp_fail(CP_E_ARG, "gradients: without dy, y must be a scalar");
     char a[CP_SHAPE_TEXT], b[CP_SHAPE_TEXT];
     if (d && !cp_shape_same(v->shape, d->shape))
-        return cp_fail(CP_E_SHAPE, "gradient is %s, output is %s", cp_shape_text(d->shape, a), cp_shape_text(v->shape, b));
+        return cp_fail(CP_E_SHAPE, "gradient is %s, output is %s", cp_shape_text(d->shape, a),
+                       cp_shape_text(v->shape, b));
     return CP_OK;
 }
 
@@ -93,7 +102,8 @@ cp_status cp_net_gradients(cp_net *net, cp_node y, cp_node dy, const cp_node *wr
     }
     bool *needs = cp_zalloc(NULL, values + 1);
     cp_node *gradient = cp_zalloc(NULL, (values + 1) * (int64_t)sizeof *gradient);
-    if (!needs || !gradient) status = CP_E_MEMORY;
+    if (!needs || !gradient)
+        status = CP_E_MEMORY;
     else {
         mark(net, wrt, n, nodes, needs);
         gradient[y] = dy;

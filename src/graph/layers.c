@@ -12,7 +12,10 @@ static cp_node add(cp_net *net, const char *op, const cp_attributes *attributes,
 }
 
 static const char *activation_op(cp_activation activation) {
-    return activation == CP_RELU ? "relu" : activation == CP_SIGMOID ? "sigmoid" : activation == CP_TANH ? "tanh" : NULL;
+    return activation == CP_RELU      ? "relu"
+           : activation == CP_SIGMOID ? "sigmoid"
+           : activation == CP_TANH    ? "tanh"
+                                      : NULL;
 }
 
 cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation) {
@@ -64,9 +67,12 @@ cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv
     int64_t groups = cp_groups(conv);
     cp_status status = CP_OK;
     if (axes < 1 || axes > CP_MAX_AXES)
-        status = cp_fail(CP_E_SHAPE, "conv: the input needs 3 to %d dimensions, has %d", CP_MAX_AXES + 2, v->shape.rank);
-    else if (filters < 1) status = cp_fail(CP_E_ARG, "conv: filters = %lld: must be at least 1", (long long)filters);
-    else if (groups < 1) status = cp_fail(CP_E_ARG, "conv: groups = %lld: must be at least 1", (long long)groups);
+        status =
+            cp_fail(CP_E_SHAPE, "conv: the input needs 3 to %d dimensions, has %d", CP_MAX_AXES + 2, v->shape.rank);
+    else if (filters < 1)
+        status = cp_fail(CP_E_ARG, "conv: filters = %lld: must be at least 1", (long long)filters);
+    else if (groups < 1)
+        status = cp_fail(CP_E_ARG, "conv: groups = %lld: must be at least 1", (long long)groups);
     else if (v->shape.dim[axes + 1] % groups)
         status = cp_fail(CP_E_SHAPE, "conv: groups = %lld does not divide %lld input channels", (long long)groups,
                          (long long)v->shape.dim[axes + 1]);
@@ -87,8 +93,10 @@ cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activa
     const cp_value *v = cp_net_value(net, x);
     if (net->status || !v) return add(net, "dense", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
     if (v->shape.rank != 2)
-        return cp_net_fail(net, cp_fail(CP_E_SHAPE, "dense: the input needs 2 dimensions, has %d: flatten it first", v->shape.rank));
-    if (units < 1) return cp_net_fail(net, cp_fail(CP_E_ARG, "dense: units = %lld: must be at least 1", (long long)units));
+        return cp_net_fail(
+            net, cp_fail(CP_E_SHAPE, "dense: the input needs 2 dimensions, has %d: flatten it first", v->shape.rank));
+    if (units < 1)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "dense: units = %lld: must be at least 1", (long long)units));
     cp_node weight = parameter(net, "dense", "weight", cp_shape_of(2, (int64_t[]){v->shape.dim[1], units}));
     cp_node bias = parameter(net, "dense", "bias", cp_shape_of(1, &units));
     return bias ? cp_net_dense_with(net, x, weight, bias, activation) : 0;
@@ -101,8 +109,12 @@ cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool) {
     return add(net, pool->kind == CP_MAX ? "max-pool" : "avg-pool", &(cp_attributes){.pool = *pool}, &x, 1);
 }
 
-cp_node cp_net_flatten(cp_net *net, cp_node x) { return add(net, "flatten", &(cp_attributes){0}, &x, 1); }
-cp_node cp_net_softmax(cp_net *net, cp_node x) { return add(net, "softmax", &(cp_attributes){0}, &x, 1); }
+cp_node cp_net_flatten(cp_net *net, cp_node x) {
+    return add(net, "flatten", &(cp_attributes){0}, &x, 1);
+}
+cp_node cp_net_softmax(cp_net *net, cp_node x) {
+    return add(net, "softmax", &(cp_attributes){0}, &x, 1);
+}
 
 cp_node cp_net_dropout(cp_net *net, cp_node x, float rate) {
     uint32_t layer = 1; /* each dropout has random numbers of its own */

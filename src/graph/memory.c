@@ -10,7 +10,9 @@ static int compare(const void *a, const void *b) {
     return *x < *y ? -1 : 1;
 }
 
-static bool meet(const cp_slot *a, const cp_slot *b) { return a->first <= b->last && b->first <= a->last; }
+static bool meet(const cp_slot *a, const cp_slot *b) {
+    return a->first <= b->last && b->first <= a->last;
+}
 
 /* The lowest offset at which slot fits among those already placed. */
 static int64_t lowest_gap(const cp_slot *slot, cp_slot *const *placed, int64_t n) {

@@ -64,7 +64,9 @@ const cp_value *cp_net_value(const cp_net *net, cp_node value) {
     return value >= 1 && value <= net->n_values ? &net->values[value] : NULL;
 }
 
-static int64_t value_bytes(const cp_value *v) { return cp_shape_count(v->shape) * cp_type_size(v->type); }
+static int64_t value_bytes(const cp_value *v) {
+    return cp_shape_count(v->shape) * cp_type_size(v->type);
+}
 
 /* A new value; with data, a copy of that dense memory, or zeros for a parameter. Takes nothing over. */
 static cp_node add_value(cp_net *net, cp_value_kind kind, cp_type type, cp_shape shape, const char *name) {
@@ -119,7 +121,8 @@ cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *tensor) 
 cp_node cp_net_add_parameter(cp_net *net, const char *name, cp_shape shape) {
     cp_status status = cp_check_shape(shape, CP_F32, name);
     for (int i = 0; !status && i < net->n_parameters; i++)
-        if (!strcmp(cp_net_parameter_name(net, i), name)) status = cp_fail(CP_E_ARG, "two parameters are named '%s'", name);
+        if (!strcmp(cp_net_parameter_name(net, i), name))
+            status = cp_fail(CP_E_ARG, "two parameters are named '%s'", name);
     if (status) return cp_net_fail(net, status);
     cp_node value = add_value(net, CP_VALUE_PARAMETER, CP_F32, shape, name);
     return add_to_list(net, &net->parameters, &net->parameters_capacity, &net->n_parameters, value);
@@ -136,8 +139,10 @@ void cp_net_output(cp_net *net, cp_node value, const char *name) {
         return;
     }
     cp_named output = {.name = cp_copy_text(name ? name : "output"), .value = value};
-    if (!output.name) cp_net_fail(net, CP_E_MEMORY);
-    else net->outputs[net->n_outputs++] = output;
+    if (!output.name)
+        cp_net_fail(net, CP_E_MEMORY);
+    else
+        net->outputs[net->n_outputs++] = output;
 }
 
 /* --- nodes --- */
@@ -175,8 +180,10 @@ static char *describe(const cp_op *op, const cp_attributes *attributes, const cp
     char words[256] = "", text[300];
     if (op->words) op->words(attributes, words, sizeof words);
     bool counted = !strcmp(op->name, "conv") || !strcmp(op->name, "dense");
-    if (counted) snprintf(text, sizeof text, "%lld%s%s", (long long)problem->filters, *words ? " " : "", words);
-    else snprintf(text, sizeof text, "%s", words);
+    if (counted)
+        snprintf(text, sizeof text, "%lld%s%s", (long long)problem->filters, *words ? " " : "", words);
+    else
+        snprintf(text, sizeof text, "%s", words);
     return cp_copy_text(text);
 }
 
@@ -196,11 +203,14 @@ cp_node cp_net_add_node(cp_net *net, const cp_op *op, const cp_attributes *attri
     if (!node.name) return cp_net_fail(net, CP_E_MEMORY);
     cp_problem problem = {.type = CP_F32};
     cp_status status = cp_net_infer(net, &node, NULL, &problem);
-    if (status) cp_fail_within(status, "%s: ", node.name);
-    else if (!(node.detail = describe(op, attributes, &problem))) status = CP_E_MEMORY;
+    if (status)
+        cp_fail_within(status, "%s", node.name);
+    else if (!(node.detail = describe(op, attributes, &problem)))
+        status = CP_E_MEMORY;
     for (int i = 0; !status && i < op->outputs; i++) {
         node.out[i] = add_value(net, CP_VALUE_COMPUTED, problem.out_type[i], problem.out[i], NULL);
-        if (!node.out[i]) status = net->status;
+        if (!node.out[i])
+            status = net->status;
         else {
             net->values[node.out[i]].node = (int32_t)net->n_nodes;
             net->values[node.out[i]].output = i;
@@ -311,11 +321,21 @@ cp_shape cp_net_shape(const cp_net *net, cp_node value) {
     return v ? v->shape : (cp_shape){0};
 }
 
-int cp_net_inputs(const cp_net *net) { return (int)net->n_inputs; }
-int cp_net_outputs(const cp_net *net) { return (int)net->n_outputs; }
-int cp_net_parameters(const cp_net *net) { return (int)net->n_parameters; }
-cp_node cp_net_input_node(const cp_net *net, int i) { return i >= 0 && i < net->n_inputs ? net->inputs[i] : 0; }
-cp_node cp_net_output_node(const cp_net *net, int i) { return i >= 0 && i < net->n_outputs ? net->outputs[i].value : 0; }
+int cp_net_inputs(const cp_net *net) {
+    return (int)net->n_inputs;
+}
+int cp_net_outputs(const cp_net *net) {
+    return (int)net->n_outputs;
+}
+int cp_net_parameters(const cp_net *net) {
+    return (int)net->n_parameters;
+}
+cp_node cp_net_input_node(const cp_net *net, int i) {
+    return i >= 0 && i < net->n_inputs ? net->inputs[i] : 0;
+}
+cp_node cp_net_output_node(const cp_net *net, int i) {
+    return i >= 0 && i < net->n_outputs ? net->outputs[i].value : 0;
+}
 cp_node cp_net_parameter_node(const cp_net *net, int i) {
     return i >= 0 && i < net->n_parameters ? net->parameters[i] : 0;
 }
@@ -324,8 +344,12 @@ static const char *value_name(const cp_net *net, cp_node value) {
     const cp_value *v = cp_net_value(net, value);
     return v ? v->name : NULL;
 }
-const char *cp_net_input_name(const cp_net *net, int i) { return value_name(net, cp_net_input_node(net, i)); }
-const char *cp_net_parameter_name(const cp_net *net, int i) { return value_name(net, cp_net_parameter_node(net, i)); }
+const char *cp_net_input_name(const cp_net *net, int i) {
+    return value_name(net, cp_net_input_node(net, i));
+}
+const char *cp_net_parameter_name(const cp_net *net, int i) {
+    return value_name(net, cp_net_parameter_node(net, i));
+}
 const char *cp_net_output_name(const cp_net *net, int i) {
     return i >= 0 && i < net->n_outputs ? net->outputs[i].name : NULL;
 }

@@ -9,18 +9,22 @@ typedef struct planning {
     const cp_net *net;
     const cp_plan_options *options;
     const cp_variables *variables;
-    cp_shape *shapes;  /* by value, the batch filled in */
-    int32_t *slots;    /* by value; 0: none yet */
-    bool *used;        /* by value: read by a live node, or an output */
-    bool *live;        /* by node */
-    cp_step *drafts;   /* by node: problem and algorithm; algo NULL: a view */
+    cp_shape *shapes; /* by value, the batch filled in */
+    int32_t *slots;   /* by value; 0: none yet */
+    bool *used;       /* by value: read by a live node, or an output */
+    bool *live;       /* by node */
+    cp_step *drafts;  /* by node: problem and algorithm; algo NULL: a view */
 } planning;
 
 static const cp_plan_options default_options = {0};
 
-static cp_type real_type(const planning *p, cp_type type) { return type == CP_F32 ? p->options->type : type; }
+static cp_type real_type(const planning *p, cp_type type) {
+    return type == CP_F32 ? p->options->type : type;
+}
 
-static int64_t bytes_of(cp_shape shape, cp_type type) { return cp_shape_count(shape) * cp_type_size(type); }
+static int64_t bytes_of(cp_shape shape, cp_type type) {
+    return cp_shape_count(shape) * cp_type_size(type);
+}
 
 /* --- edges and shapes --- */
 
@@ -41,7 +45,8 @@ static cp_status make_edge(planning *p, cp_edge *edge, const char *name, cp_shap
     if (asked->type != type)
         return cp_fail(CP_E_ARG, "'%s' is %s, needs %s", name, cp_type_name(asked->type), cp_type_name(type));
     if (asked->shape.rank != shape.rank || !cp_shape_same(fitted, asked->shape))
-        return cp_fail(CP_E_SHAPE, "'%s' is %s, needs %s", name, cp_shape_text(asked->shape, a), cp_shape_text(shape, b));
+        return cp_fail(CP_E_SHAPE, "'%s' is %s, needs %s", name, cp_shape_text(asked->shape, a),
+                       cp_shape_text(shape, b));
     edge->tensor = *asked;
     edge->tensor.data = NULL;
     return CP_OK;
@@ -77,9 +82,10 @@ static cp_status draft_node(planning *p, int64_t i) {
     const cp_net_node *node = &p->net->nodes[i];
     cp_step *draft = &p->drafts[i];
     draft->op = node->op->name;
-    draft->problem = (cp_problem){.kernels = p->plan->ctx.kernels, .type = p->options->type, .training = p->options->training};
+    draft->problem =
+        (cp_problem){.kernels = p->plan->ctx.kernels, .type = p->options->type, .training = p->options->training};
     cp_status status = cp_net_infer(p->net, node, p->shapes, &draft->problem);
-    if (status) return cp_fail_within(status, "%s: ", node->name);
+    if (status) return cp_fail_within(status, "%s", node->name);
     for (int k = 0; k < node->op->outputs; k++) {
         p->shapes[node->out[k]] = draft->problem.out[k];
         draft->problem.out_used[k] = p->used[node->out[k]];
@@ -235,7 +241,8 @@ static cp_status add_step(cp_plan *plan, cp_step step, const char *layer, bool c
         free_step(&step);
         return status;
     }
-    if (cp_grow(&plan->steps, &plan->steps_capacity, plan->n_steps, sizeof step) || !(step.layer = cp_copy_text(layer))) {
+    if (cp_grow(&plan->steps, &plan->steps_capacity, plan->n_steps, sizeof step) ||
+        !(step.layer = cp_copy_text(layer))) {
         free_step(&step);
         return CP_E_MEMORY;
     }
@@ -286,7 +293,7 @@ static cp_status add_node(planning *p, int64_t i) {
     }
     if (step.algo->prepare) {
         cp_status status = step.algo->prepare(&step.problem, &step.prepared);
-        if (status) return cp_fail_within(status, "%s: ", node->name);
+        if (status) return cp_fail_within(status, "%s", node->name);
     }
     for (int k = 0; k < node->inputs; k++) step.in[k] = p->slots[node->in[k]];
     if (step.prepared.packed) {
@@ -328,7 +335,8 @@ static void run_copy(const cp_call *call, int phase, int id, int n) {
 
 static const cp_algo copy_algo = {.name = "copy", .run = run_copy};
 
-static cp_status add_copy(cp_plan *plan, const char *layer, cp_tensor to, int32_t to_slot, cp_tensor from, int32_t from_slot) {
+static cp_status add_copy(cp_plan *plan, const char *layer, cp_tensor to, int32_t to_slot, cp_tensor from,
+                          int32_t from_slot) {
     copy_state *state = cp_alloc(NULL, sizeof *state);
     if (!state) return CP_E_MEMORY;
     *state = (copy_state){to, from};
@@ -351,7 +359,8 @@ static cp_status place_inputs(planning *p) {
         p->slots[p->net->inputs[i]] = edge->slot;
         if (cp_is_dense(&edge->tensor) || !p->used[p->net->inputs[i]]) continue;
         cp_tensor dense = cp_view(NULL, edge->tensor.type, edge->tensor.shape);
-        int32_t slot = add_slot(p->plan, (cp_slot){.place = CP_PLACE_ARENA, .bytes = bytes_of(dense.shape, dense.type)});
+        int32_t slot =
+            add_slot(p->plan, (cp_slot){.place = CP_PLACE_ARENA, .bytes = bytes_of(dense.shape, dense.type)});
         if (!slot) return CP_E_MEMORY;
         p->slots[p->net->inputs[i]] = slot;
         cp_status status = add_copy(p->plan, edge->name, dense, slot, edge->tensor, edge->slot);
@@ -418,7 +427,8 @@ static cp_status keep_constants(cp_plan *plan) {
 static cp_status lay_out(cp_plan *plan) {
     cp_status status = cp_memory_layout(plan->slots + 1, plan->n_slots, &plan->arena);
     if (!status && plan->ctx.max_memory && plan->arena > plan->ctx.max_memory)
-        status = cp_fail(CP_E_LIMIT, "needs %lld bytes, limit %lld", (long long)plan->arena, (long long)plan->ctx.max_memory);
+        status = cp_fail(CP_E_LIMIT, "needs %lld bytes, limit %lld", (long long)plan->arena,
+                         (long long)plan->ctx.max_memory);
     return status;
 }
 
@@ -445,8 +455,10 @@ static cp_status build(planning *p) {
 static cp_status start_plan(planning *p, const cp_ctx *ctx) {
     cp_plan *plan = p->plan;
     cp_status status = CP_OK;
-    if (ctx) plan->ctx = *ctx;
-    else status = cp_ctx_default(&plan->ctx);
+    if (ctx)
+        plan->ctx = *ctx;
+    else
+        status = cp_ctx_default(&plan->ctx);
     if (status) return status;
     plan->n_variables = p->variables ? (int)p->net->n_parameters : 0;
     int64_t values = p->net->n_values + 1, nodes = p->net->n_nodes + 1;
@@ -457,7 +469,8 @@ static cp_status start_plan(planning *p, const cp_ctx *ctx) {
     p->used = cp_zalloc(NULL, values);
     p->live = cp_zalloc(NULL, nodes);
     p->drafts = cp_zalloc(NULL, nodes * (int64_t)sizeof *p->drafts);
-    return plan->inputs && plan->outputs && p->shapes && p->slots && p->used && p->live && p->drafts ? CP_OK : CP_E_MEMORY;
+    return plan->inputs && plan->outputs && p->shapes && p->slots && p->used && p->live && p->drafts ? CP_OK
+                                                                                                     : CP_E_MEMORY;
 }
 
 static void end_planning(planning *p) {
@@ -474,15 +487,18 @@ cp_status cp_net_plan_variables(cp_plan **plan, cp_ctx *ctx, const cp_net *net, 
     if (net->status) return cp_fail(net->status, "%s", net->text);
     if (!net->n_outputs) return cp_fail(CP_E_ARG, "the net has no output");
     planning p = {.net = net, .options = options ? options : &default_options, .variables = variables};
-    if (p.options->batch < 0) return cp_fail(CP_E_ARG, "batch = %lld: must not be negative", (long long)p.options->batch);
+    if (p.options->batch < 0)
+        return cp_fail(CP_E_ARG, "batch = %lld: must not be negative", (long long)p.options->batch);
     if (p.options->type != CP_F32 && p.options->type != CP_F64)
         return cp_fail(CP_E_ARG, "a plan computes in CP_F32 or CP_F64, not in %s", cp_type_name(p.options->type));
     if (!(p.plan = cp_zalloc(NULL, sizeof *p.plan))) return CP_E_MEMORY;
     cp_status status = start_plan(&p, ctx);
     if (!status) status = build(&p);
     end_planning(&p);
-    if (status) cp_plan_free(p.plan);
-    else *plan = p.plan;
+    if (status)
+        cp_plan_free(p.plan);
+    else
+        *plan = p.plan;
     return status;
 }
 
@@ -509,9 +525,15 @@ void cp_plan_free(cp_plan *plan) {
 
 /* --- what a plan says of itself --- */
 
-int64_t cp_plan_work_bytes(const cp_plan *plan) { return plan->arena; }
-int64_t cp_plan_packed_bytes(const cp_plan *plan) { return plan->packed; }
-int cp_plan_steps(const cp_plan *plan) { return (int)plan->n_steps; }
+int64_t cp_plan_work_bytes(const cp_plan *plan) {
+    return plan->arena;
+}
+int64_t cp_plan_packed_bytes(const cp_plan *plan) {
+    return plan->packed;
+}
+int cp_plan_steps(const cp_plan *plan) {
+    return (int)plan->n_steps;
+}
 
 cp_shape cp_plan_output_shape(const cp_plan *plan, int i) {
     return i >= 0 && i < plan->n_outputs ? plan->outputs[i].tensor.shape : (cp_shape){0};

@@ -32,13 +32,15 @@ static cp_node constant(cp_net *net, const char *name, const cp_tensor *tensor) 
 }
 
 /* Plans a net and lets go of it. outputs: NULL for an output without gaps. */
-static cp_status plan_and_free(cp_plan **plan, cp_ctx *ctx, cp_net *net, const cp_tensor *inputs, const cp_tensor *outputs) {
+static cp_status plan_and_free(cp_plan **plan, cp_ctx *ctx, cp_net *net, const cp_tensor *inputs,
+                               const cp_tensor *outputs) {
     cp_status status = cp_net_plan(plan, ctx, net, &(cp_plan_options){.inputs = inputs, .outputs = outputs});
     cp_net_free(net);
     return status;
 }
 
-static cp_status run_and_free(cp_plan *plan, const cp_tensor *inputs, int n_inputs, const cp_tensor *outputs, int n_outputs) {
+static cp_status run_and_free(cp_plan *plan, const cp_tensor *inputs, int n_inputs, const cp_tensor *outputs,
+                              int n_outputs) {
     cp_work *work;
     cp_status status = cp_work_new(&work, plan);
     if (!status) status = cp_plan_run(plan, work, inputs, n_inputs, outputs, n_outputs);
@@ -90,8 +92,8 @@ cp_status cp_pool_run(cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, cons
 }
 
 /* Gradients of y by wrt as the outputs of a net whose last input is dy, where they are wanted. Frees the net. */
-static cp_status gradients(cp_ctx *ctx, cp_net *net, cp_node y, const cp_node *wrt, const cp_tensor *const *wanted, int n,
-                           const cp_tensor *inputs, int n_inputs) {
+static cp_status gradients(cp_ctx *ctx, cp_net *net, cp_node y, const cp_node *wrt, const cp_tensor *const *wanted,
+                           int n, const cp_tensor *inputs, int n_inputs) {
     static const char *const names[] = {"dx", "dw", "db"};
     cp_node chosen[3], by[3];
     cp_tensor outputs[3];
@@ -106,8 +108,10 @@ static cp_status gradients(cp_ctx *ctx, cp_net *net, cp_node y, const cp_node *w
         outputs[k++] = *wanted[i];
     }
     cp_plan *plan = NULL;
-    if (status) cp_net_free(net);
-    else status = plan_and_free(&plan, ctx, net, inputs, outputs);
+    if (status)
+        cp_net_free(net);
+    else
+        status = plan_and_free(&plan, ctx, net, inputs, outputs);
     return status ? status : run_and_free(plan, inputs, n_inputs, outputs, m);
 }
 
@@ -125,7 +129,8 @@ cp_status cp_conv_gradient(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x,
     if (status) return status;
     int64_t filters = w->shape.rank ? w->shape.dim[w->shape.rank - 1] : 0;
     cp_node wrt[3] = {cp_net_input(net, "x", CP_F32, x->shape), cp_net_input(net, "w", CP_F32, w->shape)};
-    if (b) wrt[2] = cp_net_input(net, "b", CP_F32, b->shape);
+    if (b)
+        wrt[2] = cp_net_input(net, "b", CP_F32, b->shape);
     else if (db) { /* the gradient by a bias that is zero */
         cp_shape shape = {1, {filters}};
         wrt[2] = cp_net_add_parameter(net, "b", shape);
@@ -138,7 +143,8 @@ cp_status cp_conv_gradient(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x,
     return gradients(ctx, net, y, wrt, (const cp_tensor *const[]){dx, dw, db}, 3, inputs, n);
 }
 
-cp_status cp_pool_gradient(cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, const cp_tensor *dy, const cp_tensor *dx) {
+cp_status cp_pool_gradient(cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, const cp_tensor *dy,
+                           const cp_tensor *dx) {
     cp_status status = need(x, "x");
     if (!status) status = need(dy, "dy");
     if (!status) status = need(dx, "dx");

@@ -14,7 +14,8 @@ static sight sight_of_input(const cp_value *v) {
     return s;
 }
 
-/* Through a window the field grows by (k-1)*dilation steps of the jump (Dumoulin and Visin 2016; Araujo et al. 2019). */
+/* Through a window the field grows by (k-1)*dilation steps of the jump (Dumoulin and Visin 2016; Araujo et al. 2019).
+ */
 static sight sight_through(sight s, const cp_problem *p) {
     if (!p->window.axes) {
         if (p->out[0].rank != p->in[0].rank) s.axes = 0;
@@ -36,7 +37,8 @@ static sight wider(sight a, sight b) {
     return a;
 }
 
-/* The shapes of all values for one image; sights (may be NULL) beside them. `shapes` and `sights` have n_values + 1 places. */
+/* The shapes of all values for one image; sights (may be NULL) beside them. `shapes` and `sights` have n_values + 1
+ * places. */
 static cp_status walk(const cp_net *net, int64_t nodes, cp_shape *shapes, sight *sights, cp_problem *last) {
     for (int64_t v = 1; v <= net->n_values; v++) {
         shapes[v] = net->values[v].shape;
@@ -47,7 +49,7 @@ static cp_status walk(const cp_net *net, int64_t nodes, cp_shape *shapes, sight 
         const cp_net_node *node = &net->nodes[i];
         *last = (cp_problem){.type = CP_F32};
         cp_status status = cp_net_infer(net, node, shapes, last);
-        if (status) return cp_fail_within(status, "%s: ", node->name);
+        if (status) return cp_fail_within(status, "%s", node->name);
         sight s = {0};
         for (int k = 0; k < node->inputs; k++)
             if (node->in[k] && cp_net_value(net, node->in[k])->kind != CP_VALUE_PARAMETER)
@@ -60,7 +62,9 @@ static cp_status walk(const cp_net *net, int64_t nodes, cp_shape *shapes, sight 
     return CP_OK;
 }
 
-int cp_net_layers(const cp_net *net) { return (int)(net->n_inputs + net->n_nodes); }
+int cp_net_layers(const cp_net *net) {
+    return (int)(net->n_inputs + net->n_nodes);
+}
 
 static void fill_sight(cp_layer *layer, const sight *s) {
     layer->axes = s->axes;
@@ -70,7 +74,9 @@ static void fill_sight(cp_layer *layer, const sight *s) {
     }
 }
 
-static int64_t value_bytes(cp_shape shape, cp_type type) { return cp_shape_count(shape) * cp_type_size(type); }
+static int64_t value_bytes(cp_shape shape, cp_type type) {
+    return cp_shape_count(shape) * cp_type_size(type);
+}
 
 cp_status cp_net_layer(const cp_net *net, int i, cp_layer *layer) {
     *layer = (cp_layer){0};

@@ -11,7 +11,9 @@ typedef struct reader {
     int64_t position;
 } reader;
 
-static bool at_separator(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool at_separator(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 /* The next word of this layer; "" at its end. */
 static void advance(reader *r) {
@@ -25,13 +27,16 @@ static void advance(reader *r) {
     r->word[n] = 0;
 }
 
-static bool is(const reader *r, const char *word) { return !strcmp(r->word, word); }
+static bool is(const reader *r, const char *word) {
+    return !strcmp(r->word, word);
+}
 
 static cp_status mistake(const reader *r, const char *expected) {
     char word[400];
-    return *r->word ? cp_fail(CP_E_ARG, "net, position %lld: '%s' is not possible here; possible: %s", (long long)r->position,
-                              cp_escape(r->word, strlen(r->word), word), expected)
-                    : cp_fail(CP_E_ARG, "net, position %lld: something is missing; possible: %s", (long long)r->position, expected);
+    return *r->word ? cp_fail(CP_E_ARG, "net, position %lld: '%s' is not possible here; possible: %s",
+                              (long long)r->position, cp_escape(r->word, strlen(r->word), word), expected)
+                    : cp_fail(CP_E_ARG, "net, position %lld: something is missing; possible: %s",
+                              (long long)r->position, expected);
 }
 
 /* A whole number; false where the text does not begin with one, or it is over 2^40. */
@@ -45,7 +50,8 @@ static bool read_number(const char **text, int64_t *number) {
     return n <= (int64_t)1 << 40;
 }
 
-/* "3" or "3x1": one number for each axis, or one for all; the word must be nothing else. Returns false for another word. */
+/* "3" or "3x1": one number for each axis, or one for all; the word must be nothing else. Returns false for another
+ * word. */
 static bool read_axes(const char *word, int axes, int64_t *values) {
     int n = 0;
     for (;; word++) {
@@ -98,13 +104,20 @@ typedef struct window_words {
 
 static cp_status take_window_word(reader *r, int axes, window_words w, bool *taken) {
     *taken = true;
-    if (is(r, "same")) *w.pad = CP_PAD_SAME;
-    else if (is(r, "same_lower")) *w.pad = CP_PAD_SAME_LOWER;
-    else if (is(r, "valid")) *w.pad = CP_PAD_VALID;
-    else if (is(r, "pad")) return take_padding(r, axes, w.before, w.after);
-    else if (is(r, "stride")) return take_axes(r, "a stride", axes, w.stride);
-    else if (is(r, "dilation")) return take_axes(r, "a dilation", axes, w.dilation);
-    else *taken = false;
+    if (is(r, "same"))
+        *w.pad = CP_PAD_SAME;
+    else if (is(r, "same_lower"))
+        *w.pad = CP_PAD_SAME_LOWER;
+    else if (is(r, "valid"))
+        *w.pad = CP_PAD_VALID;
+    else if (is(r, "pad"))
+        return take_padding(r, axes, w.before, w.after);
+    else if (is(r, "stride"))
+        return take_axes(r, "a stride", axes, w.stride);
+    else if (is(r, "dilation"))
+        return take_axes(r, "a dilation", axes, w.dilation);
+    else
+        *taken = false;
     return CP_OK;
 }
 
@@ -138,8 +151,10 @@ static cp_node conv(cp_net *net, reader *r, cp_node x, int axes) {
         if (!*r->word) return cp_net_conv(net, x, filters, &conv);
         status = take_window_word(r, axes, words, &taken);
         if (status || taken) continue;
-        if (is(r, "groups")) status = take_count(r, "the number of groups", &conv.groups);
-        else if (!activation_of(r->word, &conv.activation)) status = mistake(r, expected);
+        if (is(r, "groups"))
+            status = take_count(r, "the number of groups", &conv.groups);
+        else if (!activation_of(r->word, &conv.activation))
+            status = mistake(r, expected);
     }
     return cp_net_fail(net, status);
 }
@@ -148,8 +163,10 @@ static cp_node pool(cp_net *net, reader *r, cp_node x, int axes, cp_pooling kind
     cp_pool pool = {.kind = kind};
     cp_status status = CP_OK;
     advance(r);
-    if (is(r, "global")) pool.global = true;
-    else if (!read_axes(r->word, axes, pool.kernel)) status = mistake(r, "the window's size, as 2 or 3x2, or global");
+    if (is(r, "global"))
+        pool.global = true;
+    else if (!read_axes(r->word, axes, pool.kernel))
+        status = mistake(r, "the window's size, as 2 or 3x2, or global");
     window_words words = {pool.stride, pool.dilation, pool.pad_before, pool.pad_after, &pool.pad};
     while (!status) {
         bool taken;
@@ -157,9 +174,12 @@ static cp_node pool(cp_net *net, reader *r, cp_node x, int axes, cp_pooling kind
         if (!*r->word) return cp_net_pool(net, x, &pool);
         status = take_window_word(r, axes, words, &taken);
         if (status || taken) continue;
-        if (is(r, "ceil")) pool.ceil_mode = true;
-        else if (is(r, "count_include_pad")) pool.count_include_pad = true;
-        else status = mistake(r, WINDOW_WORDS ", ceil, count_include_pad");
+        if (is(r, "ceil"))
+            pool.ceil_mode = true;
+        else if (is(r, "count_include_pad"))
+            pool.count_include_pad = true;
+        else
+            status = mistake(r, WINDOW_WORDS ", ceil, count_include_pad");
     }
     return cp_net_fail(net, status);
 }
@@ -170,7 +190,8 @@ static cp_node dense(cp_net *net, reader *r, cp_node x) {
     cp_status status = take_count(r, "the number of units, as 10", &units);
     if (status) return cp_net_fail(net, status);
     advance(r);
-    if (*r->word && !activation_of(r->word, &activation)) return cp_net_fail(net, mistake(r, "linear, relu, sigmoid, tanh"));
+    if (*r->word && !activation_of(r->word, &activation))
+        return cp_net_fail(net, mistake(r, "linear, relu, sigmoid, tanh"));
     return cp_net_dense(net, x, units, activation);
 }
 
@@ -194,7 +215,8 @@ static cp_node layer(cp_net *net, reader *r, cp_node x) {
     cp_activation activation;
     bool windowed = is(r, "conv") || is(r, "pool") || is(r, "max-pool") || is(r, "avg-pool");
     if (windowed && (axes < 1 || axes > CP_MAX_AXES))
-        return cp_net_fail(net, cp_fail(CP_E_SHAPE, "net, position %lld: '%s' needs spatial axes, and there are none left here",
+        return cp_net_fail(net, cp_fail(CP_E_SHAPE,
+                                        "net, position %lld: '%s' needs spatial axes, and there are none left here",
                                         (long long)r->position, r->word));
     if (is(r, "conv")) return conv(net, r, x, axes);
     if (is(r, "pool") || is(r, "max-pool")) return pool(net, r, x, axes, CP_MAX);
@@ -204,7 +226,8 @@ static cp_node layer(cp_net *net, reader *r, cp_node x) {
     if (is(r, "flatten")) return cp_net_flatten(net, x);
     if (is(r, "softmax")) return cp_net_softmax(net, x);
     if (activation_of(r->word, &activation)) return cp_net_activation(net, x, activation);
-    return cp_net_fail(net, mistake(r, "conv, pool, max-pool, avg-pool, flatten, dense, dropout, softmax, relu, sigmoid, tanh"));
+    return cp_net_fail(
+        net, mistake(r, "conv, pool, max-pool, avg-pool, flatten, dense, dropout, softmax, relu, sigmoid, tanh"));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {
@@ -212,8 +235,10 @@ cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {
     while (x) {
         advance(&r);
         int64_t begin = r.position;
-        if (*r.word || *r.next) x = layer(net, &r, x); /* an empty layer between two ; is a mistake, at the end it is not */
-        else return x;
+        if (*r.word || *r.next)
+            x = layer(net, &r, x); /* an empty layer between two ; is a mistake, at the end it is not */
+        else
+            return x;
         if (!x && net->status == CP_E_SHAPE && strncmp(net->text, "net, position", 13)) {
             char told[sizeof net->text]; /* a layer that does not fit: say where it stands */
             snprintf(told, sizeof told, "net, position %lld: %.400s", (long long)begin, net->text);

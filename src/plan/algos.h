@@ -4,6 +4,8 @@
 
 #include "plan/plan.h"
 
+/* direct.c, weight_gradient.c */
+extern const cp_algo cp_algo_direct, cp_algo_direct_input_gradient, cp_algo_outer_weight_gradient;
 /* elementwise.c */
 extern const cp_algo cp_algo_activation_vector, cp_algo_activation_gradient_vector, cp_algo_add_vector;
 extern const cp_algo cp_algo_dropout_blocks, cp_algo_mean_squared_error_gradient_vector;

@@ -1,0 +1,585 @@
+/* Direct convolution, and the input gradient as the same walk over tiles.
+ *
+ * The output is cut into tiles of a few pixels that all have the same valid taps; for each, the input that meets the
+ * weights consists of runs of consecutive floats, so one micro-kernel (kernels.h, cp_tile) does everything: no im2col,
+ * no padded copy, no test for padding inside. Dilation and asymmetric padding only change where runs begin.
+ *
+ * The input gradient of a convolution of stride s is, for each of the s positions that an input pixel can have relative
+ * to the stride (a phase), a convolution of stride 1 of dy with every s-th tap. So both are written as phases, which
+ * are made of walks: along one axis, position o reads input o*in_step + offset[t] for its taps and writes output
+ * out_first + o*out_step. */
+#include <string.h>
+
+#include "plan/algos.h"
+
+enum { MAX_TAPS = 1 << 20 };
+
+typedef struct walk {
+    int64_t count, in, in_step, out, out_first, out_step;
+    int64_t taps;
+    const int64_t *offset; /* ascending */
+    const int64_t *tap;    /* of the forward kernel */
+} walk;
+
+/* Runs of a class inside one chunk; a chunk is a part of the panel's rows that stays in the cache for all tiles. */
+typedef struct part {
+    int64_t run, count, length; /* runs[run .. run+count) */
+    bool first, last;           /* nothing of this class before, behind */
+} part;
+
+typedef struct pixel_tile {
+    int64_t in, out; /* floats from the image's beginning, to the first pixel (before the run's offset) */
+    int32_t class, pixels;
+    bool vertical;
+} pixel_tile;
+
+typedef struct phase {
+    walk axis[CP_MAX_AXES];
+    int64_t rows;   /* of its panels */
+    int64_t packed; /* where its panels begin */
+    int64_t tiles, n_tiles;
+    int64_t parts; /* of class c and chunk i: parts[phase.parts + c*chunks + i] */
+    int64_t chunks;
+    int64_t in_step[2], out_step[2]; /* between pixels of a horizontal, a vertical tile */
+} phase;
+
+typedef struct direct {
+    int64_t images, in_image, out_image;       /* floats of one image */
+    int64_t groups, in_channels, out_channels; /* of one group */
+    int64_t in_pixel, out_pixel;               /* floats from pixel to pixel */
+    bool weights_outside; /* shares are cut from panels first, not from tiles: the weights are the larger stream */
+    int64_t packed;       /* floats of all panels */
+    phase *phases;
+    pixel_tile *tiles;
+    part *parts;
+    cp_run *runs;
+    int64_t n_phases, n_tiles, n_parts, n_runs;
+} direct;
+
+/* --- making the walk: prepared once per plan --- */
+
+typedef struct class_key {
+    int64_t first[CP_MAX_AXES], last[CP_MAX_AXES]; /* valid taps */
+} class_key;
+
+typedef struct maker {
+    const cp_problem *problem;
+    direct d;
+    int64_t *cuts; /* panel rows at which chunks begin, of the phase at hand */
+    class_key *classes;
+    int64_t n_classes, n_cuts;
+    int64_t *numbers; /* offsets and taps of all walks */
+    int64_t n_numbers;
+    int64_t phases_capacity, tiles_capacity, parts_capacity, runs_capacity, cuts_capacity, classes_capacity;
+} maker;
+
+static cp_status cut_at(maker *m, int64_t row) {
+    if (cp_grow(&m->cuts, &m->cuts_capacity, m->n_cuts, sizeof *m->cuts)) return CP_E_MEMORY;
+    m->cuts[m->n_cuts++] = row;
+    return CP_OK;
+}
+
+/* Whether taps lie side by side in the input, so that a row of taps is one run. */
+static bool merges(const direct *d, const walk *w) {
+    if (d->in_channels != d->in_pixel && w->taps > 1) return false;
+    for (int64_t t = 1; t < w->taps; t++)
+        if (w->offset[t] != w->offset[t - 1] + 1) return false;
+    return true;
+}
+
+/* Cuts the panel's rows into chunks of at most `limit` rows: between runs, or inside a run that is longer than that
+ * alone. */
+static cp_status make_cuts(maker *m, const phase *ph, int64_t limit) {
+    int64_t run = m->d.in_channels * (merges(&m->d, &ph->axis[2]) ? ph->axis[2].taps : 1), fill = 0;
+    m->n_cuts = 0;
+    cp_status status = CP_OK;
+    for (int64_t row = 0; row < ph->rows && !status; row += run) {
+        int64_t pieces = (run + limit - 1) / limit;
+        if (row == 0 || fill + run > limit) {
+            for (int64_t i = 0; i < pieces && !status; i++) status = cut_at(m, row + run * i / pieces);
+            fill = pieces > 1 ? limit : 0; /* nothing joins a piece of a run */
+        }
+        fill += run;
+    }
+    return status ? status : cut_at(m, ph->rows);
+}
+
+/* The runs of a class, as far as they lie in panel rows [begin, end). */
+static cp_status add_part(maker *m, const phase *ph, const class_key *k, int64_t begin, int64_t end) {
+    const walk *z = &ph->axis[0], *y = &ph->axis[1], *x = &ph->axis[2];
+    bool merged = merges(&m->d, x);
+    int64_t c = m->d.in_channels, step = merged ? (k->last[2] > k->first[2] ? k->last[2] - k->first[2] : 1) : 1;
+    part p = {.run = m->d.n_runs};
+    for (int64_t i = k->first[0]; i < k->last[0]; i++)
+        for (int64_t j = k->first[1]; j < k->last[1]; j++)
+            for (int64_t s = k->first[2]; s < k->last[2]; s += step) {
+                int64_t row = ((i * y->taps + j) * x->taps + s) * c, length = c * step;
+                int64_t a = ((z->offset[i] * y->in + y->offset[j]) * x->in + x->offset[s]) * m->d.in_pixel;
+                int64_t from = row > begin ? row : begin, to = row + length < end ? row + length : end;
+                if (from >= to) continue;
+                if (cp_grow(&m->d.runs, &m->runs_capacity, m->d.n_runs, sizeof *m->d.runs)) return CP_E_MEMORY;
+                m->d.runs[m->d.n_runs++] = (cp_run){.a = a + (from - row), .row = from};
+                p.length = to - from;
+                p.count++;
+            }
+    if (cp_grow(&m->d.parts, &m->parts_capacity, m->d.n_parts, sizeof p)) return CP_E_MEMORY;
+    m->d.parts[m->d.n_parts++] = p;
+    return CP_OK;
+}
+
+static cp_status add_parts(maker *m, phase *ph) {
+    ph->parts = m->d.n_parts;
+    ph->chunks = m->n_cuts - 1;
+    for (int64_t c = 0; c < m->n_classes; c++) {
+        int64_t base = m->d.n_parts, first = -1, last = -1;
+        for (int64_t i = 0; i < ph->chunks; i++) {
+            if (add_part(m, ph, &m->classes[c], m->cuts[i], m->cuts[i + 1])) return CP_E_MEMORY;
+            if (!m->d.parts[base + i].count) continue;
+            if (first < 0) first = i;
+            last = i;
+        }
+        if (first >= 0) m->d.parts[base + first].first = m->d.parts[base + last].last = true;
+    }
+    return CP_OK;
+}
+
+static cp_status class_of(maker *m, const class_key *key, int32_t *class) {
+    for (int64_t c = 0; c < m->n_classes; c++)
+        if (!memcmp(&m->classes[c], key, sizeof *key)) {
+            *class = (int32_t)c;
+            return CP_OK;
+        }
+    if (cp_grow(&m->classes, &m->classes_capacity, m->n_classes, sizeof *key)) return CP_E_MEMORY;
+    m->classes[m->n_classes] = *key;
+    *class = (int32_t)m->n_classes++;
+    return CP_OK;
+}
+
+static void valid_taps(const walk *w, int64_t o, int64_t *first, int64_t *last) {
+    int64_t a = 0, b = w->taps;
+    while (a < b && o * w->in_step + w->offset[a] < 0) a++;
+    while (b > a && o * w->in_step + w->offset[b - 1] >= w->in) b--;
+    if (a == b) a = b = 0;
+    *first = a;
+    *last = b;
+}
+
+/* Tiles for `count` pixels from (z,y,x) on, along x or y, in equal pieces of at most `most`. */
+static cp_status add_tiles(maker *m, phase *ph, const class_key *key, int64_t z, int64_t y, int64_t x, int64_t count,
+                           bool vertical, int64_t most) {
+    int32_t class;
+    if (class_of(m, key, &class)) return CP_E_MEMORY;
+    const walk *a = ph->axis;
+    int64_t pieces = (count + most - 1) / most;
+    for (int64_t i = 0; i < pieces; i++) {
+        int64_t b = count * i / pieces, e = count * (i + 1) / pieces, oy = vertical ? y + b : y,
+                ox = vertical ? x : x + b;
+        pixel_tile t = {.class = class, .pixels = (int32_t)(e - b), .vertical = vertical};
+        t.in = ((z * a[0].in_step * a[1].in + oy * a[1].in_step) * a[2].in + ox * a[2].in_step) * m->d.in_pixel;
+        t.out = (((a[0].out_first + z * a[0].out_step) * a[1].out + a[1].out_first + oy * a[1].out_step) * a[2].out +
+                 a[2].out_first + ox * a[2].out_step) *
+                m->d.out_pixel;
+        if (cp_grow(&m->d.tiles, &m->tiles_capacity, m->d.n_tiles, sizeof t)) return CP_E_MEMORY;
+        m->d.tiles[m->d.n_tiles++] = t;
+    }
+    return CP_OK;
+}
+
+/* Where the first range of positions with the same valid taps as position o ends. */
+static int64_t same_until(const walk *w, int64_t o, int64_t *first, int64_t *last) {
+    int64_t f, l, end = o + 1;
+    valid_taps(w, o, first, last);
+    for (; end < w->count; end++) {
+        valid_taps(w, end, &f, &l);
+        if (f != *first || l != *last) break;
+    }
+    return end;
+}
+
+/* One block of positions with the same taps in every axis: rows along x, or, where that is short, columns along y. */
+static cp_status add_block(maker *m, phase *ph, const class_key *key, const int64_t begin[3], const int64_t end[3],
+                           int64_t most) {
+    int64_t width = end[2] - begin[2], height = end[1] - begin[1];
+    bool vertical = width < most && height > width;
+    cp_status status = CP_OK;
+    for (int64_t z = begin[0]; z < end[0] && !status; z++) {
+        if (vertical)
+            for (int64_t x = begin[2]; x < end[2] && !status; x++)
+                status = add_tiles(m, ph, key, z, begin[1], x, height, true, most);
+        else
+            for (int64_t y = begin[1]; y < end[1] && !status; y++)
+                status = add_tiles(m, ph, key, z, y, begin[2], width, false, most);
+    }
+    return status;
+}
+
+static cp_status add_all_tiles(maker *m, phase *ph, int64_t most) {
+    class_key key;
+    int64_t begin[3], end[3];
+    cp_status status = CP_OK;
+    memset(&key, 0, sizeof key);
+    for (begin[0] = 0; begin[0] < ph->axis[0].count; begin[0] = end[0]) {
+        end[0] = same_until(&ph->axis[0], begin[0], &key.first[0], &key.last[0]);
+        for (begin[1] = 0; begin[1] < ph->axis[1].count; begin[1] = end[1]) {
+            end[1] = same_until(&ph->axis[1], begin[1], &key.first[1], &key.last[1]);
+            for (begin[2] = 0; begin[2] < ph->axis[2].count && !status; begin[2] = end[2]) {
+                end[2] = same_until(&ph->axis[2], begin[2], &key.first[2], &key.last[2]);
+                status = add_block(m, ph, &key, begin, end, most);
+            }
+        }
+    }
+    return status;
+}
+
+static int64_t full_vectors(const cp_problem *p, int64_t columns) {
+    int64_t vectors = (columns + p->kernels->lanes - 1) / p->kernels->lanes;
+    return vectors < p->kernels->vectors ? vectors : p->kernels->vectors;
+}
+
+/* A phase with the walks of its axes: its tiles, classes and runs. */
+static cp_status add_phase(maker *m, phase ph) {
+    enum { PANEL_BYTES = 640 << 10 }; /* the part of a panel that is used for all tiles before the next: stays in L2 */
+    int64_t vectors = full_vectors(m->problem, m->d.out_channels), width = vectors * m->problem->kernels->lanes;
+    const walk *a = ph.axis;
+    ph.rows = a[0].taps * a[1].taps * a[2].taps * m->d.in_channels;
+    ph.packed = m->d.packed;
+    ph.in_step[0] = a[2].in_step * m->d.in_pixel;
+    ph.in_step[1] = a[1].in_step * a[2].in * m->d.in_pixel;
+    ph.out_step[0] = a[2].out_step * m->d.out_pixel;
+    ph.out_step[1] = a[1].out_step * a[2].out * m->d.out_pixel;
+    ph.tiles = m->d.n_tiles;
+    m->n_classes = 0;
+    cp_status status = add_all_tiles(m, &ph, m->problem->kernels->rows[vectors]);
+    if (!status) status = make_cuts(m, &ph, PANEL_BYTES / ((int64_t)sizeof(float) * width));
+    if (!status) status = add_parts(m, &ph);
+    if (status) return status;
+    ph.n_tiles = m->d.n_tiles - ph.tiles;
+    cp_panels panels = cp_panels_of(m->problem->kernels, m->d.groups, ph.rows, m->d.out_channels);
+    m->d.packed += cp_panels_floats(&panels);
+    if (cp_grow(&m->d.phases, &m->phases_capacity, m->d.n_phases, sizeof ph)) return CP_E_MEMORY;
+    m->d.phases[m->d.n_phases++] = ph;
+    return CP_OK;
+}
+
+/* All arrays of the maker in one block that a plan can free, the struct itself in front. */
+static cp_status assemble(maker *m, cp_prepared *prepared) {
+    direct *d = &m->d;
+    int64_t sizes[6] = {sizeof *d,
+                        d->n_phases * (int64_t)sizeof *d->phases,
+                        d->n_tiles * (int64_t)sizeof *d->tiles,
+                        d->n_parts * (int64_t)sizeof *d->parts,
+                        d->n_runs * (int64_t)sizeof *d->runs,
+                        m->n_numbers * (int64_t)sizeof *m->numbers};
+    int64_t at[6], total = 0;
+    for (int i = 0; i < 6; i++) {
+        at[i] = total;
+        total += cp_round_up(sizes[i], CP_ALIGN);
+    }
+    char *block = cp_alloc(NULL, total);
+    if (!block) return CP_E_MEMORY;
+    const void *from[6] = {d, d->phases, d->tiles, d->parts, d->runs, m->numbers};
+    for (int i = 0; i < 6; i++)
+        if (sizes[i]) memcpy(block + at[i], from[i], (size_t)sizes[i]);
+    direct *to = (direct *)block;
+    to->phases = (phase *)(block + at[1]);
+    to->tiles = (pixel_tile *)(block + at[2]);
+    to->parts = (part *)(block + at[3]);
+    to->runs = (cp_run *)(block + at[4]);
+    const int64_t *numbers = (const int64_t *)(block + at[5]);
+    for (int64_t i = 0; i < to->n_phases; i++)
+        for (int a = 0; a < CP_MAX_AXES; a++) {
+            walk *w = &to->phases[i].axis[a];
+            w->offset = numbers + (w->offset - m->numbers);
+            w->tap = numbers + (w->tap - m->numbers);
+        }
+    prepared->state = block;
+    return CP_OK;
+}
+
+static void end_maker(maker *m) {
+    cp_free(NULL, m->d.phases);
+    cp_free(NULL, m->d.tiles);
+    cp_free(NULL, m->d.parts);
+    cp_free(NULL, m->d.runs);
+    cp_free(NULL, m->cuts);
+    cp_free(NULL, m->classes);
+    cp_free(NULL, m->numbers);
+}
+
+/* Room for the numbers of all walks, twice each axis' taps per phase of that axis at most. */
+static cp_status start_maker(maker *m, const cp_problem *p, const cp_window *window) {
+    int64_t numbers = 0;
+    for (int a = 0; a < CP_MAX_AXES; a++) numbers += 2 * window->axis[a].kernel;
+    m->problem = p;
+    m->d.groups = p->groups;
+    m->numbers = cp_alloc(NULL, numbers * (int64_t)sizeof *m->numbers);
+    return m->numbers ? CP_OK : CP_E_MEMORY;
+}
+
+/* One image with a tap each is a row of pixels, and so are all images together. */
+static cp_window merge_pixels(const cp_window *window, int64_t *images) {
+    cp_window w = *window;
+    for (int a = 0; a < CP_MAX_AXES; a++) {
+        const cp_axis *x = &w.axis[a];
+        if (x->kernel != 1 || x->stride != 1 || x->before || x->in != x->out) return w;
+    }
+    int64_t pixels = cp_window_inputs(window) * *images;
+    w.axis[0] = w.axis[1] = (cp_axis){1, 1, 1, 1, 1, 0, 0};
+    w.axis[2] = (cp_axis){pixels, pixels, 1, 1, 1, 0, 0};
+    *images = 1;
+    return w;
+}
+
+static cp_status finish(maker *m, cp_prepared *prepared, cp_status status) {
+    direct *d = &m->d;
+    d->weights_outside = d->packed > d->images * d->in_image;
+    if (!status) status = assemble(m, prepared);
+    end_maker(m);
+    return status;
+}
+
+/* Numbers for a walk: `step` taps apart from `tap` on, `count` of them, the input `offset` further on with each
+ * `distance`. */
+static void fill_walk(maker *m, walk *w, int64_t count, int64_t tap, int64_t step, int64_t offset, int64_t distance) {
+    int64_t *offsets = m->numbers + m->n_numbers, *taps = offsets + count;
+    m->n_numbers += 2 * count;
+    for (int64_t t = 0; t < count; t++) {
+        offsets[t] = offset + t * distance;
+        taps[t] = tap + t * step;
+    }
+    w->taps = count;
+    w->offset = offsets;
+    w->tap = taps;
+}
+
+static cp_status prepare_forward(const cp_problem *p, cp_prepared *prepared) {
+    int64_t images = p->batch;
+    cp_window window = merge_pixels(&p->window, &images);
+    maker m = {0};
+    cp_status status = start_maker(&m, p, &window);
+    if (status) return status;
+    m.d.images = images;
+    m.d.in_pixel = p->channels;
+    m.d.out_pixel = p->filters;
+    m.d.in_channels = p->channels / p->groups;
+    m.d.out_channels = p->filters / p->groups;
+    m.d.in_image = cp_window_inputs(&window) * p->channels;
+    m.d.out_image = cp_window_outputs(&window) * p->filters;
+    phase ph = {0};
+    for (int i = 0; i < CP_MAX_AXES; i++) {
+        const cp_axis *a = &window.axis[i];
+        ph.axis[i] = (walk){.count = a->out, .in = a->in, .in_step = a->stride, .out = a->out, .out_step = 1};
+        fill_walk(&m, &ph.axis[i], a->kernel, 0, 1, -a->before, a->dilation);
+    }
+    status = finish(&m, prepared, add_phase(&m, ph));
+    if (!status && !p->weights_in_panels) prepared->packed = m.d.packed * (int64_t)sizeof(float);
+    return status;
+}
+
+/* The taps t of an axis that reach input positions i = first + j*stride, and from which output o = j + offset: those
+ * with (first + before - t*dilation) divisible by the stride, taken from the last to the first so that offsets ascend.
+ */
+static walk gradient_walk(maker *m, const cp_axis *a, int64_t first) {
+    walk w = {.count = (a->in - first + a->stride - 1) / a->stride, .in = a->out, .in_step = 1, .out = a->in};
+    w.out_first = first;
+    w.out_step = a->stride;
+    int64_t low = -1, high = -1, step = 1, count = 0;
+    for (int64_t t = 0; t < a->kernel; t++)
+        if ((first + a->before - t * a->dilation) % a->stride == 0) {
+            if (low < 0)
+                low = t;
+            else if (count == 1)
+                step = t - low;
+            high = t;
+            count++;
+        }
+    int64_t offset = count ? (first + a->before - high * a->dilation) / a->stride : 0;
+    fill_walk(m, &w, count, high, -step, offset, step * a->dilation / a->stride);
+    return w;
+}
+
+static cp_status prepare_input_gradient(const cp_problem *p, cp_prepared *prepared) {
+    int64_t images = p->batch;
+    cp_window window = merge_pixels(&p->window, &images);
+    maker m = {0};
+    cp_status status = start_maker(&m, p, &window);
+    if (status) return status;
+    m.d.images = images;
+    m.d.in_pixel = p->filters;
+    m.d.out_pixel = p->channels;
+    m.d.in_channels = p->filters / p->groups;
+    m.d.out_channels = p->channels / p->groups;
+    m.d.in_image = cp_window_outputs(&window) * p->filters;
+    m.d.out_image = cp_window_inputs(&window) * p->channels;
+    walk *walks[CP_MAX_AXES] = {0};
+    int64_t n[CP_MAX_AXES];
+    for (int i = 0; i < CP_MAX_AXES && !status; i++) {
+        const cp_axis *a = &window.axis[i];
+        n[i] = a->stride < a->in ? a->stride : a->in;
+        if (!(walks[i] = cp_alloc(NULL, n[i] * (int64_t)sizeof(walk)))) status = CP_E_MEMORY;
+        for (int64_t first = 0; !status && first < n[i]; first++) walks[i][first] = gradient_walk(&m, a, first);
+    }
+    for (int64_t z = 0; !status && z < n[0]; z++)
+        for (int64_t y = 0; !status && y < n[1]; y++)
+            for (int64_t x = 0; !status && x < n[2]; x++)
+                status = add_phase(&m, (phase){.axis = {walks[0][z], walks[1][y], walks[2][x]}});
+    for (int i = 0; i < CP_MAX_AXES; i++) cp_free(NULL, walks[i]);
+    status = finish(&m, prepared, status);
+    if (!status) prepared->packed = m.d.packed * (int64_t)sizeof(float);
+    return status;
+}
+
+/* --- packing --- */
+
+static void pack_forward(const cp_call *call, int id, int n) {
+    cp_panels panels = cp_weight_panels(call->problem);
+    cp_panels_pack(&panels, call->problem->kernels, call->in[1], call->out[0], id, n);
+}
+
+/* Rows k of one tap, columns c of one panel: the transpose of what the forward weights are, wherever they lie. */
+static void pack_transposed(const cp_problem *p, const float *w, int64_t group, int64_t tap, int64_t column,
+                            int64_t columns, int64_t width, float *to) {
+    int64_t channels = p->channels / p->groups, filters = p->filters / p->groups, row = tap * channels + column;
+    if (!p->weights_in_panels) {
+        p->kernels->pack(w + row * p->filters + group * filters, 1, p->filters, filters, columns, width, to);
+        return;
+    }
+    cp_panels from = cp_weight_panels(p);
+    for (int64_t i = 0; i < from.count; i++) {
+        int64_t k = i * from.width, step = cp_panel_width(&from, i),
+                rows = filters - k < from.width ? filters - k : from.width;
+        p->kernels->pack(w + cp_panel_offset(&from, group, i) + row * step, 1, step, rows, columns, width,
+                         to + k * width);
+    }
+}
+
+static void pack_input_gradient(const cp_call *call, int id, int n) {
+    const cp_problem *p = call->problem;
+    const direct *d = call->prepared->state;
+    float *packed = call->out[0];
+    for (int64_t i = 0; i < d->n_phases; i++) {
+        const phase *ph = &d->phases[i];
+        const walk *a = ph->axis;
+        cp_panels panels = cp_panels_of(p->kernels, d->groups, ph->rows, d->out_channels);
+        int64_t taps = a[0].taps * a[1].taps * a[2].taps, first, last;
+        cp_share(taps * panels.groups * panels.count, id, n, &first, &last);
+        for (int64_t u = first; u < last; u++) {
+            int64_t t = u % taps, panel = u / taps % panels.count, group = u / taps / panels.count;
+            int64_t x = t % a[2].taps, y = t / a[2].taps % a[1].taps, z = t / a[2].taps / a[1].taps;
+            int64_t tap =
+                (a[0].tap[z] * p->window.axis[1].kernel + a[1].tap[y]) * p->window.axis[2].kernel + a[2].tap[x];
+            int64_t width = cp_panel_width(&panels, panel), column = panel * panels.width,
+                    rest = panels.columns - column;
+            pack_transposed(p, call->in[1], group, tap, column, rest < width ? rest : width, width,
+                            packed + ph->packed + cp_panel_offset(&panels, group, panel) + t * d->in_channels * width);
+        }
+    }
+}
+
+/* --- running --- */
+
+/* Outputs that no tap reaches: the bias. */
+static void fill(const cp_tile *t, int64_t pixels, int64_t columns) {
+    for (int64_t i = 0; i < pixels; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            float v = t->bias ? t->bias[j] : 0;
+            t->c[i * t->c_step + j] = t->flags & CP_APPLY_RELU && v < 0 ? 0 : v;
+        }
+}
+
+/* One panel of one phase against the pixels [first, last) of all images, in units of tiles. */
+static void run_panel(const direct *d, const cp_problem *p, const phase *ph, const float *x, const float *panel,
+                      const float *bias, float *y, int64_t columns, int64_t first, int64_t last) {
+    const int lanes = p->kernels->lanes;
+    int64_t vectors = (columns + lanes - 1) / lanes;
+    cp_tile tile = {.b = panel, .bias = bias, .tail = (int)(columns - (vectors - 1) * lanes)};
+    for (int64_t chunk = 0; chunk < ph->chunks || chunk == 0; chunk++)
+        for (int64_t u = first; u < last; u++) {
+            const pixel_tile *t = &d->tiles[ph->tiles + u % ph->n_tiles];
+            int64_t image = u / ph->n_tiles;
+            tile.c = y + image * d->out_image + t->out;
+            tile.c_step = ph->out_step[t->vertical];
+            tile.flags = p->relu ? CP_APPLY_RELU : 0;
+            const part *parts = &d->parts[ph->parts + t->class * ph->chunks];
+            const part *now = &parts[chunk];
+            if (!ph->chunks) {
+                fill(&tile, t->pixels, columns);
+                continue;
+            }
+            if (!now->count) {
+                bool any = false;
+                for (int64_t i = 0; chunk == 0 && i < ph->chunks; i++) any |= parts[i].count > 0;
+                if (chunk == 0 && !any) fill(&tile, t->pixels, columns);
+                continue;
+            }
+            tile.a = x + image * d->in_image + t->in;
+            tile.a_step = ph->in_step[t->vertical];
+            tile.runs = &d->runs[now->run];
+            tile.run_count = now->count;
+            tile.run_length = now->length;
+            tile.flags = (now->first ? 0 : CP_ACCUMULATE) | (now->last && p->relu ? CP_APPLY_RELU : 0);
+            p->kernels->tile[t->pixels][vectors](&tile);
+        }
+}
+
+static void run(const cp_call *call, int number, int id, int n) {
+    (void)number;
+    const cp_problem *p = call->problem;
+    const direct *d = call->prepared->state;
+    const float *x = call->in[0], *w = call->in[1], *bias = call->in[2];
+    for (int64_t i = 0; i < d->n_phases; i++) {
+        const phase *ph = &d->phases[i];
+        cp_panels panels = cp_panels_of(p->kernels, d->groups, ph->rows, d->out_channels);
+        int64_t units = d->images * ph->n_tiles, slabs = d->groups * panels.count, begin, end;
+        cp_share(d->weights_outside ? slabs * units : units, id, n, &begin, &end);
+        for (int64_t s = 0; s < slabs; s++) {
+            int64_t first = begin, last = end, group = s / panels.count, panel = s % panels.count;
+            if (d->weights_outside) {
+                first = begin - s * units > 0 ? begin - s * units : 0;
+                last = end - s * units < units ? end - s * units : units;
+            }
+            if (first >= last) continue;
+            int64_t column = group * d->out_channels + panel * panels.width,
+                    rest = d->out_channels - panel * panels.width;
+            run_panel(d, p, ph, x + group * d->in_channels, w + ph->packed + cp_panel_offset(&panels, group, panel),
+                      bias ? bias + column : NULL, (float *)call->out[0] + column,
+                      rest < panels.width ? rest : panels.width, first, last);
+        }
+    }
+}
+
+static const char *refuse(const cp_problem *p) {
+    if (p->type != CP_F32) return "needs f32";
+    return cp_window_taps(&p->window) > MAX_TAPS ? "too many taps" : NULL;
+}
+
+/* Columns are computed in whole vectors. */
+static double cost_of(const cp_problem *p, int64_t columns) {
+    return (double)p->multiply_adds * (double)cp_round_up(columns, p->kernels->lanes) / (double)columns;
+}
+static double cost_forward(const cp_problem *p) {
+    return cost_of(p, p->filters / p->groups);
+}
+static double cost_input_gradient(const cp_problem *p) {
+    return cost_of(p, p->channels / p->groups);
+}
+
+const cp_algo cp_algo_direct = {
+    .name = "direct",
+    .refuse = refuse,
+    .cost = cost_forward,
+    .prepare = prepare_forward,
+    .pack = pack_forward,
+    .run = run,
+    .panels = true,
+};
+
+const cp_algo cp_algo_direct_input_gradient = {
+    .name = "direct",
+    .refuse = refuse,
+    .cost = cost_input_gradient,
+    .prepare = prepare_input_gradient,
+    .pack = pack_input_gradient,
+    .run = run,
+    .panels = true,
+};
