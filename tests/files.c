@@ -1148,6 +1148,26 @@ static void test_save_where_it_cannot_be(void **state) {
     assert_file(in_folder("a"), "old", 3);
 }
 
+/* The last step fails, too: a folder has taken the name meanwhile. And what bears the temporary file's name is no file.
+ */
+static void test_save_in_the_way(void **state) {
+    (void)state;
+    count_files(true);
+    cp_saver saver;
+    assert_ok(cp_saver_open(&saver, in_folder("a")));
+    assert_ok(cp_saver_write(&saver, "new", 3));
+    assert_int_equal(mkdir(in_folder("a"), 0700), 0);
+    assert_fails(cp_saver_commit(&saver), CP_E_IO, "a: cannot replace: Is a directory");
+    assert_int_equal(count_files(true), 1);
+
+    assert_int_equal(mkfifo(in_folder("a.convpool-new"), 0600), 0);
+    const int reader = open(in_folder("a.convpool-new"), O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    assert_fails(save_bytes(in_folder("a"), "new", 3), CP_E_IO, "a: cannot write: Invalid argument");
+    close(reader);
+    assert_int_equal(access(in_folder("a"), F_OK), -1);
+}
+
 /* A pipe takes the bytes as they come, and gives them up to its end. */
 static void test_pipes(void **state) {
     (void)state;
@@ -1229,6 +1249,7 @@ int main(void) {
         cmocka_unit_test(test_save_at_once),
         cmocka_unit_test(test_save_disk_full),
         cmocka_unit_test(test_save_where_it_cannot_be),
+        cmocka_unit_test(test_save_in_the_way),
         cmocka_unit_test(test_pipes),
         cmocka_unit_test(test_read_limits),
     };
