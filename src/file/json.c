@@ -222,7 +222,8 @@ typedef struct level {
     int32_t container, last; /* the object or array, and its last child so far */
 } level;
 
-static cp_status add_value(parser *p, level *parent, const char *key, cp_json_value **value) {
+/* Adds a value, which is then the last one, to its parent. */
+static cp_status add_value(parser *p, level *parent, const char *key) {
     cp_json *json = p->json;
     if (json->count > MAX_VALUES) return cp_fail(CP_E_LIMIT, "JSON: more than %d values", MAX_VALUES);
     const cp_status status = cp_grow(&json->value, &p->capacity, json->count, sizeof *json->value);
@@ -235,8 +236,7 @@ static cp_status add_value(parser *p, level *parent, const char *key, cp_json_va
             json->value[parent->container].child = index;
         parent->last = index;
     }
-    *value = &json->value[index];
-    **value = (cp_json_value){.key = key};
+    json->value[index] = (cp_json_value){.key = key};
     return CP_OK;
 }
 
@@ -264,11 +264,12 @@ static cp_status parse_document(parser *p) {
     do {
         level *parent = depth ? &open[depth - 1] : NULL;
         const char *key = NULL;
-        cp_json_value *value = NULL;
         if (parent && p->json->value[parent->container].kind == CP_JSON_OBJECT && (status = parse_key(p, &key)))
             return status;
         skip_space(p);
-        if ((status = add_value(p, parent, key, &value)) || (status = parse_value(p, value))) return status;
+        if ((status = add_value(p, parent, key))) return status;
+        cp_json_value *value = &p->json->value[p->json->count - 1];
+        if ((status = parse_value(p, value))) return status;
         const bool opened = value->kind == CP_JSON_ARRAY || value->kind == CP_JSON_OBJECT;
         if (opened) {
             if (depth == MAX_DEPTH) return wrong(p, "nesting deeper than 32");
