@@ -1,53 +1,90 @@
 /* Depthwise convolution: a row of pixels, each channel with its own filter. */
 
-/* One vector of channels of P neighbouring pixels. */
-INLINE void depthwise_vector(const cp_depthwise *d, const float *x, const float *w, const float *bias, float *y,
-                             const int P, const int64_t columns, int count) {
-    const int64_t x_step = d->x_step;
+/* Adds the taps of one row of the filter to P pixels, reading each input once: S taps side by side, pixels T taps
+ * apart. */
+INLINE void depthwise_sliding(const cp_depthwise *d, const float *x, const float *w, vec *sum, const int P, const int S,
+                              const int T, int count) {
+    vec weight[7];
+    UNROLL for (int s = 0; s < S; s++) weight[s] = vec_load_some(w + s * d->w_column, count);
+    UNROLL for (int i = 0; i < (P - 1) * T + S; i++) {
+        vec value = vec_load_some(x + i * d->x_column, count);
+        UNROLL for (int s = 0; s < S; s++) {
+            const int p = (i - s) / T;
+            if (i >= s && p * T == i - s && p < P) sum[p] += value * weight[s];
+        }
+    }
+}
+
+/* The same for any distances. */
+INLINE void depthwise_any(const cp_depthwise *d, const float *x, const float *w, vec *sum, const int P, int count) {
+    for (int64_t s = 0; s < d->columns; s++) {
+        vec weight = vec_load_some(w + s * d->w_column, count);
+        UNROLL for (int p = 0; p < P; p++) sum[p] += vec_load_some(x + s * d->x_column + p * d->x_step, count) * weight;
+    }
+}
+
+/* One vector of channels of P neighbouring pixels. S = 0: any distances. */
+INLINE void depthwise_vector(const cp_depthwise *d, int64_t first, int64_t channel, const int P, const int S,
+                             const int T, int count) {
+    const float *x = d->x + first * d->x_step + channel, *w = d->w + channel;
+    float *y = d->y + first * d->y_step + channel;
     vec sum[8];
     if (d->flags & CP_ACCUMULATE) {
         UNROLL for (int p = 0; p < P; p++) sum[p] = vec_load_some(y + p * d->y_step, count);
     } else {
-        vec start = bias ? vec_load_some(bias, count) : (vec){0};
-        UNROLL for (int p = 0; p < P; p++) sum[p] = start;
+        vec bias = d->bias ? vec_load_some(d->bias + channel, count) : (vec){0};
+        UNROLL for (int p = 0; p < P; p++) sum[p] = bias;
     }
     for (int64_t r = 0; r < d->rows; r++) {
-        for (int64_t s = 0; s < columns; s++) {
-            const float *from = x + r * d->x_row + s * d->x_column;
-            vec weight = vec_load_some(w + r * d->w_row + s * d->w_column, count);
-            UNROLL for (int p = 0; p < P; p++) sum[p] += vec_load_some(from + p * x_step, count) * weight;
-        }
+        if (S)
+            depthwise_sliding(d, x, w, sum, P, S, T, count);
+        else
+            depthwise_any(d, x, w, sum, P, count);
+        x += d->x_row;
+        w += d->w_row;
     }
-    UNROLL for (int p = 0; p < P; p++) {
-        if (d->flags & CP_APPLY_RELU) sum[p] = vec_relu(sum[p]);
-        vec_store_some(y + p * d->y_step, sum[p], count);
+    if (d->flags & CP_APPLY_RELU) {
+        UNROLL for (int p = 0; p < P; p++) sum[p] = vec_relu(sum[p]);
     }
+    UNROLL for (int p = 0; p < P; p++) vec_store_some(y + p * d->y_step, sum[p], count);
 }
 
-/* All channels of P pixels. */
-INLINE void depthwise_pixels(const cp_depthwise *d, int64_t first, const int P) {
-    const float *x = d->x + first * d->x_step;
-    float *y = d->y + first * d->y_step;
+INLINE void depthwise_pixels(const cp_depthwise *d, int64_t first, const int P, const int S, const int T) {
     int64_t c = 0;
-    for (; c + CP_LANES <= d->channels; c += CP_LANES)
-        depthwise_vector(d, x + c, d->w + c, d->bias ? d->bias + c : NULL, y + c, P, d->columns, CP_LANES);
-    if (c < d->channels)
-        depthwise_vector(d, x + c, d->w + c, d->bias ? d->bias + c : NULL, y + c, P, d->columns,
-                         vec_rest(d->channels - c));
+    for (; c + CP_LANES <= d->channels; c += CP_LANES) depthwise_vector(d, first, c, P, S, T, CP_LANES);
+    if (c < d->channels) depthwise_vector(d, first, c, P, S, T, vec_rest(d->channels - c));
+}
+
+/* In blocks of at most 8 pixels. The last one may begin among pixels that are done: it computes them once more, unless
+ * it would add them twice. */
+INLINE void depthwise_row(const cp_depthwise *d, const int S, const int T) {
+    for (int64_t done = 0; done < d->pixels;) {
+        const int64_t left = d->pixels - done, room = d->flags & CP_ACCUMULATE ? left : d->pixels;
+        if (left > 4 && room >= 8) {
+            const int64_t first = left < 8 ? d->pixels - 8 : done;
+            depthwise_pixels(d, first, 8, S, T);
+            done = first + 8;
+        } else if (left > 1 && room >= 4) {
+            const int64_t first = left < 4 ? d->pixels - 4 : done;
+            depthwise_pixels(d, first, 4, S, T);
+            done = first + 4;
+        } else {
+            depthwise_pixels(d, done, 1, S, T);
+            done++;
+        }
+    }
 }
 
 static void depthwise(const cp_depthwise *d) {
-    for (int64_t p = 0; p < d->pixels;) {
-        int64_t left = d->pixels - p;
-        if (left >= 8) {
-            depthwise_pixels(d, p, 8);
-            p += 8;
-        } else if (left >= 4) {
-            depthwise_pixels(d, p, 4);
-            p += 4;
-        } else {
-            depthwise_pixels(d, p, 1);
-            p++;
-        }
-    }
+    const int together = d->x_step == d->x_column ? 1 : d->x_step == 2 * d->x_column ? 2 : 0;
+    if (d->columns == 3 && together == 1)
+        depthwise_row(d, 3, 1);
+    else if (d->columns == 3 && together == 2)
+        depthwise_row(d, 3, 2);
+    else if (d->columns == 5 && together == 1)
+        depthwise_row(d, 5, 1);
+    else if (d->columns == 7 && together == 1)
+        depthwise_row(d, 7, 1);
+    else
+        depthwise_row(d, 0, 0);
 }

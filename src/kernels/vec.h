@@ -129,11 +129,16 @@ INLINE int vec_any(vec_mask mask) {
 #else
 INLINE vec vec_load_part(const float *p, int count) {
     vec v = {p[0]};
-    for (int i = 1; i < count; i++) v[i] = p[i];
+    if (count > 1) v[1] = p[1];
+    if (count > 2) v[2] = p[2];
+    if (count > 3) v[3] = p[3];
     return v;
 }
 INLINE void vec_store_part(float *p, vec v, int count) {
-    for (int i = 0; i < count; i++) p[i] = v[i];
+    p[0] = v[0];
+    if (count > 1) p[1] = v[1];
+    if (count > 2) p[2] = v[2];
+    if (count > 3) p[3] = v[3];
 }
 #if defined(__SSE2__)
 INLINE vec vec_max(vec a, vec b) {
