@@ -1,0 +1,53 @@
+/* Initial weights, drawn from a seed. */
+#include "train/train.h"
+
+#include <math.h>
+
+/* How many inputs one output of a layer sees, and how many outputs see one of its inputs: fan_in = taps * channels /
+ * groups, fan_out = taps * filters / groups. */
+typedef struct fans {
+    double in, out;
+} fans;
+
+/* The groups of the convolution that a value is the weights of; 1 for any other layer. */
+static int64_t groups_of(const cp_net *net, cp_node weights) {
+    for (int64_t i = 0; i < net->n_nodes; i++) {
+        const cp_net_node *node = &net->nodes[i];
+        if (node->inputs > 1 && node->in[1] == weights) return cp_groups(&node->attributes.conv);
+    }
+    return 1;
+}
+
+static fans fans_of(const cp_net *net, cp_node weights) {
+    const cp_shape shape = cp_net_shape(net, weights);
+    double taps = 1;
+    for (int a = 0; a < shape.rank - 2; a++) taps *= (double)shape.dim[a];
+    /* The shape's channels are those of one group, its filters those of all. */
+    return (fans){.in = taps * (double)shape.dim[shape.rank - 2],
+                  .out = taps * (double)shape.dim[shape.rank - 1] / (double)groups_of(net, weights)};
+}
+
+cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t seed) {
+    if (!net) return cp_fail(CP_E_ARG, "net is NULL");
+    if (net->status) return cp_fail(net->status, "%s", net->text);
+    if (initializer != CP_GLOROT && initializer != CP_HE)
+        return cp_fail(CP_E_ARG, "initializer = %d: must be CP_GLOROT or CP_HE", (int)initializer);
+    for (int i = 0; i < cp_net_parameters(net); i++) {
+        const cp_tensor tensor = cp_net_parameter(net, i);
+        const cp_random_key key = {.seed = seed, .stream = CP_STREAM_INITIAL + (uint32_t)i};
+        const int64_t count = cp_shape_count(tensor.shape);
+        const bool bias = tensor.shape.rank < 2;
+        const fans fan = bias ? (fans){1, 1} : fans_of(net, cp_net_parameter_node(net, i));
+        const float limit = (float)sqrt(6 / (fan.in + fan.out)), deviation = (float)sqrt(2 / fan.in);
+        float *weight = tensor.data;
+        for (int64_t e = 0; e < count; e++) {
+            if (bias)
+                weight[e] = 0;
+            else if (initializer == CP_GLOROT)
+                weight[e] = limit * (2 * cp_random_uniform(&key, (uint64_t)e) - 1);
+            else
+                weight[e] = deviation * cp_random_normal(&key, (uint64_t)e);
+        }
+    }
+    return CP_OK;
+}

@@ -1,0 +1,500 @@
+/* Nets as JSON: inputs, parameters and constants by name and shape, then layers in the order of computation, each with
+ * the names of what it takes. Attributes stand there only where they are not the usual ones. */
+#include "train/train.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * What layers there are, and their attributes
+ * ------------------------------------------------------------------------------------------------------------- */
+
+typedef enum field_kind { AXES, COUNT, FLAG, WORD, REAL } field_kind;
+
+typedef struct field {
+    const char *name; /* NULL: the end of a list */
+    field_kind kind;
+    size_t offset; /* in cp_attributes */
+    const char *const *words;
+} field;
+
+static const char *const pads[] = {"explicit", "valid", "same", "same_lower", NULL};
+static const char *const activations[] = {"linear", "relu", "sigmoid", "tanh", NULL};
+
+#define FIELD(of, member, kind, ...)                                                                                   \
+    { #member, kind, offsetof(cp_attributes, of.member), __VA_ARGS__ }
+static const field conv_fields[] = {FIELD(conv, kernel, AXES, NULL),
+                                    FIELD(conv, stride, AXES, NULL),
+                                    FIELD(conv, dilation, AXES, NULL),
+                                    FIELD(conv, pad, WORD, pads),
+                                    FIELD(conv, pad_before, AXES, NULL),
+                                    FIELD(conv, pad_after, AXES, NULL),
+                                    FIELD(conv, groups, COUNT, NULL),
+                                    FIELD(conv, activation, WORD, activations),
+                                    {0}};
+static const field dense_fields[] = {FIELD(conv, activation, WORD, activations), {0}};
+static const field pool_fields[] = {FIELD(pool, kernel, AXES, NULL),     FIELD(pool, stride, AXES, NULL),
+                                    FIELD(pool, dilation, AXES, NULL),   FIELD(pool, pad, WORD, pads),
+                                    FIELD(pool, pad_before, AXES, NULL), FIELD(pool, pad_after, AXES, NULL),
+                                    FIELD(pool, ceil_mode, FLAG, NULL),  FIELD(pool, count_include_pad, FLAG, NULL),
+                                    FIELD(pool, global, FLAG, NULL),     {0}};
+static const field dropout_fields[] = {{"rate", REAL, offsetof(cp_attributes, rate), NULL}, {0}};
+static const field no_fields[] = {{0}};
+
+static cp_node add_conv(cp_net *net, const cp_attributes *a, const cp_node *in) {
+    return cp_net_conv_with(net, in[0], in[1], in[2], &a->conv);
+}
+static cp_node add_dense(cp_net *net, const cp_attributes *a, const cp_node *in) {
+    return cp_net_dense_with(net, in[0], in[1], in[2], a->conv.activation);
+}
+static cp_node add_pool(cp_net *net, const cp_attributes *a, const cp_node *in) {
+    return cp_net_pool(net, in[0], &a->pool);
+}
+static cp_node add_activation(cp_net *net, const cp_attributes *a, const cp_node *in) {
+    return cp_net_activation(net, in[0], a->activation);
+}
+static cp_node add_dropout(cp_net *net, const cp_attributes *a, const cp_node *in) {
+    return cp_net_dropout(net, in[0], a->rate);
+}
+static cp_node add_flatten(cp_net *net, const cp_attributes *a, const cp_node *in) {
+    (void)a;
+    return cp_net_flatten(net, in[0]);
+}
+static cp_node add_softmax(cp_net *net, const cp_attributes *a, const cp_node *in) {
+    (void)a;
+    return cp_net_softmax(net, in[0]);
+}
+static cp_node add_add(cp_net *net, const cp_attributes *a, const cp_node *in) {
+    (void)a;
+    return cp_net_add(net, in[0], in[1]);
+}
+
+typedef struct layer_kind {
+    const char *op;
+    int min_inputs, max_inputs;
+    const field *fields;
+    cp_node (*add)(cp_net *net, const cp_attributes *attributes, const cp_node *in);
+    cp_attributes preset; /* what the name says already */
+} layer_kind;
+
+static const layer_kind kinds[] = {
+    {"conv", 2, 3, conv_fields, .add = add_conv},
+    {"dense", 2, 3, dense_fields, .add = add_dense},
+    {"max-pool", 1, 1, pool_fields, .add = add_pool, .preset.pool.kind = CP_MAX},
+    {"avg-pool", 1, 1, pool_fields, .add = add_pool, .preset.pool.kind = CP_AVERAGE},
+    {"relu", 1, 1, no_fields, .add = add_activation, .preset.activation = CP_RELU},
+    {"sigmoid", 1, 1, no_fields, .add = add_activation, .preset.activation = CP_SIGMOID},
+    {"tanh", 1, 1, no_fields, .add = add_activation, .preset.activation = CP_TANH},
+    {"dropout", 1, 1, dropout_fields, .add = add_dropout},
+    {"flatten", 1, 1, no_fields, .add = add_flatten},
+    {"softmax", 1, 1, no_fields, .add = add_softmax},
+    {"add", 2, 2, no_fields, .add = add_add},
+};
+
+static const layer_kind *find_kind(const char *op) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].op, op)) return &kinds[i];
+    return NULL;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Writing
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* What a value is called in the file; NULL for what layers keep for their gradients. */
+static const char *name_of(const cp_net *net, cp_node value) {
+    const cp_value *v = cp_net_value(net, value);
+    if (!v || (v->kind == CP_VALUE_COMPUTED && v->output > 0)) return NULL;
+    return v->kind == CP_VALUE_COMPUTED ? net->nodes[v->node].name : v->name;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Every layer is of a kind that the reader knows, and every name stands for one value. */
+static cp_status check_net(const cp_net *net) {
+    int64_t n = 0;
+    if (net->n_values > CP_MAX_NAMES)
+        return cp_fail(CP_E_LIMIT, "a net of %" PRId64 " values: a file can have %d", net->n_values, CP_MAX_NAMES);
+    for (int64_t i = 0; i < net->n_nodes; i++)
+        if (!find_kind(net->nodes[i].op->name))
+            return cp_fail(CP_E_UNSUPPORTED, "layer '%s': '%s' cannot be saved", net->nodes[i].name,
+                           net->nodes[i].op->name);
+    const char **names = cp_alloc(NULL, net->n_values * (int64_t)sizeof *names);
+    if (!names) return CP_E_MEMORY;
+    for (cp_node value = 1; value <= net->n_values; value++)
+        if (name_of(net, value)) names[n++] = name_of(net, value);
+    qsort(names, (size_t)n, sizeof *names, compare_names);
+    cp_status status = CP_OK;
+    for (int64_t i = 1; i < n && !status; i++)
+        if (!strcmp(names[i - 1], names[i]))
+            status = cp_fail(CP_E_ARG, "two values are named '%s': in a file, names must differ", names[i]);
+    cp_free(NULL, names);
+    return status;
+}
+
+static void add_member(cp_text *text, const char *name, const char *value) {
+    cp_text_add_json(text, name);
+    cp_text_add(text, ":");
+    cp_text_add_json(text, value);
+}
+
+static void add_integers(cp_text *text, const int64_t *values, int n) {
+    for (int i = 0; i < n; i++) cp_text_add(text, "%s%" PRId64, i ? "," : "[", values[i]);
+    cp_text_add(text, n ? "]" : "[]");
+}
+
+static void add_value(cp_text *text, const cp_value *value, bool first, bool typed) {
+    cp_text_add(text, first ? "{" : ",{");
+    add_member(text, "name", value->name);
+    if (typed) {
+        cp_text_add(text, ",");
+        add_member(text, "type", cp_type_name(value->type));
+    }
+    cp_text_add(text, ",\"shape\":");
+    add_integers(text, value->shape.dim, value->shape.rank);
+    cp_text_add(text, "}");
+}
+
+static bool is_usual(const field *f, const char *at, int axes) {
+    bool usual = true;
+    switch (f->kind) {
+    case AXES:
+        for (int a = 0; a < axes; a++) usual &= ((const int64_t *)at)[a] == 0;
+        return usual;
+    case COUNT:
+        return *(const int64_t *)at == 0;
+    case FLAG:
+        return !*(const bool *)at;
+    case WORD:
+        return *(const unsigned *)at == 0;
+    case REAL:
+        return *(const float *)at == 0;
+    }
+    return usual;
+}
+
+static void add_field(cp_text *text, const field *f, const char *at, int axes) {
+    cp_text_add_json(text, f->name);
+    cp_text_add(text, ":");
+    switch (f->kind) {
+    case AXES:
+        add_integers(text, (const int64_t *)at, axes);
+        break;
+    case COUNT:
+        cp_text_add(text, "%" PRId64, *(const int64_t *)at);
+        break;
+    case FLAG:
+        cp_text_add(text, "true");
+        break;
+    case WORD:
+        cp_text_add_json(text, f->words[*(const unsigned *)at]);
+        break;
+    case REAL:
+        cp_text_add_real(text, (double)*(const float *)at);
+        break;
+    }
+}
+
+static int axes_of(const cp_net *net, cp_node x) {
+    const int axes = cp_net_shape(net, x).rank - 2;
+    return axes < 0 ? 0 : axes > CP_MAX_AXES ? CP_MAX_AXES : axes;
+}
+
+static void add_layer(cp_text *text, const cp_net *net, const cp_net_node *node, bool first) {
+    bool none = true;
+    cp_text_add(text, first ? "{" : ",{");
+    add_member(text, "op", node->op->name);
+    cp_text_add(text, ",");
+    add_member(text, "name", node->name);
+    cp_text_add(text, ",\"inputs\":[");
+    for (int i = 0; i < node->inputs && node->in[i]; i++) {
+        if (i) cp_text_add(text, ",");
+        cp_text_add_json(text, name_of(net, node->in[i]));
+    }
+    cp_text_add(text, "]");
+    for (const field *f = find_kind(node->op->name)->fields; f->name; f++) {
+        const char *at = (const char *)&node->attributes + f->offset;
+        const int axes = axes_of(net, node->in[0]);
+        if (is_usual(f, at, axes)) continue;
+        cp_text_add(text, none ? ",\"attributes\":{" : ",");
+        add_field(text, f, at, axes);
+        none = false;
+    }
+    cp_text_add(text, none ? "}" : "}}");
+}
+
+cp_status cp_network_write(const cp_net *net, char **json) {
+    *json = NULL;
+    const cp_status status = check_net(net);
+    if (status) return status;
+    cp_text text = {0};
+    cp_text_add(&text, "{\"inputs\":[");
+    for (int i = 0; i < net->n_inputs; i++) add_value(&text, cp_net_value(net, net->inputs[i]), i == 0, true);
+    cp_text_add(&text, "],\"parameters\":[");
+    for (int i = 0; i < net->n_parameters; i++) add_value(&text, cp_net_value(net, net->parameters[i]), i == 0, false);
+    cp_text_add(&text, "],\"constants\":[");
+    bool first = true;
+    for (cp_node value = 1; value <= net->n_values; value++) {
+        if (cp_net_value(net, value)->kind != CP_VALUE_CONSTANT) continue;
+        add_value(&text, cp_net_value(net, value), first, true);
+        first = false;
+    }
+    cp_text_add(&text, "],\"layers\":[");
+    for (int64_t i = 0; i < net->n_nodes; i++) add_layer(&text, net, &net->nodes[i], i == 0);
+    cp_text_add(&text, "],\"outputs\":[");
+    for (int64_t i = 0; i < net->n_outputs; i++) {
+        cp_text_add(&text, i ? ",{" : "{");
+        add_member(&text, "name", net->outputs[i].name);
+        cp_text_add(&text, ",");
+        add_member(&text, "value", name_of(net, net->outputs[i].value));
+        cp_text_add(&text, "}");
+    }
+    cp_text_add(&text, "]}");
+    *json = cp_text_take(&text);
+    return *json ? CP_OK : CP_E_MEMORY;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Reading
+ * ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct named_value {
+    const char *name;
+    cp_node value;
+} named_value;
+
+typedef struct network_reader {
+    const cp_safetensors *file;
+    cp_json json;
+    cp_net *net;
+    named_value *named; /* defined so far */
+    int n_named;
+} network_reader;
+
+typedef const cp_json_value entry;
+
+static entry *first_of(const network_reader *r, entry *list) {
+    return list && list->child ? &r->json.value[list->child] : NULL;
+}
+static entry *next_of(const network_reader *r, entry *value) {
+    return value->next ? &r->json.value[value->next] : NULL;
+}
+
+static const char *shown(const char *name, char text[400]) {
+    return cp_escape(name, strlen(name), text);
+}
+
+/* A failure of the net's builder, on account of what the file says. */
+static cp_status builder_failure(const network_reader *r) {
+    const char *text;
+    const cp_status status = cp_net_error(r->net, &text);
+    return cp_fail(status == CP_E_MEMORY || status == CP_E_LIMIT ? status : CP_E_FORMAT, "%s", text);
+}
+
+static cp_node find_value(const network_reader *r, const char *name) {
+    for (int i = 0; i < r->n_named; i++)
+        if (!strcmp(r->named[i].name, name)) return r->named[i].value;
+    return 0;
+}
+
+static cp_status define(network_reader *r, const char *name, cp_node value) {
+    char text[400];
+    if (!value) return builder_failure(r);
+    if (find_value(r, name)) return cp_fail(CP_E_FORMAT, "'%s' is defined twice", shown(name, text));
+    if (r->n_named == CP_MAX_NAMES) return cp_fail(CP_E_LIMIT, "a net of more than %d values", CP_MAX_NAMES);
+    r->named[r->n_named++] = (named_value){name, value};
+    return CP_OK;
+}
+
+/* The text that a member of an object is. */
+static cp_status read_text(const network_reader *r, entry *object, const char *key, const char **text) {
+    entry *member = cp_json_member(&r->json, object, key);
+    if (!member || member->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "'%s' is missing or no text", key);
+    *text = member->text;
+    return CP_OK;
+}
+
+static cp_status read_integers(const network_reader *r, entry *list, const char *key, int64_t *values, int most,
+                               int *n) {
+    *n = 0;
+    if (!list || list->kind != CP_JSON_ARRAY) return cp_fail(CP_E_FORMAT, "'%s' is missing or no list", key);
+    for (entry *e = first_of(r, list); e; e = next_of(r, e)) {
+        if (*n == most) return cp_fail(CP_E_FORMAT, "'%s' has more than %d values", key, most);
+        if (!cp_json_integer(e, &values[(*n)++])) return cp_fail(CP_E_FORMAT, "'%s' must be whole numbers", key);
+    }
+    return CP_OK;
+}
+
+static cp_status read_shape(const network_reader *r, entry *object, cp_shape *shape) {
+    *shape = (cp_shape){0};
+    return read_integers(r, cp_json_member(&r->json, object, "shape"), "shape", shape->dim, CP_MAX_RANK, &shape->rank);
+}
+
+static cp_status read_type(const network_reader *r, entry *object, cp_type *type) {
+    const char *name;
+    char text[400];
+    const cp_status status = read_text(r, object, "type", &name);
+    if (status) return status;
+    for (*type = CP_F32; *type <= CP_U8; (*type)++)
+        if (!strcmp(name, cp_type_name(*type))) return CP_OK;
+    return cp_fail(CP_E_FORMAT, "unknown type '%s'", shown(name, text));
+}
+
+/* Each reads one entry of a list, whose name is known. */
+typedef cp_status read_entry(network_reader *r, entry *object, const char *name);
+
+static cp_status read_input(network_reader *r, entry *object, const char *name) {
+    cp_type type;
+    cp_shape shape;
+    cp_status status = read_type(r, object, &type);
+    if (!status) status = read_shape(r, object, &shape);
+    return status ? status : define(r, name, cp_net_input(r->net, name, type, shape));
+}
+
+/* The file's tensor is compared with the shape before any memory of that size is asked for. */
+static cp_status read_parameter(network_reader *r, entry *object, const char *name) {
+    cp_shape shape;
+    cp_status status = read_shape(r, object, &shape);
+    if (!status) status = cp_model_check(r->file, name, cp_model_shape(shape));
+    return status ? status : define(r, name, cp_net_add_parameter(r->net, name, shape));
+}
+
+static cp_status read_constant(network_reader *r, entry *object, const char *name) {
+    cp_shape shape;
+    cp_type type;
+    cp_status status = read_type(r, object, &type);
+    if (!status) status = read_shape(r, object, &shape);
+    if (!status) status = cp_model_check(r->file, name, shape);
+    if (status) return status;
+    const cp_tensor *tensor = cp_safetensors_find(r->file, name);
+    if (tensor->type != type)
+        return cp_fail(CP_E_FORMAT, "it is %s here, %s in the file", cp_type_name(type), cp_type_name(tensor->type));
+    return define(r, name, cp_net_constant(r->net, name, tensor));
+}
+
+static cp_status read_field(const network_reader *r, const field *f, entry *value, int axes, char *at) {
+    char text[400];
+    int n;
+    unsigned word = 0;
+    switch (f->kind) {
+    case AXES: {
+        const cp_status status = read_integers(r, value, f->name, (int64_t *)at, CP_MAX_AXES, &n);
+        if (!status && n != axes) return cp_fail(CP_E_FORMAT, "'%s' needs %d values, has %d", f->name, axes, n);
+        return status;
+    }
+    case COUNT:
+        return cp_json_integer(value, (int64_t *)at) ? CP_OK
+                                                     : cp_fail(CP_E_FORMAT, "'%s' must be a whole number", f->name);
+    case FLAG:
+        *(bool *)at = value->number != 0;
+        return value->kind == CP_JSON_BOOL ? CP_OK : cp_fail(CP_E_FORMAT, "'%s' must be true or false", f->name);
+    case WORD:
+        if (value->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "'%s' must be a word", f->name);
+        while (f->words[word] && strcmp(f->words[word], value->text)) word++;
+        *(unsigned *)at = word;
+        return f->words[word] ? CP_OK : cp_fail(CP_E_FORMAT, "%s '%s' is unknown", f->name, shown(value->text, text));
+    case REAL:
+        *(float *)at = (float)value->number;
+        return value->kind == CP_JSON_NUMBER ? CP_OK : cp_fail(CP_E_FORMAT, "'%s' must be a number", f->name);
+    }
+    return CP_OK;
+}
+
+static cp_status read_attributes(const network_reader *r, const layer_kind *kind, entry *object, int axes,
+                                 cp_attributes *attributes) {
+    char text[400];
+    *attributes = kind->preset;
+    if (!object) return CP_OK;
+    if (object->kind != CP_JSON_OBJECT) return cp_fail(CP_E_FORMAT, "'attributes' is no object");
+    for (entry *e = first_of(r, object); e; e = next_of(r, e)) {
+        const field *f = kind->fields;
+        while (f->name && strcmp(f->name, e->key)) f++;
+        if (!f->name) return cp_fail(CP_E_FORMAT, "%s has no '%s'", kind->op, shown(e->key, text));
+        const cp_status status = read_field(r, f, e, axes, (char *)attributes + f->offset);
+        if (status) return status;
+    }
+    return CP_OK;
+}
+
+static cp_status read_inputs(const network_reader *r, const layer_kind *kind, entry *list, cp_node in[CP_MAX_INPUTS]) {
+    char text[400];
+    int n = 0;
+    if (!list || list->kind != CP_JSON_ARRAY) return cp_fail(CP_E_FORMAT, "'inputs' is missing or no list");
+    for (entry *e = first_of(r, list); e; e = next_of(r, e), n++) {
+        if (n == kind->max_inputs) return cp_fail(CP_E_FORMAT, "%s takes at most %d inputs", kind->op, n);
+        if (e->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "input %d is no name", n);
+        if (!(in[n] = find_value(r, e->text)))
+            return cp_fail(CP_E_FORMAT, "input '%s' is not defined before", shown(e->text, text));
+    }
+    if (n < kind->min_inputs) return cp_fail(CP_E_FORMAT, "%s needs %d inputs, has %d", kind->op, kind->min_inputs, n);
+    return CP_OK;
+}
+
+static cp_status read_layer(network_reader *r, entry *object, const char *name) {
+    char text[400];
+    const char *op;
+    cp_node in[CP_MAX_INPUTS] = {0};
+    cp_attributes attributes;
+    cp_status status = read_text(r, object, "op", &op);
+    if (status) return status;
+    const layer_kind *kind = find_kind(op);
+    if (!kind) return cp_fail(CP_E_FORMAT, "unknown op '%s'", shown(op, text));
+    status = read_inputs(r, kind, cp_json_member(&r->json, object, "inputs"), in);
+    if (status) return status;
+    status =
+        read_attributes(r, kind, cp_json_member(&r->json, object, "attributes"), axes_of(r->net, in[0]), &attributes);
+    if (status) return status;
+    cp_net_name(r->net, name);
+    return define(r, name, kind->add(r->net, &attributes, in));
+}
+
+static cp_status read_output(network_reader *r, entry *object, const char *name) {
+    const char *value;
+    char text[400];
+    const cp_status status = read_text(r, object, "value", &value);
+    if (status) return status;
+    if (!find_value(r, value)) return cp_fail(CP_E_FORMAT, "value '%s' is not defined", shown(value, text));
+    cp_net_output(r->net, find_value(r, value), name);
+    return cp_net_error(r->net, NULL) ? builder_failure(r) : CP_OK;
+}
+
+static cp_status read_list(network_reader *r, const char *key, const char *what, read_entry *read) {
+    entry *list = cp_json_member(&r->json, &r->json.value[1], key);
+    if (!list || list->kind != CP_JSON_ARRAY) return cp_fail(CP_E_FORMAT, "'%s' is missing or no list", key);
+    for (entry *e = first_of(r, list); e; e = next_of(r, e)) {
+        const char *name = "";
+        char text[400];
+        cp_status status = read_text(r, e, "name", &name);
+        if (!status) status = read(r, e, name);
+        if (status) return cp_fail_within(status, "%s '%s'", what, shown(name, text));
+    }
+    return CP_OK;
+}
+
+static cp_status read_lists(network_reader *r) {
+    cp_status status = read_list(r, "inputs", "input", read_input);
+    if (!status) status = read_list(r, "parameters", "parameter", read_parameter);
+    if (!status) status = read_list(r, "constants", "constant", read_constant);
+    if (!status) status = read_list(r, "layers", "layer", read_layer);
+    if (!status) status = read_list(r, "outputs", "output", read_output);
+    return status;
+}
+
+cp_status cp_network_read(cp_net **net, const char *json, const cp_safetensors *file) {
+    network_reader r = {.file = file};
+    *net = NULL;
+    cp_status status = cp_json_parse(&r.json, json, (int64_t)strlen(json));
+    if (!status) status = cp_net_new(&r.net);
+    if (!status && !(r.named = cp_alloc(NULL, CP_MAX_NAMES * (int64_t)sizeof *r.named))) status = CP_E_MEMORY;
+    if (!status) status = read_lists(&r);
+    if (!status)
+        *net = r.net;
+    else
+        cp_net_free(r.net);
+    cp_free(NULL, r.named);
+    cp_json_free(&r.json);
+    return status;
+}

@@ -1,0 +1,441 @@
+/* The trainer: parameters as plans want them, one plan for forward, backward and loss, and the steps. */
+#include "train/train.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Options
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* A number that must be finite, at least 0, and less than `limit` (infinity: any). */
+static cp_status check_number(const char *name, float value, float limit) {
+    char text[32], most[32];
+    if (value >= 0 && value < limit) return CP_OK;
+    cp_real_text((double)value, 9, text);
+    if (isinf(limit)) return cp_fail(CP_E_ARG, "%s = %s: must be a number of at least 0", name, text);
+    return cp_fail(CP_E_ARG, "%s = %s: must be at least 0 and less than %s", name, text,
+                   cp_real_text((double)limit, 9, most));
+}
+
+static cp_status check_count(const char *name, int64_t value, int64_t least) {
+    if (value >= least) return CP_OK;
+    return cp_fail(CP_E_ARG, "%s = %lld: must be at least %lld", name, (long long)value, (long long)least);
+}
+
+static cp_status check_kind(const char *name, unsigned value, unsigned kinds) {
+    if (value < kinds) return CP_OK;
+    return cp_fail(CP_E_ARG, "%s = %u: there is no such", name, value);
+}
+
+static cp_status check_options(const cp_train *train) {
+    const cp_schedule *schedule = &train->schedule;
+    cp_status status = check_kind("optimizer", train->optimizer, CP_SGD + 1);
+    if (!status) status = check_kind("loss", train->loss, CP_MEAN_SQUARED_ERROR + 1);
+    if (!status) status = check_kind("schedule", schedule->kind, CP_COSINE + 1);
+    if (!status && train->type != CP_F32 && train->type != CP_F64)
+        status = cp_fail(CP_E_ARG, "type = %s: must be f32 or f64", cp_type_name(train->type));
+    if (!status) status = check_number("rate", train->rate, INFINITY);
+    if (!status) status = check_number("beta1", train->beta1, 1);
+    if (!status) status = check_number("beta2", train->beta2, 1);
+    if (!status) status = check_number("epsilon", train->epsilon, INFINITY);
+    if (!status) status = check_number("momentum", train->momentum, 1);
+    if (!status) status = check_number("decay", train->decay, INFINITY);
+    if (!status) status = check_number("clip", train->clip, INFINITY);
+    if (!status) status = check_number("schedule.factor", schedule->factor, INFINITY);
+    if (!status) status = check_count("schedule.warmup", schedule->warmup, 0);
+    if (!status && schedule->kind == CP_STEPPED) status = check_count("schedule.every", schedule->every, 1);
+    if (!status && schedule->kind == CP_COSINE) status = check_count("schedule.total", schedule->total, 1);
+    if (!status && train->nesterov && train->momentum == 0)
+        status = cp_fail(CP_E_ARG, "nesterov needs a momentum above 0");
+    for (int i = 0; i < 8 && !status; i++)
+        if (train->reserved[i]) status = cp_fail(CP_E_ARG, "the reserved words of the options must be zero");
+    return status;
+}
+
+static void fill_defaults(cp_train *train) {
+    if (train->rate == 0) train->rate = 1e-3f;
+    if (train->beta1 == 0) train->beta1 = 0.9f;
+    if (train->beta2 == 0) train->beta2 = 0.999f;
+    if (train->epsilon == 0) train->epsilon = 1e-8f;
+}
+
+static cp_status check_model(const cp_net *net) {
+    if (net->status) return cp_fail(net->status, "%s", net->text);
+    if (net->n_inputs != 1)
+        return cp_fail(CP_E_ARG, "the net has %lld inputs: training needs one", (long long)net->n_inputs);
+    if (net->n_outputs == 0) return cp_fail(CP_E_ARG, "the net has no output");
+    if (net->n_parameters == 0) return cp_fail(CP_E_ARG, "the net has no parameters to train");
+    return CP_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * The net with loss and gradients
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static cp_node add_loss(cp_net *net, cp_loss loss) {
+    const cp_node logits = cp_net_output_node(net, 0);
+    const char *name = strcmp(cp_net_input_name(net, 0), "target") ? "target" : "labels";
+    cp_shape shape = cp_net_shape(net, logits);
+    if (loss == CP_MEAN_SQUARED_ERROR)
+        return cp_net_mean_squared_error(net, logits, cp_net_input(net, name, CP_F32, shape));
+    shape.rank = 1;
+    return cp_net_softmax_cross_entropy(net, logits, cp_net_input(net, name, CP_I32, shape));
+}
+
+static void remove_outputs(cp_net *net) {
+    while (net->n_outputs > 0) cp_free(NULL, net->outputs[--net->n_outputs].name);
+}
+
+static cp_status build_training(cp_trainer *t) {
+    cp_status status = cp_net_clone(&t->training, t->net);
+    if (status) return status;
+    cp_net *net = t->training;
+    cp_node *by = cp_alloc(NULL, t->n_variables * (int64_t)sizeof *by);
+    if (!by) return CP_E_MEMORY;
+    const cp_node logits = cp_net_output_node(net, 0), loss = add_loss(net, t->train.loss);
+    status = cp_net_gradients(net, loss, 0, t->net->parameters, t->n_variables, by);
+    remove_outputs(net);
+    cp_net_output(net, loss, "loss");
+    cp_net_output(net, logits, "logits");
+    for (int i = 0; i < t->n_variables && !status; i++) {
+        t->gradients[i] = by[i] ? (int)net->n_outputs : -1;
+        if (by[i]) cp_net_output(net, by[i], cp_net_parameter_name(net, i));
+        if (net->status) status = cp_fail(net->status, "%s", net->text);
+    }
+    cp_free(NULL, by);
+    return status;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Variables
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static int64_t plain_count(const cp_trainer *t, int i) {
+    return cp_shape_count(cp_net_parameter(t->net, i).shape);
+}
+
+/* The numbers that an array of a variable has room for, in either form. */
+static int64_t room(const cp_trainer *t, int i) {
+    const cp_panels *panels = &t->variables[i].panels;
+    const int64_t plain = plain_count(t, i), packed = panels->rows ? cp_panels_floats(panels) : 0;
+    return packed > plain ? packed : plain;
+}
+
+/* Hands out the arrays of all variables from one block, or, without a block, only adds up their bytes. */
+static int64_t place_arrays(cp_trainer *t, char *memory) {
+    const bool adam = t->train.optimizer != CP_SGD;
+    int64_t used = 0;
+    for (int i = 0; i < t->n_variables; i++) {
+        cp_variable *variable = &t->variables[i];
+        const bool trained = variable->trained;
+        const bool needed[] = {true, trained, trained && adam, trained && (adam || t->train.momentum != 0)};
+        void **const arrays[] = {&variable->weights, &variable->gradient, &variable->m, &variable->v};
+        for (int a = 0; a < 4; a++) {
+            if (!needed[a]) continue;
+            if (memory) *arrays[a] = memory + used;
+            used += cp_round_up(room(t, i) * cp_type_size(t->train.type), CP_ALIGN);
+        }
+    }
+    return used;
+}
+
+static cp_status make_variables(cp_trainer *t) {
+    int64_t pieces = 0;
+    for (int i = 0; i < t->n_variables; i++) {
+        cp_variable *variable = &t->variables[i];
+        const cp_tensor parameter = cp_net_parameter(t->net, i);
+        variable->trained = t->gradients[i] >= 0;
+        variable->count = plain_count(t, i);
+        variable->decay = parameter.shape.rank > 1 ? t->train.decay : 0;
+        if (parameter.shape.rank > 1 && t->train.type == CP_F32)
+            variable->panels = cp_parameter_panels(t->net, t->context.kernels, i);
+        pieces += cp_optimizer_pieces(room(t, i));
+    }
+    t->sums = cp_alloc(NULL, pieces * (int64_t)sizeof *t->sums);
+    t->memory = cp_zalloc(cp_ctx_allocator(&t->context), place_arrays(t, NULL));
+    if (!t->sums || !t->memory) return CP_E_MEMORY;
+    place_arrays(t, t->memory);
+    for (int i = 0; i < t->n_variables; i++) {
+        const float *values = cp_net_parameter(t->net, i).data;
+        void *weights = t->variables[i].weights;
+        for (int64_t e = 0; e < plain_count(t, i); e++) {
+            if (t->train.type == CP_F64)
+                ((double *)weights)[e] = (double)values[e];
+            else
+                ((float *)weights)[e] = values[e];
+        }
+    }
+    return CP_OK;
+}
+
+void cp_variable_read(const cp_trainer *t, int i, const void *array, void *plain) {
+    if (t->variables[i].in_panels)
+        cp_panels_unpack(&t->variables[i].panels, array, plain);
+    else
+        memcpy(plain, array, (size_t)(plain_count(t, i) * cp_type_size(t->train.type)));
+}
+
+void cp_variable_write(const cp_trainer *t, int i, const void *plain, void *array) {
+    if (t->variables[i].in_panels)
+        cp_panels_pack(&t->variables[i].panels, t->context.kernels, plain, array, 0, 1);
+    else
+        memcpy(array, plain, (size_t)(plain_count(t, i) * cp_type_size(t->train.type)));
+}
+
+/* Brings a variable into panels or out of them. The gradient is cleared: what pads the panels must be zero. */
+static cp_status change_form(cp_trainer *t, int i, bool in_panels) {
+    cp_variable *variable = &t->variables[i];
+    void *const arrays[] = {variable->weights, variable->m, variable->v};
+    float *plain = cp_alloc(NULL, plain_count(t, i) * (int64_t)sizeof *plain);
+    if (!plain) return CP_E_MEMORY;
+    const bool before = variable->in_panels;
+    for (int a = 0; a < 3; a++) {
+        if (!arrays[a]) continue;
+        variable->in_panels = before;
+        cp_variable_read(t, i, arrays[a], plain);
+        variable->in_panels = in_panels;
+        cp_variable_write(t, i, plain, arrays[a]);
+    }
+    variable->count = in_panels ? cp_panels_floats(&variable->panels) : plain_count(t, i);
+    if (variable->gradient) memset(variable->gradient, 0, (size_t)variable->count * sizeof(float));
+    cp_free(NULL, plain);
+    return CP_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * A trainer's life
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void free_prepared(cp_prepared_step *prepared) {
+    cp_work_free(prepared->work);
+    cp_plan_free(prepared->plan);
+    cp_free(NULL, prepared->in_panels);
+    cp_free(NULL, prepared->logits);
+    *prepared = (cp_prepared_step){0};
+}
+
+static cp_status start(cp_trainer *t, const cp_net *net) {
+    cp_status status = t->ctx ? CP_OK : cp_ctx_default(&t->context);
+    if (status) return status;
+    if (t->ctx) t->context = *t->ctx;
+    status = cp_net_clone(&t->net, net);
+    if (status) return status;
+    t->n_variables = cp_net_parameters(net);
+    t->variables = cp_zalloc(NULL, t->n_variables * (int64_t)sizeof *t->variables);
+    t->gradients = cp_alloc(NULL, t->n_variables * (int64_t)sizeof *t->gradients);
+    t->outputs = cp_alloc(NULL, (t->n_variables + 2) * (int64_t)sizeof *t->outputs);
+    if (!t->variables || !t->gradients || !t->outputs) return CP_E_MEMORY;
+    status = build_training(t);
+    return status ? status : make_variables(t);
+}
+
+cp_status cp_trainer_new(cp_trainer **trainer, const cp_net *net, cp_ctx *ctx, const cp_train *train) {
+    static const cp_train defaults;
+    if (!trainer || !net) return cp_fail(CP_E_ARG, "%s is NULL", trainer ? "net" : "trainer");
+    *trainer = NULL;
+    if (!train) train = &defaults;
+    cp_status status = check_options(train);
+    if (!status) status = check_model(net);
+    if (status) return status;
+    cp_trainer *new = cp_zalloc(NULL, sizeof *new);
+    if (!new) return CP_E_MEMORY;
+    new->ctx = ctx;
+    new->train = *train;
+    fill_defaults(&new->train);
+    status = start(new, net);
+    if (!status)
+        *trainer = new;
+    else
+        cp_trainer_free(new);
+    return status;
+}
+
+void cp_trainer_free(cp_trainer *trainer) {
+    if (!trainer) return;
+    for (int i = 0; i < 2; i++) free_prepared(&trainer->recent[i]);
+    cp_free(cp_ctx_allocator(&trainer->context), trainer->memory);
+    cp_free(NULL, trainer->sums);
+    cp_free(NULL, trainer->outputs);
+    cp_free(NULL, trainer->gradients);
+    cp_free(NULL, trainer->variables);
+    cp_net_free(trainer->training);
+    cp_net_free(trainer->net);
+    cp_free(NULL, trainer);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * Steps
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static bool lies_alike(const cp_tensor *a, const cp_tensor *b) {
+    if (!cp_shape_same(a->shape, b->shape)) return false;
+    for (int axis = 0; axis < a->shape.rank; axis++)
+        if (a->stride[axis] != b->stride[axis]) return false;
+    return true;
+}
+
+static cp_status plan_step(cp_trainer *t, cp_prepared_step *new, const cp_tensor *x, const cp_tensor *target) {
+    const cp_tensor inputs[] = {*x, *target};
+    const cp_plan_options options = {.type = t->train.type, .training = true, .inputs = inputs};
+    *new = (cp_prepared_step){.x = *x, .target = *target};
+    new->x.data = new->target.data = NULL;
+    new->in_panels = cp_zalloc(NULL, t->n_variables);
+    if (!new->in_panels) return CP_E_MEMORY;
+    const cp_variables variables = {.gradients = t->gradients, .in_panels = new->in_panels};
+    cp_status status = cp_net_plan_variables(&new->plan, t->ctx, t->training, &options, &variables);
+    if (!status) status = cp_work_new(&new->work, new->plan);
+    if (status) return status;
+    new->logits = cp_alloc(NULL, cp_shape_count(cp_plan_output_shape(new->plan, 1)) * cp_type_size(t->train.type));
+    return new->logits ? CP_OK : CP_E_MEMORY;
+}
+
+/* Makes recent[0] the step for these tensors. The one before stays at hand: the last batch of an epoch is often
+ * smaller. */
+static cp_status prepare(cp_trainer *t, const cp_tensor *x, const cp_tensor *target) {
+    cp_prepared_step used = t->recent[0];
+    bool known = false;
+    for (int i = 0; i < 2 && !known; i++) {
+        known = t->recent[i].plan && lies_alike(&t->recent[i].x, x) && lies_alike(&t->recent[i].target, target);
+        if (known) used = t->recent[i];
+        if (known && i == 1) t->recent[1] = t->recent[0];
+    }
+    if (!known) {
+        const cp_status status = plan_step(t, &used, x, target);
+        if (status) {
+            free_prepared(&used);
+            return status;
+        }
+        free_prepared(&t->recent[1]);
+        t->recent[1] = t->recent[0];
+    }
+    t->recent[0] = used;
+    for (int i = 0; i < t->n_variables; i++) {
+        if (t->variables[i].in_panels == used.in_panels[i]) continue;
+        const cp_status status = change_form(t, i, used.in_panels[i]);
+        if (status) return status;
+    }
+    return CP_OK;
+}
+
+static cp_status check_labels(const cp_tensor *labels, int64_t classes) {
+    for (int64_t i = 0; i < labels->shape.dim[0]; i++) {
+        const int32_t label = ((const int32_t *)labels->data)[i * labels->stride[0]];
+        if (label < 0 || label >= classes)
+            return cp_fail(CP_E_ARG, "label %d at %lld: the model has %lld classes", (int)label, (long long)i,
+                           (long long)classes);
+    }
+    return CP_OK;
+}
+
+static cp_status check_batch(const cp_trainer *t, const cp_tensor *x, const cp_tensor *target) {
+    const bool classes = t->train.loss == CP_SOFTMAX_CROSS_ENTROPY;
+    char text[CP_SHAPE_TEXT];
+    cp_status status = cp_check_tensor(x, t->train.type, "x");
+    if (!status) status = cp_check_tensor(target, classes ? CP_I32 : t->train.type, "target");
+    if (status) return status;
+    if (x->shape.rank < 1 || x->shape.dim[0] == 0) return cp_fail(CP_E_SHAPE, "the batch is empty");
+    if (!classes) return CP_OK;
+    if (target->shape.rank != 1 || target->shape.dim[0] != x->shape.dim[0])
+        return cp_fail(CP_E_SHAPE, "labels are %s, needed is one for each of the %lld rows of x",
+                       cp_shape_text(target->shape, text), (long long)x->shape.dim[0]);
+    return check_labels(target, cp_net_shape(t->net, cp_net_output_node(t->net, 0)).dim[1]);
+}
+
+/* Forward and backward: the loss, the logits and the gradients. */
+static cp_status run(cp_trainer *t, const cp_tensor *x, const cp_tensor *target, double *loss) {
+    cp_prepared_step *prepared = &t->recent[0];
+    const int n = prepared->plan->n_outputs;
+    double number = 0; /* or the float at its beginning */
+    for (int i = 0; i < n; i++) t->outputs[i] = prepared->plan->outputs[i].tensor;
+    t->outputs[0].data = &number;
+    t->outputs[1].data = prepared->logits;
+    for (int i = 0; i < t->n_variables; i++) {
+        prepared->work->variables[i] = t->variables[i].weights;
+        if (t->gradients[i] >= 0) t->outputs[t->gradients[i]].data = t->variables[i].gradient;
+    }
+    prepared->work->seed = t->train.seed;
+    prepared->work->step = (uint64_t)t->step;
+    const cp_status status =
+        cp_plan_run(prepared->plan, prepared->work, (const cp_tensor[]){*x, *target}, 2, t->outputs, n);
+    *loss = cp_get(&t->outputs[0], 0);
+    return status;
+}
+
+static int64_t count_correct(const cp_trainer *t, const cp_tensor *labels) {
+    const cp_tensor *logits = &t->outputs[1];
+    int64_t correct = 0;
+    if (t->train.loss != CP_SOFTMAX_CROSS_ENTROPY) return 0;
+    for (int64_t i = 0; i < labels->shape.dim[0]; i++) {
+        const cp_tensor row = cp_row(logits, i);
+        correct += cp_answer(&row) == (int64_t)cp_get(labels, i * labels->stride[0]);
+    }
+    return correct;
+}
+
+cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tensor *target, double *loss,
+                          int64_t *correct) {
+    if (!trainer || !loss) return cp_fail(CP_E_ARG, "%s is NULL", trainer ? "loss" : "trainer");
+    cp_status status = check_batch(trainer, x, target);
+    if (!status) status = prepare(trainer, x, target);
+    if (!status) status = run(trainer, x, target, loss);
+    if (status) return status;
+    if (!isfinite(*loss))
+        return cp_fail(CP_E_DIVERGED, "the loss is not finite at step %lld", (long long)trainer->step + 1);
+    const double begin = trainer->recent[0].work->timed ? cp_now() : 0;
+    status = cp_optimizer_step(trainer);
+    if (status) return status;
+    trainer->update_seconds = trainer->recent[0].work->timed ? cp_now() - begin : 0;
+    trainer->step++;
+    if (correct) *correct = count_correct(trainer, target);
+    return CP_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * What a trainer has
+ * ------------------------------------------------------------------------------------------------------------- */
+
+int64_t cp_trainer_steps(const cp_trainer *trainer) {
+    return trainer->step;
+}
+
+const cp_plan *cp_trainer_plan(const cp_trainer *trainer) {
+    return trainer->recent[0].plan;
+}
+
+cp_work *cp_trainer_work(const cp_trainer *trainer) {
+    return trainer->recent[0].work;
+}
+
+double cp_trainer_update_seconds(const cp_trainer *trainer) {
+    return trainer->update_seconds;
+}
+
+static cp_status check_alike(const cp_net *a, const cp_net *b) {
+    char text_a[CP_SHAPE_TEXT], text_b[CP_SHAPE_TEXT];
+    if (cp_net_parameters(a) != cp_net_parameters(b))
+        return cp_fail(CP_E_ARG, "the trainer has %d parameters, the net %d", cp_net_parameters(a),
+                       cp_net_parameters(b));
+    for (int i = 0; i < cp_net_parameters(a); i++) {
+        const cp_shape shape_a = cp_net_parameter(a, i).shape, shape_b = cp_net_parameter(b, i).shape;
+        if (strcmp(cp_net_parameter_name(a, i), cp_net_parameter_name(b, i)) || !cp_shape_same(shape_a, shape_b))
+            return cp_fail(CP_E_ARG, "the trainer has '%s' %s where the net has '%s' %s", cp_net_parameter_name(a, i),
+                           cp_shape_text(shape_a, text_a), cp_net_parameter_name(b, i), cp_shape_text(shape_b, text_b));
+    }
+    return CP_OK;
+}
+
+cp_status cp_trainer_export(const cp_trainer *trainer, cp_net *net) {
+    if (!trainer || !net) return cp_fail(CP_E_ARG, "%s is NULL", trainer ? "net" : "trainer");
+    const cp_status status = check_alike(trainer->net, net);
+    if (status) return status;
+    for (int i = 0; i < trainer->n_variables; i++) {
+        float *values = cp_net_parameter(net, i).data;
+        const double *weights = trainer->variables[i].weights;
+        if (trainer->train.type == CP_F32)
+            cp_variable_read(trainer, i, trainer->variables[i].weights, values);
+        else
+            for (int64_t e = 0; e < plain_count(trainer, i); e++) values[e] = (float)weights[e];
+    }
+    return CP_OK;
+}
