@@ -147,18 +147,24 @@ static void compute(story *s) {
 
 /* Where things stand in the overview of a filter. */
 typedef struct {
+    bool input;                      /* whether it is drawn */
     int64_t kernel, output, columns; /* where they begin, and all of it */
     int64_t block, rows;             /* rows of one channel without its label, and all */
 } overview;
 
-static overview overview_of(const story *s) {
-    overview v;
-    v.kernel = max(s->picture_columns, LABEL) + 2 * GAP + 1;
+static overview lay_out(const story *s, bool input) {
+    overview v = {.input = input};
+    v.kernel = max(input ? s->picture_columns : 0, LABEL) + 2 * GAP + 1;
     v.output = v.kernel + max(s->width->kernel * (s->w_width + 1), (int64_t)strlen("kernel")) + 2 * GAP;
     v.columns = v.output + max(s->width->out * (s->y_width + 1), (int64_t)strlen("output"));
-    v.block = max(s->picture_rows, s->height->kernel);
+    v.block = max(input ? s->picture_rows : 0, s->height->kernel);
     v.rows = (s->channels - 1) * (v.block + 1) + 1 + max(v.block, s->height->out);
     return v;
+}
+
+static overview overview_of(const story *s) {
+    const overview v = lay_out(s, s->picture_rows > 0);
+    return v.columns <= COLUMNS ? v : lay_out(s, false);
 }
 
 static void measure(story *s) {
@@ -295,9 +301,13 @@ static void tell_overview(story *s, int64_t k) {
         const int64_t channel = input_channel(s, k, c), middle = row + 1 + (v.block - 1) / 2;
         const bool last = c + 1 == s->channels;
         snprintf(text, sizeof text, "channel %lld", (long long)channel);
-        draw(&s->page, row, 1, !s->picture_rows ? "input (too large)" : channels_of_input(s) > 1 ? text : "input");
+        const char *label = !s->picture_rows           ? "input (too large)"
+                            : !v.input                 ? "input (see below)"
+                            : channels_of_input(s) > 1 ? text
+                                                       : "input";
+        draw(&s->page, row, 1, label);
         draw(&s->page, row, v.kernel, "kernel");
-        if (s->picture_rows) draw_input(s, row + 1, 0, channel, -1);
+        if (v.input) draw_input(s, row + 1, 0, channel, -1);
         draw(&s->page, middle, v.kernel - GAP - 1, "*");
         draw_kernel(s, row + 1 + centred(v.block, s->height->kernel), v.kernel, c, k);
         draw(&s->page, middle, v.output - GAP - 1, last ? "=" : "+");
