@@ -43,7 +43,7 @@ cp_status cp_grow(void *array, int64_t *capacity, int64_t count, size_t size) {
     void *old, *new = cp_alloc(NULL, bytes);
     if (!new) return CP_E_MEMORY;
     memcpy(&old, array, sizeof old); /* array points to a pointer of any type */
-    if (count) memcpy(new, old, (size_t)count * size);
+    if (*capacity) memcpy(new, old, (size_t)*capacity * size);
     cp_free(NULL, old);
     memcpy(array, &new, sizeof new);
     *capacity = more ? more : 8;

@@ -53,7 +53,7 @@ cp_status cp_work_new(cp_work **work, const cp_plan *plan) {
     w->pointer = cp_zalloc(NULL, (plan->n_slots + 1) * (int64_t)sizeof *w->pointer);
     w->variables = cp_zalloc(NULL, (plan->n_variables + 1) * (int64_t)sizeof *w->variables);
     w->seconds = cp_zalloc(NULL, (plan->n_steps + 1) * (int64_t)sizeof *w->seconds);
-    w->arena = cp_alloc(&plan->ctx.allocator, plan->arena);
+    w->arena = cp_alloc(cp_ctx_allocator(&plan->ctx), plan->arena);
     if (!w->pointer || !w->variables || !w->seconds || !w->arena) {
         cp_work_free(w);
         return CP_E_MEMORY;
@@ -68,7 +68,7 @@ cp_status cp_work_new(cp_work **work, const cp_plan *plan) {
 
 void cp_work_free(cp_work *work) {
     if (!work) return;
-    cp_free(&work->plan->ctx.allocator, work->arena);
+    cp_free(cp_ctx_allocator(&work->plan->ctx), work->arena);
     cp_free(NULL, work->pointer);
     cp_free(NULL, work->variables);
     cp_free(NULL, work->seconds);

@@ -154,13 +154,13 @@ static int32_t add_slot(cp_plan *plan, cp_slot slot) {
 static int32_t add_fixed(planning *p, const cp_value *v) {
     cp_slot slot = {.place = CP_PLACE_FIXED, .data = v->data, .bytes = bytes_of(v->shape, real_type(p, v->type))};
     if (real_type(p, v->type) != v->type) {
-        if (!(slot.data = cp_alloc(&p->plan->ctx.allocator, slot.bytes))) return 0;
+        if (!(slot.data = cp_alloc(cp_ctx_allocator(&p->plan->ctx), slot.bytes))) return 0;
         slot.owned = true;
         cp_tensor from = cp_view(v->data, v->type, v->shape);
         for (int64_t i = cp_shape_count(v->shape); i-- > 0;) ((double *)slot.data)[i] = cp_get(&from, i);
     }
     int32_t index = add_slot(p->plan, slot);
-    if (!index && slot.owned) cp_free(&p->plan->ctx.allocator, slot.data);
+    if (!index && slot.owned) cp_free(cp_ctx_allocator(&p->plan->ctx), slot.data);
     return index;
 }
 
@@ -212,7 +212,7 @@ static bool all_fixed(const cp_plan *plan, const cp_step *step) {
 
 /* Computes now what depends on constants alone. */
 static cp_status fold(cp_plan *plan, cp_step *step) {
-    const cp_allocator *allocator = &plan->ctx.allocator;
+    const cp_allocator *allocator = cp_ctx_allocator(&plan->ctx);
     cp_call call = {.problem = &step->problem, .prepared = &step->prepared};
     for (int k = 0; k < CP_MAX_INPUTS; k++)
         if (step->in[k]) call.in[k] = plan->slots[step->in[k]].data;
@@ -410,11 +410,11 @@ static cp_status keep_constants(cp_plan *plan) {
         cp_slot *slot = &plan->slots[i];
         if (slot->place != CP_PLACE_FIXED) continue;
         if (!slot->last) {
-            if (slot->owned) cp_free(&plan->ctx.allocator, slot->data);
+            if (slot->owned) cp_free(cp_ctx_allocator(&plan->ctx), slot->data);
             slot->data = NULL;
             slot->owned = false;
         } else if (!slot->owned) {
-            void *copy = cp_alloc(&plan->ctx.allocator, slot->bytes);
+            void *copy = cp_alloc(cp_ctx_allocator(&plan->ctx), slot->bytes);
             if (!copy) return CP_E_MEMORY;
             memcpy(copy, slot->data, (size_t)slot->bytes);
             slot->data = copy;
@@ -515,7 +515,7 @@ void cp_plan_free(cp_plan *plan) {
     if (!plan) return;
     for (int64_t i = 0; i < plan->n_steps; i++) free_step(&plan->steps[i]);
     for (int64_t i = 1; i <= plan->n_slots; i++)
-        if (plan->slots[i].owned) cp_free(&plan->ctx.allocator, plan->slots[i].data);
+        if (plan->slots[i].owned) cp_free(cp_ctx_allocator(&plan->ctx), plan->slots[i].data);
     free_edges(plan->inputs, plan->n_inputs);
     free_edges(plan->outputs, plan->n_outputs);
     cp_free(NULL, plan->slots);

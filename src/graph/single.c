@@ -1,27 +1,6 @@
 /* One operation: a net of one node, planned and run. */
 #include "graph/graph.h"
 
-cp_status cp_conv_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w) {
-    static const cp_conv defaults = {0};
-    *y = (cp_shape){0};
-    cp_problem problem = {.type = CP_F32, .inputs = 2, .outputs = 1, .in = {x, w}, .in_type = {CP_F32, CP_F32}};
-    cp_attributes attributes = {.conv = conv ? *conv : defaults};
-    attributes.conv.activation = CP_LINEAR;
-    cp_status status = cp_op_find("conv")->infer(&problem, &attributes);
-    if (!status) *y = problem.out[0];
-    return status;
-}
-
-cp_status cp_pool_shape(cp_shape *y, const cp_pool *pool, cp_shape x) {
-    *y = (cp_shape){0};
-    cp_window window;
-    cp_status status = pool ? cp_pool_window(&window, pool, x) : cp_fail(CP_E_ARG, "a pooling needs its kernel's size");
-    if (status) return status;
-    *y = x;
-    for (int a = 0; a < window.axes; a++) y->dim[1 + a] = window.axis[CP_MAX_AXES - window.axes + a].out;
-    return CP_OK;
-}
-
 static cp_status need(const cp_tensor *tensor, const char *name) {
     return tensor ? cp_check_tensor(tensor, CP_F32, name) : cp_fail(CP_E_ARG, "%s is missing", name);
 }
