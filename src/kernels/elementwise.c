@@ -61,14 +61,12 @@ static void column_sums(const float *x, int64_t x_step, int64_t rows, int64_t co
 static double sum_of_squares(const float *x, int64_t n) {
     enum { HALF = CP_LANES / 2, SUMS = 4 };
     typedef double vec_double __attribute__((vector_size(CP_VECTOR_BYTES)));
-    typedef float vec_half __attribute__((vector_size(CP_VECTOR_BYTES / 2)));
+    typedef float vec_half __attribute__((vector_size(CP_VECTOR_BYTES / 2), aligned(4), may_alias));
     vec_double sum[SUMS] = {{0}};
     int64_t i = 0;
     for (; i + SUMS * HALF <= n; i += SUMS * HALF) {
         UNROLL for (int j = 0; j < SUMS; j++) {
-            vec_half half;
-            memcpy(&half, x + i + j * HALF, sizeof half);
-            vec_double v = __builtin_convertvector(half, vec_double);
+            vec_double v = __builtin_convertvector(*(const vec_half *)(x + i + j * HALF), vec_double);
             sum[j] += v * v;
         }
     }

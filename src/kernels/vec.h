@@ -105,6 +105,7 @@ typedef vec_int vec_index;
 typedef uint8_t vec_bytes __attribute__((vector_size(CP_LANES)));
 
 #if CP_LANES == 8
+
 INLINE __m256i vec_first(int count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -126,7 +127,17 @@ INLINE vec_mask vec_unordered(vec a, vec b) {
 INLINE int vec_any(vec_mask mask) {
     return _mm256_movemask_ps((__m256)mask) != 0;
 }
+INLINE vec_int vec_widen(vec_bytes bytes) {
+    return (vec_int)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)bytes));
+}
+INLINE vec_bytes vec_narrow(vec_int v) {
+    __m128i low = _mm256_castsi256_si128((__m256i)v), high = _mm256_extracti128_si256((__m256i)v, 1);
+    __m128i words = _mm_packs_epi32(low, high);
+    return (vec_bytes)_mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+}
+
 #else
+
 INLINE vec vec_load_part(const float *p, int count) {
     vec v = {p[0]};
     if (count > 1) v[1] = p[1];
@@ -140,6 +151,7 @@ INLINE void vec_store_part(float *p, vec v, int count) {
     if (count > 2) p[2] = v[2];
     if (count > 3) p[3] = v[3];
 }
+
 #if defined(__SSE2__)
 INLINE vec vec_max(vec a, vec b) {
     return (vec)_mm_max_ps((__m128)a, (__m128)b);
@@ -152,6 +164,14 @@ INLINE vec_mask vec_unordered(vec a, vec b) {
 }
 INLINE int vec_any(vec_mask mask) {
     return _mm_movemask_ps((__m128)mask) != 0;
+}
+INLINE vec_int vec_widen(vec_bytes bytes) {
+    __m128i zero = _mm_setzero_si128(), words = _mm_unpacklo_epi8(_mm_cvtsi32_si128((int32_t)bytes), zero);
+    return (vec_int)_mm_unpacklo_epi16(words, zero);
+}
+INLINE vec_bytes vec_narrow(vec_int v) {
+    __m128i words = _mm_packs_epi32((__m128i)v, (__m128i)v);
+    return (vec_bytes)_mm_cvtsi128_si32(_mm_packus_epi16(words, words));
 }
 #else
 INLINE vec vec_max(vec a, vec b) {
@@ -167,6 +187,12 @@ INLINE vec_mask vec_unordered(vec a, vec b) {
 }
 INLINE int vec_any(vec_mask mask) {
     return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+}
+INLINE vec_int vec_widen(vec_bytes bytes) {
+    return __builtin_convertvector(bytes, vec_int);
+}
+INLINE vec_bytes vec_narrow(vec_int v) {
+    return __builtin_convertvector(v, vec_bytes);
 }
 #endif
 #endif
@@ -190,10 +216,10 @@ INLINE vec_index index_load(const uint8_t *p, int count) {
         memcpy(&bytes, p, CP_LANES);
     else
         for (int i = 0; i < count; i++) bytes[i] = p[i];
-    return __builtin_convertvector(bytes, vec_int);
+    return vec_widen(bytes);
 }
 INLINE void index_store(uint8_t *p, vec_index v, int count) {
-    vec_bytes bytes = __builtin_convertvector(v, vec_bytes);
+    vec_bytes bytes = vec_narrow(v);
     if (count == CP_LANES)
         memcpy(p, &bytes, CP_LANES);
     else
