@@ -18,9 +18,9 @@ static inline int64_t cp_weight_at(const cp_tensor *w, int64_t t, int64_t c, int
     return cp_offset(w, 0, rank - 2, t) + c * w->stride[rank - 2] + k * w->stride[rank - 1];
 }
 
-/* Hears of every tap that an output is made of, in order; i = -1 where the tap lies in the padding. n, o, c, k as in the
- * formula, t the flat tap, and the two numbers that are multiplied (x: what is seen, 0 in the padding; w: the weight, 1 in a
- * pooling, where k = c). */
+/* Hears of every tap that an output is made of, in order; i = -1 where the tap lies in the padding. n, o, c, k as in
+ * the formula, t the flat tap, and the two numbers that are multiplied (x: what is seen, 0 in the padding; w: the
+ * weight, 1 in a pooling, where k = c). */
 typedef struct cp_trace {
     void (*tap)(void *user, int64_t n, int64_t o, int64_t k, int64_t t, int64_t c, int64_t i, double x, double w);
     void *user;
@@ -63,8 +63,8 @@ void cp_ref_add(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
 void cp_ref_dropout(float rate, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y);
 
 /* loss[0] = mean over n of -log softmax(x[n])[label[n]]; p = softmax(x) is kept for the gradient
- * dx = dloss * (p - onehot(label)) / N. x [N,C], labels I32 [N]; a label outside 0..C-1 makes the loss NaN, no rows make
- * it 0. */
+ * dx = dloss * (p - onehot(label)) / N. x [N,C], labels I32 [N]; a label outside 0..C-1 makes the loss NaN, no rows
+ * make it 0. */
 void cp_ref_softmax_cross_entropy(const cp_tensor *x, const cp_tensor *labels, const cp_tensor *loss,
                                   const cp_tensor *p);
 void cp_ref_softmax_cross_entropy_gradient(const cp_tensor *p, const cp_tensor *labels, const cp_tensor *dloss,

@@ -57,13 +57,16 @@ int64_t cp_window_taps(const cp_window *w);
 bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i);
 /* The inverse: the flat output that sees flat input i through flat tap t; false where none does. */
 bool cp_window_from(const cp_window *w, int64_t i, int64_t t, int64_t *o);
-/* The divisor of an average over output o: taps inside the input, or, with count_include_pad, inside input and padding. */
+/* The divisor of an average over output o: taps inside the input, or, with count_include_pad, inside input and padding.
+ */
 int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad);
 
 /* The window of a convolution of x [N,space,C] by w [kernel,C/groups,K], or of a pooling of x: every check on the
  * attributes and sizes is here. The texts are those of the hit list: "stride[0] = 0: must be at least 1". */
 cp_status cp_conv_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_shape w);
 cp_status cp_pool_window(cp_window *window, const cp_pool *pool, cp_shape x);
-static inline int64_t cp_groups(const cp_conv *conv) { return conv->groups ? conv->groups : 1; }
+static inline int64_t cp_groups(const cp_conv *conv) {
+    return conv->groups ? conv->groups : 1;
+}
 
 #endif
