@@ -3,11 +3,11 @@
 /* Adds the taps of one row of the filter to P pixels, reading each input once: S taps side by side, pixels T taps
  * apart. */
 INLINE void depthwise_sliding(const cp_depthwise *d, const float *x, const float *w, vec *sum, const int P, const int S,
-                              const int T, int count) {
+                              const int T) {
     vec weight[7];
-    UNROLL for (int s = 0; s < S; s++) weight[s] = vec_load_some(w + s * d->w_column, count);
+    UNROLL for (int s = 0; s < S; s++) weight[s] = vec_load(w + s * d->w_column);
     UNROLL for (int i = 0; i < (P - 1) * T + S; i++) {
-        vec value = vec_load_some(x + i * d->x_column, count);
+        vec value = vec_load(x + i * d->x_column);
         UNROLL for (int s = 0; s < S; s++) {
             const int p = (i - s) / T;
             if (i >= s && p * T == i - s && p < P) sum[p] += value * weight[s];
@@ -23,7 +23,7 @@ INLINE void depthwise_any(const cp_depthwise *d, const float *x, const float *w,
     }
 }
 
-/* One vector of channels of P neighbouring pixels. S = 0: any distances. */
+/* One vector of channels, or its first `count`, of P neighbouring pixels. S = 0: any distances. */
 INLINE void depthwise_vector(const cp_depthwise *d, int64_t first, int64_t channel, const int P, const int S,
                              const int T, int count) {
     const float *x = d->x + first * d->x_step + channel, *w = d->w + channel;
@@ -37,7 +37,7 @@ INLINE void depthwise_vector(const cp_depthwise *d, int64_t first, int64_t chann
     }
     for (int64_t r = 0; r < d->rows; r++) {
         if (S)
-            depthwise_sliding(d, x, w, sum, P, S, T, count);
+            depthwise_sliding(d, x, w, sum, P, S, T);
         else
             depthwise_any(d, x, w, sum, P, count);
         x += d->x_row;
@@ -52,7 +52,7 @@ INLINE void depthwise_vector(const cp_depthwise *d, int64_t first, int64_t chann
 INLINE void depthwise_pixels(const cp_depthwise *d, int64_t first, const int P, const int S, const int T) {
     int64_t c = 0;
     for (; c + CP_LANES <= d->channels; c += CP_LANES) depthwise_vector(d, first, c, P, S, T, CP_LANES);
-    if (c < d->channels) depthwise_vector(d, first, c, P, S, T, vec_rest(d->channels - c));
+    if (c < d->channels) depthwise_vector(d, first, c, P, 0, 0, vec_rest(d->channels - c));
 }
 
 /* In blocks of at most 8 pixels. The last one may begin among pixels that are done: it computes them once more, unless
