@@ -1,0 +1,169 @@
+/* Options: strict numbers, values per axis, padding, choices. */
+#include "args.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_THREADS 1024
+
+static const char *command; /* for --help and for the hint behind an error */
+
+_Noreturn static void hint(void) {
+    fprintf(stderr, "Try 'convpool %s --help'.\n", command);
+    exit(STATUS_USAGE);
+}
+
+_Noreturn void usage(const char *format, ...) {
+    char text[1024];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    fail(STATUS_USAGE, "%s", text);
+    hint();
+}
+
+static error_t parse_common(int key, char *text, struct argp_state *state) {
+    (void)text;
+    if (key != '?') return ARGP_ERR_UNKNOWN;
+    char name[64];
+    snprintf(name, sizeof name, "convpool %s", command);
+    argp_help(state->root_argp, stdout, ARGP_HELP_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
+    exit(STATUS_OK);
+}
+
+static const struct argp_option common_options[] = {{"help", '?', NULL, 0, "print this help", -1}, {0}};
+static const struct argp common = {.options = common_options, .parser = parse_common};
+const struct argp_child args_common[] = {{&common, 0, NULL, -1}, {0}};
+
+void args_parse(const struct argp *parser, const char *name, int argc, char **argv, void *input) {
+    command = name;
+    argp_err_exit_status = STATUS_USAGE;
+    argv[0] = "convpool: error"; /* what getopt begins its error lines with */
+    if (argp_parse(parser, argc, argv, ARGP_NO_HELP, NULL, input)) hint();
+}
+
+int64_t arg_int(const char *option, const char *text, int64_t low, int64_t high) {
+    char *end;
+    errno = 0;
+    const long long value = strtoll(text, &end, 10);
+    const bool digits = (*text >= '0' && *text <= '9') || *text == '-';
+    if (!digits || *end || errno || value < low || value > high) {
+        if (high == INT64_MAX) usage("%s = %s: must be a whole number, at least %lld", option, text, (long long)low);
+        usage("%s = %s: must be %lld to %lld", option, text, (long long)low, (long long)high);
+    }
+    return value;
+}
+
+uint64_t arg_seed(const char *text) {
+    char *end;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno) usage("seed = %s: must be 0 to 2^64 - 1", text);
+    return value;
+}
+
+double arg_real(const char *option, const char *text, double low, double high) {
+    char *end;
+    const double value = strtod(text, &end);
+    const bool begins = strchr("0123456789.-", *text) && *text;
+    if (!begins || *end || !isfinite(value) || value < low || value > high)
+        usage("%s = %s: must be a number from %g to %g", option, text, low, high);
+    return value;
+}
+
+int arg_threads(const char *text) {
+    return (int)arg_int("threads", text, 1, MAX_THREADS);
+}
+
+int default_threads(void) {
+    const char *text = getenv("OMP_NUM_THREADS");
+    if (text) {
+        const long wanted = strtol(text, NULL, 10); /* it may be a list, of which the first counts */
+        if (wanted >= 1 && wanted <= MAX_THREADS) return (int)wanted;
+    }
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set)) return 1;
+    const int cpus = CPU_COUNT(&set);
+    return cpus < 1 ? 1 : cpus > MAX_THREADS ? MAX_THREADS : cpus;
+}
+
+int arg_choice(const char *option, const char *text, const char *const *words) {
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(text, words[i])) return i;
+    char list[512] = "";
+    for (int i = 0; words[i]; i++) {
+        const size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", words[i]);
+    }
+    usage("%s = %s: must be one of %s", option, text, list);
+}
+
+/* Numbers of at least `low` between separators: how many; -1 for a mistake or more than `most`. */
+static int numbers(const char *text, char separator, int64_t low, int64_t *value, int most) {
+    for (int n = 0; n < most;) {
+        char *end;
+        errno = 0;
+        value[n] = strtoll(text, &end, 10);
+        const bool digits = (*text >= '0' && *text <= '9') || *text == '-';
+        if (!digits || errno || value[n] < low) return -1;
+        n++;
+        if (!*end) return n;
+        if (*end != separator) return -1;
+        text = end + 1;
+    }
+    return -1;
+}
+
+axes arg_axes(const char *option, const char *text) {
+    axes given = {0};
+    given.count = numbers(text, 'x', 1, given.value, CP_MAX_AXES);
+    if (given.count < 0)
+        usage("%s = %s: must be a number, or one for each axis as in 2x1, each at least 1", option, text);
+    return given;
+}
+
+int axes_for(const axes *given, const char *option, int n, int64_t value[CP_MAX_AXES]) {
+    if (given->count > 1 && given->count != n)
+        return fail(STATUS_INPUT, "%s has %d values, the input has %d spatial axes", option, given->count, n);
+    for (int i = 0; i < CP_MAX_AXES; i++) value[i] = i < n ? given->value[given->count > 1 ? i : 0] : 0;
+    return STATUS_OK;
+}
+
+padding arg_padding(const char *option, const char *text) {
+    static const struct {
+        const char *word;
+        cp_pad pad;
+    } words[] = {{"same", CP_PAD_SAME}, {"same_lower", CP_PAD_SAME_LOWER}, {"valid", CP_PAD_VALID}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(text, words[i].word)) return (padding){.given = true, .pad = words[i].pad};
+    padding given = {.given = true, .pad = CP_PAD_EXPLICIT};
+    given.count = numbers(text, ',', 0, given.value, 2 * CP_MAX_AXES);
+    if (given.count < 0 || (given.count != 1 && given.count % 2))
+        usage("%s = %s: must be same, same_lower, valid, a number, or all begins then all ends as in 1,1,2,2", option,
+              text);
+    return given;
+}
+
+int padding_for(const padding *given, const char *option, int n, cp_pad *pad, int64_t before[CP_MAX_AXES],
+                int64_t after[CP_MAX_AXES]) {
+    *pad = given->pad;
+    if (given->count > 1 && given->count != 2 * n)
+        return fail(STATUS_INPUT, "%s has %d values, needs 1 or %d", option, given->count, 2 * n);
+    for (int i = 0; i < CP_MAX_AXES; i++) {
+        before[i] = i < n ? given->value[given->count > 1 ? i : 0] : 0;
+        after[i] = i < n ? given->value[given->count > 1 ? n + i : 0] : 0;
+    }
+    return STATUS_OK;
+}
+
+cp_shape arg_picture(const char *option, const char *text) {
+    int64_t dim[3];
+    if (numbers(text, 'x', 1, dim, 3) != 3)
+        usage("%s = %s: must be height x width x channels, as 28x28x1", option, text);
+    return cp_shape_nhwc(0, dim[0], dim[1], dim[2]);
+}

@@ -1,0 +1,50 @@
+/* Options: strict numbers, values per axis, padding, choices; what every command's parser shares. A mistake in an
+ * option ends the tool with status 1. */
+#ifndef ARGS_H
+#define ARGS_H
+
+#include "cli.h"
+
+#include <argp.h>
+
+/* Parses with argp; `input` reaches the parser as state->input. The name is "train", or "bench ops". */
+void args_parse(const struct argp *parser, const char *name, int argc, char **argv, void *input);
+/* Knows --help; a parser has it as its child. */
+extern const struct argp_child args_common[];
+
+/* "OPTION = TEXT: must be ..." */
+_Noreturn void usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+int64_t arg_int(const char *option, const char *text, int64_t low, int64_t high);
+uint64_t arg_seed(const char *text);
+double arg_real(const char *option, const char *text, double low, double high);
+int arg_threads(const char *text);
+/* OMP_NUM_THREADS, else the CPUs that this process may use. */
+int default_threads(void);
+/* The number of `text` in a list of words that NULL ends. */
+int arg_choice(const char *option, const char *text, const char *const *words);
+
+/* "2" for every axis, or "2x1". */
+typedef struct axes {
+    int count; /* 0: not given */
+    int64_t value[CP_MAX_AXES];
+} axes;
+axes arg_axes(const char *option, const char *text);
+/* The values for n axes; 0, or the exit status with the error printed. Not given: zeros. */
+int axes_for(const axes *given, const char *option, int n, int64_t value[CP_MAX_AXES]);
+
+/* "same", "same_lower", "valid", "2", or all begins then all ends: "1,1,2,2". */
+typedef struct padding {
+    bool given;
+    cp_pad pad;
+    int count;
+    int64_t value[2 * CP_MAX_AXES];
+} padding;
+padding arg_padding(const char *option, const char *text);
+int padding_for(const padding *given, const char *option, int n, cp_pad *pad, int64_t before[CP_MAX_AXES],
+                int64_t after[CP_MAX_AXES]);
+
+/* "28x28x1": a picture's height, width, channels behind any batch. */
+cp_shape arg_picture(const char *option, const char *text);
+
+#endif

@@ -1,0 +1,89 @@
+/* convpool data: one picture of the data, on the screen or in a file. */
+#include "args.h"
+
+typedef struct options {
+    pictures_source source;
+    const char *output;
+    int64_t index;
+    bool training;
+} options;
+
+enum { OPTION_DATA = 256, OPTION_INDEX, OPTION_SEED, OPTION_TRAINING };
+
+static const struct argp_option option_list[] = {
+    {"index", OPTION_INDEX, "N", 0, "which picture, from 0 (default 0)", 1},
+    {"data", OPTION_DATA, "DIR", 0, "folder of IDX files as of train; default: digits drawn by the library", 1},
+    {"training", OPTION_TRAINING, NULL, 0, "one of the pictures to train with; default: one to validate with", 1},
+    {"seed", OPTION_SEED, "N", 0, "of the drawn digits (default 1)", 1},
+    {"output", 'o', "FILE", 0, "write a PNG file instead of showing the picture", 2},
+    {0}};
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+    options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL;
+        return 0;
+    case OPTION_DATA:
+        o->source.folder = text;
+        return 0;
+    case OPTION_INDEX:
+        o->index = arg_int("index", text, 0, INT32_MAX);
+        return 0;
+    case OPTION_SEED:
+        o->source.seed = arg_seed(text);
+        return 0;
+    case OPTION_TRAINING:
+        o->training = true;
+        return 0;
+    case 'o':
+        o->output = text;
+        return 0;
+    case ARGP_KEY_ARG:
+        usage("'%s' is not an option", text);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int load(const options *o, cp_data **data) {
+    if (!o->training) return load_validation(&o->source, data);
+    cp_data *validation;
+    const int status = load_training(&o->source, data, &validation);
+    cp_data_free(validation);
+    return status;
+}
+
+static int print_picture(const options *o, const cp_data *data) {
+    const cp_shape shape = cp_data_shape(data);
+    if (o->index >= shape.dim[0])
+        return fail(STATUS_INPUT, "index = %lld: there are %lld pictures, counted from 0", (long long)o->index,
+                    (long long)shape.dim[0]);
+    const unsigned char *pixels = cp_data_image(data, o->index);
+    /* With -o - the file is on standard output. */
+    fprintf(o->output ? stderr : stdout, "picture %lld: label %d, %lldx%lld\n", (long long)o->index,
+            cp_data_label(data, o->index), (long long)shape.dim[2], (long long)shape.dim[1]);
+    if (!o->output) {
+        show_picture(stdout, pixels, (int)shape.dim[1], (int)shape.dim[2], (int)shape.dim[3]);
+        return STATUS_OK;
+    }
+    const image picture = {.width = shape.dim[2],
+                           .height = shape.dim[1],
+                           .channels = (int)shape.dim[3],
+                           .pixels = (unsigned char *)pixels};
+    return image_save(&picture, o->output);
+}
+
+int cmd_data(int argc, char **argv) {
+    options o = {.source = PICTURES_DEFAULT};
+    const struct argp parser = {.options = option_list,
+                                .parser = parse,
+                                .doc = "Shows one picture of the data with its label, or writes it as a PNG file.",
+                                .children = args_common};
+    args_parse(&parser, "data", argc, argv, &o);
+    cp_data *data = NULL;
+    int status = load(&o, &data);
+    if (!status) status = print_picture(&o, data);
+    cp_data_free(data);
+    return status;
+}

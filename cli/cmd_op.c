@@ -1,0 +1,592 @@
+/* convpool op: one operation, or its gradients, on NumPy files. */
+#include "args.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define ARRAY_LIMIT ((int64_t)8 << 30) /* bytes of one result */
+#define PRINTED 400                    /* a result of so many numbers is printed */
+
+enum {
+    OPTION_INPUT = 256,
+    OPTION_WEIGHTS,
+    OPTION_BIAS,
+    OPTION_TARGET,
+    OPTION_KERNEL,
+    OPTION_STRIDE,
+    OPTION_DILATION,
+    OPTION_PADDING,
+    OPTION_GROUPS,
+    OPTION_ACTIVATION,
+    OPTION_CEIL,
+    OPTION_COUNT_PAD,
+    OPTION_LAYOUT,
+    OPTION_DOUBLE,
+    OPTION_GRAD,
+    OPTION_DX,
+    OPTION_DW,
+    OPTION_DB,
+    OPTION_THREADS
+};
+#define BIT(option) (1u << ((option)-OPTION_INPUT))
+#define WINDOW_BITS (BIT(OPTION_STRIDE) | BIT(OPTION_DILATION) | BIT(OPTION_PADDING))
+#define WEIGHT_BITS (BIT(OPTION_WEIGHTS) | BIT(OPTION_BIAS) | BIT(OPTION_ACTIVATION) | BIT(OPTION_DW) | BIT(OPTION_DB))
+
+static const struct argp_option option_list[] = {
+    {"input", OPTION_INPUT, "FILE", 0, "the input X; twice for add", 1},
+    {"weights", OPTION_WEIGHTS, "FILE", 0, "weights of conv and dense", 1},
+    {"bias", OPTION_BIAS, "FILE", 0, "bias of conv and dense", 1},
+    {"target", OPTION_TARGET, "FILE", 0, "of a loss: labels (whole numbers), or values like the input", 1},
+    {"layout", OPTION_LAYOUT, "NAME", 0,
+     "how the files lie: nhwc (default; weights height, width, in, out) or nchw (weights out, in, height, width); "
+     "other "
+     "numbers of axes likewise",
+     1},
+    {"kernel", OPTION_KERNEL, "SIZE", 0, "of a pooling: 3 or 3x2", 2},
+    {"stride", OPTION_STRIDE, "SIZE", 0, "default: 1; of a pooling its kernel", 2},
+    {"dilation", OPTION_DILATION, "SIZE", 0, "distance between taps (default 1)", 2},
+    {"padding", OPTION_PADDING, "PAD", 0,
+     "same, same_lower, valid, a number, or all begins then all ends: 1,1,2,2 (default 0)", 2},
+    {"groups", OPTION_GROUPS, "N", 0, "of a convolution (default 1)", 2},
+    {"activation", OPTION_ACTIVATION, "NAME", 0, "behind conv and dense: none (default), relu, sigmoid, tanh", 2},
+    {"ceil", OPTION_CEIL, NULL, 0, "round the number of windows up", 2},
+    {"count-include-pad", OPTION_COUNT_PAD, NULL, 0, "an average divides by padded taps, too", 2},
+    {"output", 'o', "FILE", 0, "write the result here; without, it is printed where it is small", 3},
+    {"grad", OPTION_GRAD, "FILE", 0, "the gradient behind the operation; of a loss 1 by default", 4},
+    {"output-dx", OPTION_DX, "FILE", 0, "write the gradient by the input", 4},
+    {"output-dw", OPTION_DW, "FILE", 0, "write the gradient by the weights", 4},
+    {"output-db", OPTION_DB, "FILE", 0, "write the gradient by the bias", 4},
+    {"double", OPTION_DOUBLE, NULL, 0, "compute in double, by the reference", 5},
+    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 5},
+    {0}};
+
+typedef struct options {
+    const struct operation *operation;
+    const char *inputs[2], *weights, *bias, *target, *grad, *output, *dx, *dw, *db;
+    int n_inputs, threads;
+    axes kernel, stride, dilation;
+    padding padding;
+    int64_t groups;
+    cp_activation activation;
+    bool ceil, count_include_pad, channels_first, real64;
+    unsigned given; /* BIT of each option */
+} options;
+
+/* --- values: arrays of files and of results --- */
+
+typedef enum file_order { ORDER_PLAIN, ORDER_CHANNELS, ORDER_FILTERS } file_order;
+
+typedef struct value {
+    const char *name;
+    file_order order; /* how the file lies when the layout is nchw */
+    cp_shape stored;  /* the shape in the file */
+    cp_tensor view;   /* channels last, of memory in the order of the file */
+    void *memory;
+    cp_node node;
+} value;
+
+typedef struct session {
+    const options *options;
+    cp_net *net;
+    value x, second, weights, bias, target, grad; /* present where memory is not NULL */
+    value y, dx, dw, db;
+} session;
+
+/* From the order of a file to channels last, or back. */
+static cp_shape turn(cp_shape shape, file_order order, bool to_file) {
+    cp_shape turned = shape;
+    const int last = shape.rank - 1;
+    if (order == ORDER_CHANNELS) {
+        for (int i = 1; i <= last; i++) {
+            const int other = i == last ? 1 : i + 1; /* N,C,H,W <-> N,H,W,C */
+            turned.dim[to_file ? other : i] = shape.dim[to_file ? i : other];
+        }
+    } else if (order == ORDER_FILTERS) {
+        for (int i = 0; i <= last; i++) {
+            const int other = i == last ? 0 : i == last - 1 ? 1 : i + 2; /* O,I,H,W <-> H,W,I,O */
+            turned.dim[to_file ? other : i] = shape.dim[to_file ? i : other];
+        }
+    }
+    return turned;
+}
+
+/* The order in which a value lies: nchw says nothing to values without space, but to the weights of dense. */
+static file_order order_of(const session *s, file_order order, int rank) {
+    const int least = order == ORDER_FILTERS ? 2 : 3;
+    return s->options->channels_first && rank >= least ? order : ORDER_PLAIN;
+}
+
+static cp_tensor view_of(const value *v, cp_type type, cp_shape shape) {
+    if (v->order == ORDER_CHANNELS) return cp_view_channels_first(v->memory, type, shape);
+    if (v->order == ORDER_FILTERS) return cp_view_filters_first(v->memory, type, shape);
+    return cp_view(v->memory, type, shape);
+}
+
+static double element(const cp_array *array, int64_t i) {
+    switch (array->type) {
+    case CP_F32:
+        return ((const float *)array->data)[i];
+    case CP_F64:
+        return ((const double *)array->data)[i];
+    case CP_I32:
+        return ((const int32_t *)array->data)[i];
+    case CP_I64:
+        return (double)((const int64_t *)array->data)[i];
+    default:
+        return ((const uint8_t *)array->data)[i];
+    }
+}
+
+static void store(void *memory, cp_type type, int64_t i, double number) {
+    if (type == CP_F32) ((float *)memory)[i] = (float)number;
+    if (type == CP_F64) ((double *)memory)[i] = number;
+    if (type == CP_I32) ((int32_t *)memory)[i] = number >= 0 && number <= INT32_MAX ? (int32_t)number : -1;
+}
+
+static cp_type real_type(const session *s) {
+    return s->options->real64 ? CP_F64 : CP_F32;
+}
+
+/* Reads a file into an input of the net. */
+static int read_value(session *s, value *v, const char *name, const char *path, file_order order, cp_type type) {
+    cp_array array;
+    const int status = load_npy(&array, path);
+    if (status) return status;
+    if (type == CP_I32 && (array.type == CP_F32 || array.type == CP_F64)) {
+        cp_array_free(&array);
+        return fail(STATUS_INPUT, "%s: labels must be whole numbers", path);
+    }
+    const int64_t count = cp_shape_count(array.shape);
+    v->name = name;
+    v->order = order_of(s, order, array.shape.rank);
+    v->stored = array.shape;
+    v->memory = allocate((size_t)count, (size_t)cp_type_size(type));
+    for (int64_t i = 0; i < count; i++) store(v->memory, type, i, element(&array, i));
+    cp_array_free(&array);
+    v->view = view_of(v, type, turn(v->stored, v->order, false));
+    v->node = cp_net_input(s->net, name, type == CP_I32 ? CP_I32 : CP_F32, v->view.shape);
+    return STATUS_OK;
+}
+
+/* Memory for a result of the net. */
+static int new_value(session *s, value *v, const char *name, cp_node node, file_order order) {
+    const cp_shape shape = cp_net_shape(s->net, node);
+    const int64_t count = cp_shape_count(shape), bytes = cp_type_size(real_type(s));
+    char text[CP_SHAPE_TEXT];
+    if (count < 0 || count > ARRAY_LIMIT / bytes)
+        return fail(STATUS_LIMIT, "%s is %s, more than the limit of %lld bytes", name, cp_shape_text(shape, text),
+                    (long long)ARRAY_LIMIT);
+    v->name = name;
+    v->node = node;
+    v->order = order_of(s, order, shape.rank);
+    v->stored = turn(shape, v->order, true);
+    v->memory = allocate((size_t)count, (size_t)bytes);
+    v->view = view_of(v, real_type(s), shape);
+    cp_net_output(s->net, node, name);
+    return STATUS_OK;
+}
+
+/* --- the operations --- */
+
+static int build_conv(session *s, cp_node *y) {
+    const options *o = s->options;
+    const int n = s->x.view.shape.rank - 2;
+    cp_conv conv = {.groups = o->groups, .activation = o->activation};
+    int status = axes_for(&o->stride, "stride", n, conv.stride);
+    if (!status) status = axes_for(&o->dilation, "dilation", n, conv.dilation);
+    if (!status) status = padding_for(&o->padding, "padding", n, &conv.pad, conv.pad_before, conv.pad_after);
+    if (!status) *y = cp_net_conv_with(s->net, s->x.node, s->weights.node, s->bias.node, &conv);
+    return status;
+}
+
+static int build_pooling(session *s, cp_node *y, cp_pooling kind) {
+    const options *o = s->options;
+    const int n = s->x.view.shape.rank - 2;
+    cp_pool pool = {.kind = kind, .ceil_mode = o->ceil, .count_include_pad = o->count_include_pad};
+    if (!o->kernel.count) usage("--kernel is missing");
+    int status = axes_for(&o->kernel, "kernel", n, pool.kernel);
+    if (!status) status = axes_for(&o->stride, "stride", n, pool.stride);
+    if (!status) status = axes_for(&o->dilation, "dilation", n, pool.dilation);
+    if (!status) status = padding_for(&o->padding, "padding", n, &pool.pad, pool.pad_before, pool.pad_after);
+    if (!status) *y = cp_net_pool(s->net, s->x.node, &pool);
+    return status;
+}
+
+static int build_max_pool(session *s, cp_node *y) {
+    return build_pooling(s, y, CP_MAX);
+}
+static int build_average_pool(session *s, cp_node *y) {
+    return build_pooling(s, y, CP_AVERAGE);
+}
+
+static int build_global_max_pool(session *s, cp_node *y) {
+    *y = cp_net_pool(s->net, s->x.node, &(cp_pool){.kind = CP_MAX, .global = true});
+    return STATUS_OK;
+}
+
+static int build_global_average_pool(session *s, cp_node *y) {
+    *y = cp_net_pool(s->net, s->x.node, &(cp_pool){.kind = CP_AVERAGE, .global = true});
+    return STATUS_OK;
+}
+
+static int build_dense(session *s, cp_node *y) {
+    *y = cp_net_dense_with(s->net, s->x.node, s->weights.node, s->bias.node, s->options->activation);
+    return STATUS_OK;
+}
+
+static int build_relu(session *s, cp_node *y) {
+    *y = cp_net_activation(s->net, s->x.node, CP_RELU);
+    return STATUS_OK;
+}
+
+static int build_sigmoid(session *s, cp_node *y) {
+    *y = cp_net_activation(s->net, s->x.node, CP_SIGMOID);
+    return STATUS_OK;
+}
+
+static int build_tanh(session *s, cp_node *y) {
+    *y = cp_net_activation(s->net, s->x.node, CP_TANH);
+    return STATUS_OK;
+}
+
+static int build_softmax(session *s, cp_node *y) {
+    *y = cp_net_softmax(s->net, s->x.node);
+    return STATUS_OK;
+}
+
+static int build_flatten(session *s, cp_node *y) {
+    *y = cp_net_flatten(s->net, s->x.node);
+    return STATUS_OK;
+}
+
+static int build_add(session *s, cp_node *y) {
+    *y = cp_net_add(s->net, s->x.node, s->second.node);
+    return STATUS_OK;
+}
+
+static int build_cross_entropy(session *s, cp_node *y) {
+    const cp_shape logits = s->x.view.shape;
+    const int64_t classes = logits.rank ? logits.dim[logits.rank - 1] : 0;
+    const int32_t *labels = s->target.memory;
+    for (int64_t i = 0; i < cp_shape_count(s->target.view.shape); i++)
+        if (labels[i] < 0 || labels[i] >= classes)
+            return fail(STATUS_INPUT, "label %d at %lld: there are %lld classes", labels[i], (long long)i,
+                        (long long)classes);
+    *y = cp_net_softmax_cross_entropy(s->net, s->x.node, s->target.node);
+    return STATUS_OK;
+}
+
+static int build_squared_error(session *s, cp_node *y) {
+    *y = cp_net_mean_squared_error(s->net, s->x.node, s->target.node);
+    return STATUS_OK;
+}
+
+static const struct operation {
+    const char *name;
+    int (*build)(session *s, cp_node *y);
+    unsigned takes; /* of the options that not every operation has */
+    bool weights, target, labels;
+    int inputs;
+} operations[] = {
+    {"conv", build_conv, WINDOW_BITS | WEIGHT_BITS | BIT(OPTION_GROUPS), true, false, false, 1},
+    {"max-pool", build_max_pool, WINDOW_BITS | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL), false, false, false, 1},
+    {"avg-pool", build_average_pool, WINDOW_BITS | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_COUNT_PAD), false,
+     false, false, 1},
+    {"global-max-pool", build_global_max_pool, 0, false, false, false, 1},
+    {"global-avg-pool", build_global_average_pool, 0, false, false, false, 1},
+    {"dense", build_dense, WEIGHT_BITS, true, false, false, 1},
+    {"relu", build_relu, 0, false, false, false, 1},
+    {"sigmoid", build_sigmoid, 0, false, false, false, 1},
+    {"tanh", build_tanh, 0, false, false, false, 1},
+    {"softmax", build_softmax, 0, false, false, false, 1},
+    {"flatten", build_flatten, 0, false, false, false, 1},
+    {"add", build_add, 0, false, false, false, 2},
+    {"softmax-cross-entropy", build_cross_entropy, BIT(OPTION_TARGET), false, true, true, 1},
+    {"mean-squared-error", build_squared_error, BIT(OPTION_TARGET), false, true, false, 1},
+};
+enum { OPERATIONS = sizeof operations / sizeof *operations };
+/* What every operation takes. */
+#define COMMON_BITS                                                                                                    \
+    (BIT(OPTION_INPUT) | BIT(OPTION_LAYOUT) | BIT(OPTION_DOUBLE) | BIT(OPTION_GRAD) | BIT(OPTION_DX) |                 \
+     BIT(OPTION_THREADS))
+
+/* --- options --- */
+
+static void choose_operation(options *o, const char *name) {
+    if (o->operation) usage("'%s' is one operation too many", name);
+    const char *names[OPERATIONS + 1] = {NULL};
+    for (int i = 0; i < OPERATIONS; i++) names[i] = operations[i].name;
+    o->operation = &operations[arg_choice("operation", name, names)];
+}
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+    options *o = state->input;
+    static const char *const activations[] = {"none", "relu", "sigmoid", "tanh", NULL};
+    static const char *const layouts[] = {"nhwc", "nchw", NULL};
+    if (key >= OPTION_INPUT && key <= OPTION_THREADS) o->given |= BIT(key);
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL;
+        return 0;
+    case ARGP_KEY_ARG:
+        choose_operation(o, text);
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->operation) usage("the operation is missing");
+        return 0;
+    case OPTION_INPUT:
+        if (o->n_inputs == 2) usage("--input %s is one too many", text);
+        o->inputs[o->n_inputs++] = text;
+        return 0;
+    case OPTION_WEIGHTS:
+        o->weights = text;
+        return 0;
+    case OPTION_BIAS:
+        o->bias = text;
+        return 0;
+    case OPTION_TARGET:
+        o->target = text;
+        return 0;
+    case OPTION_GRAD:
+        o->grad = text;
+        return 0;
+    case 'o':
+        o->output = text;
+        return 0;
+    case OPTION_DX:
+        o->dx = text;
+        return 0;
+    case OPTION_DW:
+        o->dw = text;
+        return 0;
+    case OPTION_DB:
+        o->db = text;
+        return 0;
+    case OPTION_KERNEL:
+        o->kernel = arg_axes("kernel", text);
+        return 0;
+    case OPTION_STRIDE:
+        o->stride = arg_axes("stride", text);
+        return 0;
+    case OPTION_DILATION:
+        o->dilation = arg_axes("dilation", text);
+        return 0;
+    case OPTION_PADDING:
+        o->padding = arg_padding("padding", text);
+        return 0;
+    case OPTION_GROUPS:
+        o->groups = arg_int("groups", text, 1, INT64_MAX);
+        return 0;
+    case OPTION_ACTIVATION:
+        o->activation = (cp_activation)arg_choice("activation", text, activations);
+        return 0;
+    case OPTION_CEIL:
+        o->ceil = true;
+        return 0;
+    case OPTION_COUNT_PAD:
+        o->count_include_pad = true;
+        return 0;
+    case OPTION_LAYOUT:
+        o->channels_first = arg_choice("layout", text, layouts) == 1;
+        return 0;
+    case OPTION_DOUBLE:
+        o->real64 = true;
+        return 0;
+    case OPTION_THREADS:
+        o->threads = arg_threads(text);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void check_files(const options *o) {
+    const char *const in[] = {o->inputs[0], o->inputs[1], o->weights, o->bias, o->target, o->grad};
+    const char *const out[] = {o->output, o->dx, o->dw, o->db};
+    for (int i = 0; i < 4; i++) {
+        if (!out[i]) continue;
+        for (int j = 0; j < 6; j++)
+            if (in[j] && strcmp(in[j], "-") && same_file(out[i], in[j])) usage("%s is input and output", in[j]);
+        for (int j = 0; j < i; j++)
+            if (out[j] && same_file(out[i], out[j])) usage("%s is two outputs", out[i]);
+    }
+}
+
+static void check_options(const options *o) {
+    const struct operation *operation = o->operation;
+    for (const struct argp_option *option = option_list; option->name; option++)
+        if (option->key != 'o' && o->given & BIT(option->key) & ~(operation->takes | COMMON_BITS))
+            usage("%s does not take --%s", operation->name, option->name);
+    if (o->n_inputs != operation->inputs)
+        usage("%s needs %d --input, has %d", operation->name, operation->inputs, o->n_inputs);
+    if (operation->weights && !o->weights) usage("%s needs --weights", operation->name);
+    if (operation->target && !o->target) usage("%s needs --target", operation->name);
+    if (o->db && !o->bias) usage("--output-db needs --bias");
+    if (!operation->target && !o->grad && (o->dx || o->dw || o->db))
+        usage("--output-dx, --output-dw and --output-db need --grad");
+    check_files(o);
+}
+
+/* --- running --- */
+
+static int read_inputs(session *s) {
+    const options *o = s->options;
+    int status = read_value(s, &s->x, "x", o->inputs[0], ORDER_CHANNELS, real_type(s));
+    if (!status && o->inputs[1])
+        status = read_value(s, &s->second, "second", o->inputs[1], ORDER_CHANNELS, real_type(s));
+    if (!status && o->weights) status = read_value(s, &s->weights, "weights", o->weights, ORDER_FILTERS, real_type(s));
+    if (!status && o->bias) status = read_value(s, &s->bias, "bias", o->bias, ORDER_PLAIN, real_type(s));
+    if (!status && o->target)
+        status = read_value(s, &s->target, "target", o->target, ORDER_CHANNELS,
+                            o->operation->labels ? CP_I32 : real_type(s));
+    return status;
+}
+
+static int net_status(const session *s) {
+    const char *reason;
+    const cp_status status = cp_net_error(s->net, &reason);
+    return status ? fail(exit_status(status), "%s", reason) : STATUS_OK;
+}
+
+/* Without a file named for any of them all gradients are wanted. */
+static bool wants(const options *o, const char *path) {
+    return path || !(o->dx || o->dw || o->db);
+}
+
+static int build_gradients(session *s, cp_node y) {
+    const options *o = s->options;
+    const struct {
+        const value *of;
+        value *by;
+        const char *name, *path;
+        file_order order;
+    } gradients[] = {{&s->x, &s->dx, "dx", o->dx, ORDER_CHANNELS},
+                     {&s->weights, &s->dw, "dw", o->dw, ORDER_FILTERS},
+                     {&s->bias, &s->db, "db", o->db, ORDER_PLAIN}};
+    int status = STATUS_OK;
+    if (o->grad) status = read_value(s, &s->grad, "grad", o->grad, ORDER_CHANNELS, real_type(s));
+    if (status) return status;
+    cp_node wrt[3], by[3];
+    int chosen[3], n = 0;
+    for (int i = 0; i < 3; i++) {
+        if (!gradients[i].of->memory || !wants(o, gradients[i].path)) continue;
+        wrt[n] = gradients[i].of->node;
+        chosen[n++] = i;
+    }
+    const cp_status derived = cp_net_gradients(s->net, y, s->grad.node, wrt, n, by);
+    if (derived) return fail_library(derived);
+    for (int i = 0; !status && i < n; i++)
+        status = new_value(s, gradients[chosen[i]].by, gradients[chosen[i]].name, by[i], gradients[chosen[i]].order);
+    return status;
+}
+
+static int build(session *s) {
+    const options *o = s->options;
+    const bool derive = o->grad || o->dx || o->dw || o->db;
+    cp_node y = 0;
+    int status = read_inputs(s);
+    if (!status) status = o->operation->build(s, &y);
+    if (!status) status = net_status(s);
+    if (!status && (o->output || !derive)) status = new_value(s, &s->y, "y", y, ORDER_CHANNELS);
+    if (!status && derive) status = build_gradients(s, y);
+    return status ? status : net_status(s);
+}
+
+/* The views of those values that are present. */
+static int views(cp_tensor *list, const value *const *values, int n) {
+    int count = 0;
+    for (int i = 0; i < n; i++)
+        if (values[i]->memory) list[count++] = values[i]->view;
+    return count;
+}
+
+static int run(session *s) {
+    cp_tensor in[6], out[4];
+    const int n_in = views(in, (const value *[]){&s->x, &s->second, &s->weights, &s->bias, &s->target, &s->grad}, 6);
+    const int n_out = views(out, (const value *[]){&s->y, &s->dx, &s->dw, &s->db}, 4);
+    cp_ctx *ctx = NULL;
+    cp_plan *plan = NULL;
+    cp_work *work = NULL;
+    int status = new_context(&ctx, s->options->threads ? s->options->threads : default_threads());
+    if (status) return status;
+    const cp_plan_options planned = {.type = real_type(s), .inputs = in, .outputs = out};
+    cp_status ran = cp_net_plan(&plan, ctx, s->net, &planned);
+    if (!ran) ran = cp_work_new(&work, plan);
+    if (!ran) ran = cp_plan_run(plan, work, in, n_in, out, n_out);
+    if (ran) status = fail_library(ran);
+    cp_work_free(work);
+    cp_plan_free(plan);
+    cp_ctx_free(ctx);
+    return status;
+}
+
+/* --- results --- */
+
+static double result_at(const value *v, int64_t i) {
+    return v->view.type == CP_F64 ? ((const double *)v->memory)[i] : (double)((const float *)v->memory)[i];
+}
+
+/* Rows of the last axis that is longer than 1, as they lie in the file; an empty line where an outer axis goes on. */
+static void print_value(const value *v) {
+    char text[CP_SHAPE_TEXT];
+    const int64_t count = cp_shape_count(v->stored);
+    printf("%s %s", v->name, cp_shape_text(v->stored, text));
+    if (count > PRINTED) {
+        const size_t bytes = (size_t)(count * cp_type_size(v->view.type));
+        printf(" crc32 %08lx\n", (unsigned long)crc32_z(0, v->memory, bytes));
+        return;
+    }
+    int last = v->stored.rank - 1;
+    while (last > 0 && v->stored.dim[last] == 1) last--;
+    const int64_t row = v->stored.rank ? v->stored.dim[last] : 1;
+    const int64_t block = last > 0 ? row * v->stored.dim[last - 1] : count;
+    for (int64_t i = 0; i < count; i++) {
+        if (i && i % block == 0) printf("\n");
+        printf(i % row ? " %.9g" : "\n%.9g", result_at(v, i));
+    }
+    printf("\n");
+}
+
+static int give(const value *v, const char *path) {
+    if (!v->memory) return STATUS_OK;
+    if (!path) {
+        print_value(v);
+        return STATUS_OK;
+    }
+    const cp_tensor file = cp_view(v->memory, v->view.type, v->stored);
+    return save_npy(&file, path);
+}
+
+static int give_results(const session *s) {
+    const options *o = s->options;
+    int status = give(&s->y, o->output);
+    if (!status) status = give(&s->dx, o->dx);
+    if (!status) status = give(&s->dw, o->dw);
+    return status ? status : give(&s->db, o->db);
+}
+
+int cmd_op(int argc, char **argv) {
+    options o = {0};
+    const struct argp parser = {
+        .options = option_list,
+        .parser = parse,
+        .args_doc = "OPERATION",
+        .doc = "Runs one operation on NumPy files (.npy, '-' for a standard stream), or with --grad its gradients.\v"
+               "OPERATION: conv, max-pool, avg-pool, global-max-pool, global-avg-pool, dense, relu, sigmoid, tanh, "
+               "softmax, flatten, add, softmax-cross-entropy, mean-squared-error. Any type of number is read; results "
+               "are float32, or float64 with --double.",
+        .children = args_common};
+    args_parse(&parser, "op", argc, argv, &o);
+    check_options(&o);
+
+    session s = {.options = &o};
+    const cp_status created = cp_net_new(&s.net);
+    int status = created ? fail_library(created) : build(&s);
+    if (!status) status = run(&s);
+    if (!status) status = give_results(&s);
+    value *const values[] = {&s.x, &s.second, &s.weights, &s.bias, &s.target, &s.grad, &s.y, &s.dx, &s.dw, &s.db};
+    for (int i = 0; i < 10; i++) free(values[i]->memory);
+    cp_net_free(s.net);
+    return status;
+}

@@ -1,0 +1,161 @@
+/* convpool summary: the layers of a model. */
+#include "args.h"
+
+#include <string.h>
+
+typedef struct options {
+    const char *model, *net;
+    cp_shape input;
+    bool json;
+} options;
+
+enum { OPTION_NET = 256, OPTION_INPUT, OPTION_JSON };
+
+static const struct argp_option option_list[] = {
+    {"net", OPTION_NET, "TEXT", 0, "the layers, instead of a model: \"" ARTICLE_NET "\"", 1},
+    {"input", OPTION_INPUT, "SIZE", 0, "the picture that these take (default 28x28x1)", 1},
+    {"json", OPTION_JSON, NULL, 0, "print JSON", 2},
+    {0}};
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+    options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL;
+        return 0;
+    case OPTION_NET:
+        o->net = text;
+        return 0;
+    case OPTION_INPUT:
+        o->input = arg_picture("input", text);
+        return 0;
+    case OPTION_JSON:
+        o->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->model) usage("'%s' is one MODEL too many", text);
+        o->model = text;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->model && o->net) usage("MODEL and --net cannot be given together");
+        if (o->model && o->input.rank) usage("--input is for --net: a model knows its input");
+        if (!o->model && !o->net) usage("MODEL is missing");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* "5x5", or "-" where a layer has no position in the picture any more. */
+static const char *axes_text(const int64_t *value, int n, char text[80]) {
+    strcpy(text, n ? "" : "-");
+    for (int i = 0; i < n; i++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, 80 - used, "%s%lld", i ? "x" : "", (long long)value[i]);
+    }
+    return text;
+}
+
+/* The shape behind the batch. */
+static cp_shape one_picture(const cp_layer *layer) {
+    cp_shape shape = layer->shape;
+    if (shape.rank > 1) {
+        shape.rank--;
+        memmove(shape.dim, shape.dim + 1, (size_t)shape.rank * sizeof *shape.dim);
+    }
+    return shape;
+}
+
+typedef struct totals {
+    int64_t parameters, multiply_adds, bytes;
+} totals;
+
+static void add(totals *sum, const cp_layer *layer) {
+    sum->parameters += layer->parameters;
+    sum->multiply_adds += layer->multiply_adds;
+    sum->bytes += layer->bytes;
+}
+
+#define ROW "%-12s %-24s %-14s %12s %13s %11s %9s %6s\n"
+
+static void print_row(const cp_layer *layer) {
+    char name[PLAIN_TEXT], words[2 * PLAIN_TEXT], what[2 * PLAIN_TEXT], shape[CP_SHAPE_TEXT], parameters[GROUPED_TEXT],
+        cost[GROUPED_TEXT], bytes[BYTES_TEXT], receptive[80], jump[80];
+    snprintf(words, sizeof words, "%s %s", layer->op, layer->detail ? layer->detail : "");
+    printf(ROW, plain(layer->name, name), plain(words, what), cp_shape_text(one_picture(layer), shape),
+           grouped(layer->parameters, parameters), grouped(layer->multiply_adds, cost), byte_text(layer->bytes, bytes),
+           axes_text(layer->receptive, layer->axes, receptive), axes_text(layer->jump, layer->axes, jump));
+}
+
+static int print_table(const cp_net *net) {
+    totals sum = {0};
+    printf(ROW, "layer", "what", "output", "parameters", "multiply-adds", "memory", "receptive", "jump");
+    for (int i = 0; i < cp_net_layers(net); i++) {
+        cp_layer layer;
+        const cp_status status = cp_net_layer(net, i, &layer);
+        if (status) return fail_library(status);
+        print_row(&layer);
+        add(&sum, &layer);
+    }
+    char parameters[GROUPED_TEXT], cost[GROUPED_TEXT], bytes[BYTES_TEXT], weights[BYTES_TEXT];
+    printf("\n%s parameters (%s), %s multiply-adds and %s of memory for one picture\n",
+           grouped(sum.parameters, parameters), byte_text(4 * sum.parameters, weights),
+           grouped(sum.multiply_adds, cost), byte_text(sum.bytes, bytes));
+    return STATUS_OK;
+}
+
+static json_t *layer_json(const cp_layer *layer) {
+    const cp_shape shape = one_picture(layer);
+    json_t *row = json_object();
+    json_object_set_new(row, "layer", json_plain(layer->name));
+    json_object_set_new(row, "op", json_plain(layer->op));
+    json_object_set_new(row, "detail", json_plain(layer->detail ? layer->detail : ""));
+    json_object_set_new(row, "output", json_shape(shape.dim, shape.rank));
+    json_object_set_new(row, "parameters", json_integer(layer->parameters));
+    json_object_set_new(row, "multiply_adds", json_integer(layer->multiply_adds));
+    json_object_set_new(row, "bytes", json_integer(layer->bytes));
+    json_object_set_new(row, "receptive", json_shape(layer->receptive, layer->axes));
+    json_object_set_new(row, "jump", json_shape(layer->jump, layer->axes));
+    return row;
+}
+
+static int print_json_table(const cp_net *net) {
+    totals sum = {0};
+    json_t *layers = json_array();
+    for (int i = 0; i < cp_net_layers(net); i++) {
+        cp_layer layer;
+        const cp_status status = cp_net_layer(net, i, &layer);
+        if (status) {
+            json_decref(layers);
+            return fail_library(status);
+        }
+        json_array_append_new(layers, layer_json(&layer));
+        add(&sum, &layer);
+    }
+    json_t *result = json_object();
+    json_object_set_new(result, "layers", layers);
+    json_object_set_new(result, "parameters", json_integer(sum.parameters));
+    json_object_set_new(result, "multiply_adds", json_integer(sum.multiply_adds));
+    json_object_set_new(result, "bytes", json_integer(sum.bytes));
+    print_json(result, stdout);
+    return STATUS_OK;
+}
+
+int cmd_summary(int argc, char **argv) {
+    options o = {0};
+    const struct argp parser = {
+        .options = option_list,
+        .parser = parse,
+        .args_doc = "MODEL\n--net TEXT",
+        .doc = "Prints the layers of a model with what each one gives and costs.\v"
+               "receptive: the pixels of the picture that one output depends on; jump: how far apart the pixels of two "
+               "neighbouring outputs are. memory: of the output, for one picture. Padded taps are counted.",
+        .children = args_common};
+    args_parse(&parser, "summary", argc, argv, &o);
+    cp_net *net = NULL;
+    int status = o.model ? load_net(&net, o.model)
+                         : build_net(&net, o.input.rank ? o.input : cp_shape_nhwc(0, 28, 28, 1), o.net);
+    if (!status) status = o.json ? print_json_table(net) : print_table(net);
+    cp_net_free(net);
+    return status;
+}
