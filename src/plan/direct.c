@@ -47,6 +47,8 @@ typedef struct direct {
     int64_t images, in_image, out_image;       /* floats of one image */
     int64_t groups, in_channels, out_channels; /* of one group */
     int64_t in_pixel, out_pixel;               /* floats from pixel to pixel */
+    int64_t slabs;                             /* panels of all groups */
+    int64_t block;                             /* tiles that see one panel after the other */
     bool weights_outside; /* shares are cut from panels first, not from tiles: the weights are the larger stream */
     int64_t packed;       /* floats of all panels */
     phase *phases;
@@ -332,7 +334,11 @@ static cp_window merge_pixels(const cp_window *window, int64_t *images) {
 
 static cp_status finish(maker *m, cp_prepared *prepared, cp_status status) {
     direct *d = &m->d;
+    enum { ALL_PANELS = 1 << 18, BLOCK = 16 }; /* floats of weights that stay in L2 beside the pixels; tiles */
+    cp_panels panels = cp_panels_of(m->problem->kernels, d->groups, 1, d->out_channels);
+    d->slabs = d->groups * panels.count;
     d->weights_outside = d->packed > d->images * d->in_image;
+    d->block = d->packed <= ALL_PANELS ? BLOCK : INT64_MAX / 2;
     if (!status) status = assemble(m, prepared);
     end_maker(m);
     return status;
@@ -522,28 +528,35 @@ static void run_panel(const direct *d, const cp_problem *p, const phase *ph, con
         }
 }
 
-static void run(const cp_call *call, int number, int id, int n) {
-    (void)number;
+/* One slab, a panel of a group, against the tiles [first, last). */
+static void run_slab(const cp_call *call, const phase *ph, int64_t slab, int64_t first, int64_t last) {
     const cp_problem *p = call->problem;
     const direct *d = call->prepared->state;
     const float *x = call->in[0], *w = call->in[1], *bias = call->in[2];
+    cp_panels panels = cp_panels_of(p->kernels, d->groups, ph->rows, d->out_channels);
+    int64_t group = slab / panels.count, panel = slab % panels.count;
+    int64_t column = group * d->out_channels + panel * panels.width;
+    int64_t rest = d->out_channels - panel * panels.width;
+    run_panel(d, p, ph, x + group * d->in_channels, w + ph->packed + cp_panel_offset(&panels, group, panel),
+              bias ? bias + column : NULL, (float *)call->out[0] + column, rest < panels.width ? rest : panels.width,
+              first, last);
+}
+
+static void run(const cp_call *call, int number, int id, int n) {
+    (void)number;
+    const direct *d = call->prepared->state;
     for (int64_t i = 0; i < d->n_phases; i++) {
         const phase *ph = &d->phases[i];
-        cp_panels panels = cp_panels_of(p->kernels, d->groups, ph->rows, d->out_channels);
-        int64_t units = d->images * ph->n_tiles, slabs = d->groups * panels.count, begin, end;
-        cp_share(d->weights_outside ? slabs * units : units, id, n, &begin, &end);
-        for (int64_t s = 0; s < slabs; s++) {
-            int64_t first = begin, last = end, group = s / panels.count, panel = s % panels.count;
-            if (d->weights_outside) {
-                first = begin - s * units > 0 ? begin - s * units : 0;
-                last = end - s * units < units ? end - s * units : units;
-            }
-            if (first >= last) continue;
-            int64_t column = group * d->out_channels + panel * panels.width,
-                    rest = d->out_channels - panel * panels.width;
-            run_panel(d, p, ph, x + group * d->in_channels, w + ph->packed + cp_panel_offset(&panels, group, panel),
-                      bias ? bias + column : NULL, (float *)call->out[0] + column,
-                      rest < panels.width ? rest : panels.width, first, last);
+        int64_t units = d->images * ph->n_tiles, slabs = d->slabs, begin, end;
+        if (d->weights_outside) {
+            cp_share(slabs * units, id, n, &begin, &end);
+            for (int64_t s = begin / (units ? units : 1); s * units < end; s++)
+                run_slab(call, ph, s, begin > s * units ? begin - s * units : 0,
+                         end < (s + 1) * units ? end - s * units : units);
+        } else {
+            cp_share(units, id, n, &begin, &end);
+            for (int64_t u = begin; u < end; u += d->block)
+                for (int64_t s = 0; s < slabs; s++) run_slab(call, ph, s, u, u + d->block < end ? u + d->block : end);
         }
     }
 }
