@@ -25,6 +25,7 @@ const cp_kernels TABLE_OF(CP_LEVEL) = {
     .outer = {EACH_BLOCK(OUTER_ENTRY)},
     .pack = pack,
     .depthwise = depthwise,
+    .channel_products = channel_products,
     .max_pool = max_pool,
     .average_pool = average_pool,
     .max_pool_gather = max_pool_gather,

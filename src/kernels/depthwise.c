@@ -88,3 +88,65 @@ static void depthwise(const cp_depthwise *d) {
     else
         depthwise_row(d, 0, 0);
 }
+
+/* --- the weight gradient --- */
+
+/* R x S taps of one vector of channels. */
+INLINE void products_vector(const cp_channel_products *j, int64_t row, int64_t tap, int64_t channel, const int R,
+                            const int S, int count) {
+    const float *a_row = j->a + row * j->a_tap_row + tap * j->a_tap + channel, *b_row = j->b + channel;
+    float *y = j->y + row * j->y_tap_row + tap * j->y_tap + channel;
+    vec sum[9];
+    UNROLL for (int t = 0; t < R * S; t++) sum[t] = vec_load_some(y + t / S * j->y_tap_row + t % S * j->y_tap, count);
+    for (int64_t i = 0; i < j->rows; i++, a_row += j->a_row, b_row += j->b_row) {
+        const float *a = a_row, *b = b_row;
+        for (int64_t p = 0; p < j->pixels; p++, a += j->a_step, b += j->b_step) {
+            const vec value = vec_load_some(b, count);
+            UNROLL for (int t = 0; t < R * S; t++) sum[t] +=
+                vec_load_some(a + t / S * j->a_tap_row + t % S * j->a_tap, count) * value;
+        }
+    }
+    UNROLL for (int t = 0; t < R * S; t++) vec_store_some(y + t / S * j->y_tap_row + t % S * j->y_tap, sum[t], count);
+}
+
+INLINE void products_channels(const cp_channel_products *j, int64_t row, int64_t tap, const int R, const int S) {
+    int64_t c = 0;
+    for (; c + CP_LANES <= j->channels; c += CP_LANES) products_vector(j, row, tap, c, R, S, CP_LANES);
+    if (c < j->channels) products_vector(j, row, tap, c, R, S, vec_rest(j->channels - c));
+}
+
+/* One row of taps, seven and fewer at a time. */
+static void products_row(const cp_channel_products *j, int64_t row) {
+    for (int64_t tap = 0; tap < j->taps; tap += 7) {
+        switch (j->taps - tap) {
+        case 1:
+            products_channels(j, row, tap, 1, 1);
+            break;
+        case 2:
+            products_channels(j, row, tap, 1, 2);
+            break;
+        case 3:
+            products_channels(j, row, tap, 1, 3);
+            break;
+        case 4:
+            products_channels(j, row, tap, 1, 4);
+            break;
+        case 5:
+            products_channels(j, row, tap, 1, 5);
+            break;
+        case 6:
+            products_channels(j, row, tap, 1, 6);
+            break;
+        default:
+            products_channels(j, row, tap, 1, 7);
+        }
+    }
+}
+
+static void channel_products(const cp_channel_products *j) {
+    if (j->tap_rows == 3 && j->taps == 3) {
+        products_channels(j, 0, 0, 3, 3);
+        return;
+    }
+    for (int64_t row = 0; row < j->tap_rows; row++) products_row(j, row);
+}

@@ -70,8 +70,22 @@ typedef struct cp_depthwise {
     int flags; /* CP_ACCUMULATE too: for the taps of further depths */
 } cp_depthwise;
 
+/* The weight gradient of a depthwise convolution, over a rectangle of outputs that all have the same valid taps:
+ *   y[r*y_tap_row + t*y_tap + ch] += sum over i < rows, p < pixels of
+ *       a[i*a_row + p*a_step + r*a_tap_row + t*a_tap + ch] * b[i*b_row + p*b_step + ch],   r < tap_rows, t < taps */
+typedef struct cp_channel_products {
+    const float *a;
+    int64_t a_step, a_row, a_tap, a_tap_row;
+    const float *b;
+    int64_t b_step, b_row;
+    int64_t rows, pixels, tap_rows, taps;
+    float *y;
+    int64_t y_tap, y_tap_row;
+    int64_t channels;
+} cp_channel_products;
+
 /* A row of outputs of a pooling, all with the same valid taps: offset[t] from the window's x, id[t] its number in the
- * window. max: the first of equal maxima wins, NaN (the first) wins over all; index may be NULL. average: factor * sum. */
+ * window. max: the first of equal maxima wins, NaN (the first) wins over all; y or index may be NULL. average: factor * sum. */
 typedef struct cp_pool_row {
     const float *x;
     int64_t x_step;
@@ -124,6 +138,7 @@ typedef struct cp_kernels {
     void (*pack)(const float *w, int64_t row_step, int64_t column_step, int64_t rows, int64_t columns, int64_t width,
                  float *panel);
     void (*depthwise)(const cp_depthwise *);
+    void (*channel_products)(const cp_channel_products *);
     void (*max_pool)(const cp_pool_row *);
     void (*average_pool)(const cp_pool_row *);
     void (*max_pool_gather)(const cp_pool_gather *);

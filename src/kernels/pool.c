@@ -11,7 +11,7 @@ static __attribute__((noinline, cold)) void max_with_nan(const cp_pool_row *p, c
         best = vec_select(better, v, best);
         best_id = index_select(better, index_all(p->id[t]), best_id);
     }
-    vec_store_some(y, best, count);
+    if (y) vec_store_some(y, best, count);
     if (index) index_store(index, best_id, count);
 }
 
@@ -31,20 +31,20 @@ INLINE void max_vector(const cp_pool_row *p, const float *x, float *y, uint8_t *
         max_with_nan(p, x, y, index, count);
         return;
     }
-    vec_store_some(y, best, count);
+    if (y) vec_store_some(y, best, count);
     if (index) index_store(index, best_id, count);
 }
 
 INLINE void max_row(const cp_pool_row *p, const int64_t taps, const int with_index) {
     for (int64_t i = 0; i < p->pixels; i++) {
         const float *x = p->x + i * p->x_step;
-        float *y = p->y + i * p->y_step;
-        uint8_t *index = with_index ? p->index + i * p->y_step : NULL;
+        const int64_t at = i * p->y_step;
         int64_t c = 0;
         for (; c + CP_LANES <= p->channels; c += CP_LANES)
-            max_vector(p, x + c, y + c, with_index ? index + c : NULL, taps, CP_LANES);
+            max_vector(p, x + c, p->y ? p->y + at + c : NULL, with_index ? p->index + at + c : NULL, taps, CP_LANES);
         if (c < p->channels)
-            max_vector(p, x + c, y + c, with_index ? index + c : NULL, taps, vec_rest(p->channels - c));
+            max_vector(p, x + c, p->y ? p->y + at + c : NULL, with_index ? p->index + at + c : NULL, taps,
+                       vec_rest(p->channels - c));
     }
 }
 

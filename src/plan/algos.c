@@ -4,15 +4,17 @@
 
 #define TABLE(op, ...) const cp_algo *const cp_algos_##op[] = {__VA_ARGS__, NULL}
 
-TABLE(conv, &cp_algo_direct, &cp_algo_conv_reference);
-TABLE(conv_input_gradient, &cp_algo_direct_input_gradient, &cp_algo_conv_input_gradient_reference);
-TABLE(conv_weight_gradient, &cp_algo_outer_weight_gradient, &cp_algo_conv_weight_gradient_reference);
+TABLE(conv, &cp_algo_depthwise, &cp_algo_direct, &cp_algo_conv_reference);
+TABLE(conv_input_gradient, &cp_algo_depthwise_input_gradient, &cp_algo_direct_input_gradient,
+      &cp_algo_conv_input_gradient_reference);
+TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_outer_weight_gradient,
+      &cp_algo_conv_weight_gradient_reference);
 TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_reference);
 
-TABLE(max_pool, &cp_algo_max_pool_reference);
-TABLE(max_pool_gradient, &cp_algo_max_pool_gradient_reference);
-TABLE(average_pool, &cp_algo_average_pool_reference);
-TABLE(average_pool_gradient, &cp_algo_average_pool_gradient_reference);
+TABLE(max_pool, &cp_algo_max_pool_rows, &cp_algo_max_pool_reference);
+TABLE(max_pool_gradient, &cp_algo_max_pool_gather, &cp_algo_max_pool_gradient_reference);
+TABLE(average_pool, &cp_algo_average_pool_rows, &cp_algo_average_pool_reference);
+TABLE(average_pool_gradient, &cp_algo_average_pool_gather, &cp_algo_average_pool_gradient_reference);
 
 TABLE(activation, &cp_algo_activation_vector, &cp_algo_activation_reference);
 TABLE(activation_gradient, &cp_algo_activation_gradient_vector, &cp_algo_activation_gradient_reference);

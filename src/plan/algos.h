@@ -6,6 +6,11 @@
 
 /* direct.c, weight_gradient.c */
 extern const cp_algo cp_algo_direct, cp_algo_direct_input_gradient, cp_algo_outer_weight_gradient;
+/* depthwise.c */
+extern const cp_algo cp_algo_depthwise, cp_algo_depthwise_input_gradient, cp_algo_depthwise_weight_gradient;
+/* pool.c */
+extern const cp_algo cp_algo_max_pool_rows, cp_algo_max_pool_gather;
+extern const cp_algo cp_algo_average_pool_rows, cp_algo_average_pool_gather;
 /* elementwise.c */
 extern const cp_algo cp_algo_activation_vector, cp_algo_activation_gradient_vector, cp_algo_add_vector;
 extern const cp_algo cp_algo_dropout_blocks, cp_algo_mean_squared_error_gradient_vector;

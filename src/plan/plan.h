@@ -12,7 +12,7 @@
 
 struct cp_ctx {
     cp_allocator allocator;
-    bool own_allocator; /* the caller gave one */
+    bool own_allocator;  /* the caller gave one */
     cp_threads *threads; /* NULL: one */
     const cp_kernels *kernels;
     int64_t max_memory; /* 0: no limit */
@@ -24,8 +24,8 @@ const cp_allocator *cp_ctx_allocator(const cp_ctx *ctx); /* NULL: the C library'
 /* --- what is to be computed --- */
 
 /* One operation. Tensors are dense in the order of their shapes; a missing input has rank -1. Every sliding window has
- * its geometry here: x [batch,space,channels], y [batch,space',filters], weights [taps,channels/groups,filters], also for
- * the gradients, where window speaks of the forward convolution. A dense layer is a convolution with one tap. */
+ * its geometry here: x [batch,space,channels], y [batch,space',filters], weights [taps,channels/groups,filters], also
+ * for the gradients, where window speaks of the forward convolution. A dense layer is a convolution with one tap. */
 typedef struct cp_problem {
     const cp_kernels *kernels;
     cp_type type; /* of the floats */
@@ -37,15 +37,18 @@ typedef struct cp_problem {
     int64_t batch, channels, filters, groups;
     bool relu;              /* applied to the output */
     bool count_include_pad; /* of an average */
-    bool weights_in_panels; /* the weights (or their gradient) are stored as panels.c says, not in the order of their shape */
+    bool weights_in_panels; /* the weights (or their gradient) are stored as panels.c says, not in the order of their
+                               shape */
     bool training;
-    float rate;              /* of dropout */
+    float rate; /* of dropout */
     cp_activation activation;
-    uint32_t layer;          /* of dropout: its stream of random numbers */
-    int64_t multiply_adds;   /* padded taps counted */
+    uint32_t layer;        /* of dropout: its stream of random numbers */
+    int64_t multiply_adds; /* padded taps counted */
 } cp_problem;
 
-static inline bool cp_has_input(const cp_problem *p, int i) { return i < p->inputs && p->in[i].rank >= 0; }
+static inline bool cp_has_input(const cp_problem *p, int i) {
+    return i < p->inputs && p->in[i].rank >= 0;
+}
 
 /* --- how: an algorithm, one const per file, listed in algos.c --- */
 
@@ -57,7 +60,8 @@ typedef struct cp_prepared {
     int phases;      /* 0 means 1 */
 } cp_prepared;
 
-/* What a run is given. in[i], out[i]: NULL where missing or unused. Where weights were packed, in[1] are the packed ones. */
+/* What a run is given. in[i], out[i]: NULL where missing or unused. Where weights were packed, in[1] are the packed
+ * ones. */
 typedef struct cp_call {
     const cp_problem *problem;
     const cp_prepared *prepared;
@@ -73,8 +77,10 @@ typedef struct cp_algo {
     const char *(*refuse)(const cp_problem *problem);
     /* An estimate to compare algorithms by: multiply-adds that would take as long. NULL: 0. */
     double (*cost)(const cp_problem *problem);
-    cp_status (*prepare)(const cp_problem *problem, cp_prepared *prepared); /* NULL: nothing to prepare. threads count unknown */
-    /* Share id of n of one phase; phases follow one another, shares of one run at once. The result must not depend on n. */
+    cp_status (*prepare)(const cp_problem *problem,
+                         cp_prepared *prepared); /* NULL: nothing to prepare. threads count unknown */
+    /* Share id of n of one phase; phases follow one another, shares of one run at once. The result must not depend on
+     * n. */
     void (*run)(const cp_call *call, int phase, int id, int n);
     /* Brings the weights in[1] (in panels where problem says so) into the form that run wants, at out[0]. */
     void (*pack)(const cp_call *call, int id, int n);
@@ -84,7 +90,8 @@ typedef struct cp_algo {
 
 /* --- algos.c: the tables, the reference last in each --- */
 
-extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient[], *const cp_algos_conv_weight_gradient[];
+extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient[],
+                                                 *const cp_algos_conv_weight_gradient[];
 extern const cp_algo *const cp_algos_max_pool[], *const cp_algos_max_pool_gradient[];
 extern const cp_algo *const cp_algos_average_pool[], *const cp_algos_average_pool_gradient[];
 extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gradient[];
@@ -98,15 +105,15 @@ extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_
  *   (dense the same)                         bias_gradient dy -> db                add a b -> y
  *   max_pool x -> y index                    max_pool_gradient dy index -> dx
  *   average_pool x -> y                      average_pool_gradient dy -> dx
- *   activation x -> y                        activation_gradient y dy -> dx        dropout x -> y (also of the gradient)
- *   softmax x -> y                           softmax_gradient y dy -> dx
- *   softmax_cross_entropy x labels -> loss p softmax_cross_entropy_gradient p labels dloss -> dx
- *   mean_squared_error y target -> loss      mean_squared_error_gradient y target dloss -> dy */
+ *   activation x -> y                        activation_gradient y dy -> dx        dropout x -> y (also of the
+ * gradient) softmax x -> y                           softmax_gradient y dy -> dx softmax_cross_entropy x labels -> loss
+ * p softmax_cross_entropy_gradient p labels dloss -> dx mean_squared_error y target -> loss mean_squared_error_gradient
+ * y target dloss -> dy */
 
 /* --- planner.c --- */
 
-/* The cheapest of the algorithms that do not refuse, the earlier of equals. CONVPOOL_ALGORITHM names one that is taken wherever it does
- * not refuse; CONVPOOL_VERBOSE=1 prints to standard error what was chosen and refused, and why. */
+/* The cheapest of the algorithms that do not refuse, the earlier of equals. CONVPOOL_ALGORITHM names one that is taken
+ * wherever it does not refuse; CONVPOOL_VERBOSE=1 prints to standard error what was chosen and refused, and why. */
 const cp_algo *cp_choose(const char *op, const cp_algo *const *algos, const cp_problem *problem);
 /* A tensor of the problem as a view of the memory that a call was given. */
 cp_tensor cp_call_in(const cp_call *call, int i);
@@ -119,8 +126,9 @@ static inline void cp_share(int64_t count, int id, int n, int64_t *first, int64_
 
 /* --- panels.c: weights as the tile reads them ---
  *
- * The matrix [rows][columns] of each group is cut into panels of vectors*lanes columns (the last one narrower, a multiple of
- * lanes, padded with zeros): [group][panel][row][column]. rows: taps * channels of a group; columns: filters of a group. */
+ * The matrix [rows][columns] of each group is cut into panels of vectors*lanes columns (the last one narrower, a
+ * multiple of lanes, padded with zeros): [group][panel][row][column]. rows: taps * channels of a group; columns:
+ * filters of a group. */
 
 typedef struct cp_panels {
     int64_t groups, rows, columns; /* of one group */
@@ -135,7 +143,56 @@ int64_t cp_panels_floats(const cp_panels *panels);
 int64_t cp_panel_offset(const cp_panels *panels, int64_t group, int64_t i);
 int64_t cp_panel_width(const cp_panels *panels, int64_t i);
 /* Between [rows][groups*columns] without gaps and panels: share id of n. */
-void cp_panels_pack(const cp_panels *panels, const cp_kernels *kernels, const float *plain, float *packed, int id, int n);
+void cp_panels_pack(const cp_panels *panels, const cp_kernels *kernels, const float *plain, float *packed, int id,
+                    int n);
 void cp_panels_unpack(const cp_panels *panels, const float *packed, float *plain);
+
+/* --- segments.c: sliding windows where every channel is on its own, cut into rows that meet the same taps --- */
+
+/* Along one axis: the positions first + k*step, k < count, are written. Position k meets tap + t*tap_step, t < taps, at
+ * read + k*advance + t*distance of what is read. */
+typedef struct cp_segment {
+    int64_t first, step, count;
+    int64_t read, advance;
+    int64_t taps, distance, tap, tap_step;
+} cp_segment;
+
+enum {
+    CP_GRADIENT = 1,          /* dx is written and dy read, else y and x */
+    CP_DIVIDED = 2,           /* of an average: the divisors of what is met are the same along a segment, too; */
+    CP_COUNT_INCLUDE_PAD = 4, /* how they are counted */
+};
+
+typedef struct cp_segments {
+    int64_t count[CP_MAX_AXES];
+    const cp_segment *axis[CP_MAX_AXES];
+    const int64_t *at[CP_MAX_AXES];                  /* the segment of each position that is written */
+    int64_t writes[CP_MAX_AXES], reads[CP_MAX_AXES]; /* positions */
+} cp_segments;
+
+typedef struct cp_segments_size {
+    int64_t segments[CP_MAX_AXES], taps[CP_MAX_AXES]; /* how many; of all together */
+    int64_t bytes;
+} cp_segments_size;
+cp_segments_size cp_segments_measure(const cp_window *window, int flags);
+/* memory: as many bytes as were measured. */
+void cp_segments_make(cp_segments *s, const cp_window *window, int flags, void *memory);
+
+/* Channels are divided among shares in blocks, which do not change results: their number, and the channels of some. */
+int64_t cp_channel_blocks(int64_t channels);
+void cp_channel_range(int64_t channels, int64_t first_block, int64_t last_block, int64_t *first, int64_t *count);
+
+/* What one call of a kernel computes: the positions of one segment in each axis, of one row of one image. */
+typedef struct cp_stretch {
+    const cp_segment *axis[CP_MAX_AXES];
+    int64_t number; /* of this combination of segments: row-major over the axes */
+    int64_t write,
+        read; /* pixels from the tensors' beginnings: the first position; what it meets through its first taps */
+    int64_t channel, channels;
+} cp_stretch;
+typedef void cp_stretch_fn(void *user, const cp_stretch *stretch);
+/* Share id of n of all that is written. */
+void cp_segments_walk(const cp_segments *s, int64_t images, int64_t channels, int id, int n, cp_stretch_fn *each,
+                      void *user);
 
 #endif

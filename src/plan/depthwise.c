@@ -1,0 +1,222 @@
+/* Depthwise convolution, one filter for each channel: rows of outputs that meet the same taps, the weights as they are.
+ * The input gradient is the same walk over dy with every stride-th tap, backwards; the weight gradient sums products of
+ * x and dy over blocks of outputs. */
+#include <string.h>
+
+#include "plan/algos.h"
+
+static const char *refuse(const cp_problem *p) {
+    if (p->type != CP_F32) return "needs f32";
+    return p->groups != p->channels || p->filters != p->channels ? "needs one filter for each channel" : NULL;
+}
+
+static double cost(const cp_problem *p) {
+    return (double)p->multiply_adds;
+}
+
+/* --- forward and input gradient --- */
+
+/* One block: the segments behind their header. */
+static cp_status prepare_segments(const cp_problem *p, cp_prepared *prepared, int flags) {
+    const cp_segments_size size = cp_segments_measure(&p->window, flags);
+    const int64_t header = cp_round_up(sizeof(cp_segments), CP_ALIGN);
+    cp_segments *s = cp_alloc(NULL, header + size.bytes);
+    if (!s) return CP_E_MEMORY;
+    cp_segments_make(s, &p->window, flags, (char *)s + header);
+    prepared->state = s;
+    return CP_OK;
+}
+
+static cp_status prepare(const cp_problem *p, cp_prepared *prepared) {
+    return prepare_segments(p, prepared, 0);
+}
+static cp_status prepare_input_gradient(const cp_problem *p, cp_prepared *prepared) {
+    return prepare_segments(p, prepared, CP_GRADIENT);
+}
+
+/* The taps of an axis in the order in which what they meet lies in memory: the first tap, and the distances. */
+typedef struct taps {
+    int64_t count, read, distance; /* read: of the first one, from the segment's read */
+    int64_t tap, step;
+} taps;
+
+static taps in_memory_order(const cp_segment *s) {
+    const int64_t end = s->taps ? s->taps - 1 : 0;
+    if (s->distance >= 0)
+        return (taps){.count = s->taps, .read = 0, .distance = s->distance, .tap = s->tap, .step = s->tap_step};
+    return (taps){.count = s->taps,
+                  .read = end * s->distance,
+                  .distance = -s->distance,
+                  .tap = s->tap + end * s->tap_step,
+                  .step = -s->tap_step};
+}
+
+static void stretch(void *user, const cp_stretch *s) {
+    const cp_call *call = user;
+    const cp_problem *p = call->problem;
+    const cp_segments *segments = call->prepared->state;
+    const cp_axis *a = p->window.axis;
+    const taps z = in_memory_order(s->axis[0]), y = in_memory_order(s->axis[1]), x = in_memory_order(s->axis[2]);
+    const int64_t c = p->channels, row = segments->reads[2], plane = segments->reads[1] * row;
+    const float *bias = call->in[2];
+    cp_depthwise job = {.x_step = s->axis[2]->advance * c,
+                        .x_row = y.distance * row * c,
+                        .x_column = x.distance * c,
+                        .w_row = y.step * a[2].kernel * c,
+                        .w_column = x.step * c,
+                        .bias = bias ? bias + s->channel : NULL,
+                        .y = (float *)call->out[0] + s->write * c + s->channel,
+                        .y_step = s->axis[2]->step * c,
+                        .pixels = s->axis[2]->count,
+                        .rows = y.count,
+                        .columns = x.count,
+                        .channels = s->channels};
+    if (!z.count || !y.count || !x.count) { /* nothing is met: the bias */
+        job.rows = 0;
+        job.flags = p->relu ? CP_APPLY_RELU : 0;
+        p->kernels->depthwise(&job);
+        return;
+    }
+    const float *from = (const float *)call->in[0] + (s->read + z.read * plane + y.read * row + x.read) * c;
+    for (int64_t i = 0; i < z.count; i++) {
+        const int64_t tap = ((z.tap + i * z.step) * a[1].kernel + y.tap) * a[2].kernel + x.tap;
+        job.x = from + i * z.distance * plane * c + s->channel;
+        job.w = (const float *)call->in[1] + tap * c + s->channel;
+        job.flags = (i > 0 ? CP_ACCUMULATE : 0) | (i == z.count - 1 && p->relu ? CP_APPLY_RELU : 0);
+        p->kernels->depthwise(&job);
+    }
+}
+
+static void run(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    cp_segments_walk(call->prepared->state, p->batch, p->channels, id, n, stretch, (void *)call);
+}
+
+/* --- weight gradient: rows of outputs in parts, their sums added in order --- */
+
+enum {
+    MOST_PARTS = 32,
+    OUTPUTS_OF_PART = 512,
+    ROWS_TOGETHER = 8, /* of outputs, whose x and dy stay in the cache for all taps */
+};
+
+static int64_t rows_of(const cp_problem *p) {
+    return p->batch * p->window.axis[0].out * p->window.axis[1].out;
+}
+
+/* From the shape alone. */
+static int parts_of(const cp_problem *p) {
+    const int64_t rows = rows_of(p), outputs = rows * p->window.axis[2].out;
+    int64_t parts = outputs / OUTPUTS_OF_PART;
+    if (parts > MOST_PARTS) parts = MOST_PARTS;
+    if (parts > rows) parts = rows;
+    return parts < 1 ? 1 : (int)parts;
+}
+
+static int64_t gradient_floats(const cp_problem *p) {
+    return cp_window_taps(&p->window) * p->channels;
+}
+
+static cp_status prepare_weight_gradient(const cp_problem *p, cp_prepared *prepared) {
+    const int parts = parts_of(p);
+    if (parts > 1) {
+        prepared->scratch = parts * gradient_floats(p) * (int64_t)sizeof(float);
+        prepared->phases = 2;
+    }
+    return prepare_segments(p, prepared, 0);
+}
+
+/* The channels that a share has of one part. */
+typedef struct columns {
+    int64_t first, count;
+} columns;
+
+/* Adds to the gradient what one rectangle of outputs contributes: `rows` rows from `row` of segment y on, of segment x.
+ */
+static void add_products(const cp_call *call, int64_t image, int64_t oz, int64_t oy, int64_t rows, const cp_segment *x,
+                         columns channels, float *dw) {
+    const cp_problem *p = call->problem;
+    const cp_segments *s = call->prepared->state;
+    const cp_axis *a = p->window.axis;
+    const cp_segment *z = &s->axis[0][s->at[0][oz]], *y = &s->axis[1][s->at[1][oy]];
+    const int64_t c = p->channels, row = a[2].in * c, iz = z->read + (oz - z->first) * z->advance,
+                  iy = y->read + (oy - y->first) * y->advance;
+    if (!y->taps || !x->taps) return;
+    cp_channel_products job = {
+        .a_step = x->advance * c,
+        .a_row = y->advance * row,
+        .a_tap_row = y->distance * row,
+        .a_tap = x->distance * c,
+        .b = (const float *)call->in[0] + (((image * a[0].out + oz) * a[1].out + oy) * a[2].out + x->first) * c +
+             channels.first,
+        .b_step = c,
+        .b_row = a[2].out * c,
+        .rows = rows,
+        .pixels = x->count,
+        .tap_rows = y->taps,
+        .taps = x->taps,
+        .y_tap_row = a[2].kernel * c,
+        .y_tap = c,
+        .channels = channels.count,
+    };
+    for (int64_t i = 0; i < z->taps; i++) {
+        const int64_t tap = ((z->tap + i) * a[1].kernel + y->tap) * a[2].kernel + x->tap;
+        job.a = (const float *)call->in[1] + (image * a[0].in + iz + i * z->distance) * a[1].in * row + iy * row +
+                x->read * c + channels.first;
+        job.y = dw + tap * c + channels.first;
+        p->kernels->channel_products(&job);
+    }
+}
+
+/* The gradient of the rows of outputs [row, last) alone. */
+static void sum_rows(const cp_call *call, int64_t row, int64_t last, columns channels, float *dw) {
+    const cp_problem *p = call->problem;
+    const cp_segments *s = call->prepared->state;
+    const cp_axis *a = p->window.axis;
+    for (int64_t t = 0; t < cp_window_taps(&p->window); t++)
+        memset(dw + t * p->channels + channels.first, 0, (size_t)channels.count * sizeof *dw);
+    for (int64_t together; row < last; row += together) {
+        const int64_t y = row % a[1].out, plane = row / a[1].out;
+        const cp_segment *alike = &s->axis[1][s->at[1][y]];
+        together = alike->first + alike->count - y;
+        if (together > ROWS_TOGETHER) together = ROWS_TOGETHER;
+        if (together > last - row) together = last - row;
+        for (int64_t x = 0; x < s->count[2]; x++)
+            add_products(call, plane / a[0].out, plane % a[0].out, y, together, &s->axis[2][x], channels, dw);
+    }
+}
+
+static void run_weight_gradient(const cp_call *call, int phase, int id, int n) {
+    const cp_problem *p = call->problem;
+    const int64_t blocks = cp_channel_blocks(p->channels), floats = gradient_floats(p);
+    const int parts = parts_of(p);
+    float *sums = parts > 1 ? call->scratch : call->out[0], *dw = call->out[0];
+    int64_t first, last;
+    if (phase == 0) {
+        cp_share(parts * blocks, id, n, &first, &last);
+        for (int64_t part = first / blocks; part * blocks < last; part++) {
+            const int64_t from = first > part * blocks ? first - part * blocks : 0;
+            const int64_t to = last < (part + 1) * blocks ? last - part * blocks : blocks;
+            int64_t row, end;
+            columns channels;
+            cp_channel_range(p->channels, from, to, &channels.first, &channels.count);
+            cp_share(rows_of(p), (int)part, parts, &row, &end);
+            sum_rows(call, row, end, channels, sums + part * floats);
+        }
+    } else {
+        cp_share((floats + 15) / 16, id, n, &first, &last);
+        first *= 16;
+        last = last * 16 < floats ? last * 16 : floats;
+        if (first < last) p->kernels->column_sums(sums + first, floats, parts, last - first, dw + first, 0);
+    }
+}
+
+const cp_algo cp_algo_depthwise = {.name = "depthwise", .refuse = refuse, .cost = cost, .prepare = prepare, .run = run};
+const cp_algo cp_algo_depthwise_input_gradient = {
+    .name = "depthwise", .refuse = refuse, .cost = cost, .prepare = prepare_input_gradient, .run = run};
+const cp_algo cp_algo_depthwise_weight_gradient = {.name = "depthwise",
+                                                   .refuse = refuse,
+                                                   .cost = cost,
+                                                   .prepare = prepare_weight_gradient,
+                                                   .run = run_weight_gradient};
