@@ -312,6 +312,7 @@ static cp_status define(network_reader *r, const char *name, cp_node value) {
 /* The text that a member of an object is. */
 static cp_status read_text(const network_reader *r, entry *object, const char *key, const char **text) {
     entry *member = cp_json_member(&r->json, object, key);
+    *text = "";
     if (!member || member->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "'%s' is missing or no text", key);
     *text = member->text;
     return CP_OK;
@@ -465,7 +466,7 @@ static cp_status read_list(network_reader *r, const char *key, const char *what,
     entry *list = cp_json_member(&r->json, &r->json.value[1], key);
     if (!list || list->kind != CP_JSON_ARRAY) return cp_fail(CP_E_FORMAT, "'%s' is missing or no list", key);
     for (entry *e = first_of(r, list); e; e = next_of(r, e)) {
-        const char *name = "";
+        const char *name;
         char text[400];
         cp_status status = read_text(r, e, "name", &name);
         if (!status) status = read(r, e, name);
