@@ -77,7 +77,9 @@ INLINE void depthwise_row(const cp_depthwise *d, const int S, const int T) {
 
 static void depthwise(const cp_depthwise *d) {
     const int together = d->x_step == d->x_column ? 1 : d->x_step == 2 * d->x_column ? 2 : 0;
-    if (d->columns == 3 && together == 1)
+    if (d->columns == 2 && d->pixels == 1) /* the edge of rows of three taps */
+        depthwise_pixels(d, 0, 1, 2, 1);
+    else if (d->columns == 3 && together == 1)
         depthwise_row(d, 3, 1);
     else if (d->columns == 3 && together == 2)
         depthwise_row(d, 3, 2);

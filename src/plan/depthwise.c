@@ -22,7 +22,7 @@ static cp_status prepare_segments(const cp_problem *p, cp_prepared *prepared, in
     const int64_t header = cp_round_up(sizeof(cp_segments), CP_ALIGN);
     cp_segments *s = cp_alloc(NULL, header + size.bytes);
     if (!s) return CP_E_MEMORY;
-    cp_segments_make(s, &p->window, flags, (char *)s + header);
+    cp_segments_make(s, p, flags, (char *)s + header);
     prepared->state = s;
     return CP_OK;
 }
@@ -89,8 +89,7 @@ static void stretch(void *user, const cp_stretch *s) {
 
 static void run(const cp_call *call, int phase, int id, int n) {
     (void)phase;
-    const cp_problem *p = call->problem;
-    cp_segments_walk(call->prepared->state, p->batch, p->channels, id, n, stretch, (void *)call);
+    cp_segments_walk(call->prepared->state, call->problem, id, n, stretch, (void *)call);
 }
 
 /* --- weight gradient: rows of outputs in parts, their sums added in order --- */

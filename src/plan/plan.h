@@ -168,6 +168,7 @@ typedef struct cp_segments {
     const cp_segment *axis[CP_MAX_AXES];
     const int64_t *at[CP_MAX_AXES];                  /* the segment of each position that is written */
     int64_t writes[CP_MAX_AXES], reads[CP_MAX_AXES]; /* positions */
+    int64_t slab; /* blocks of channels that are done for a whole image before the next ones */
 } cp_segments;
 
 typedef struct cp_segments_size {
@@ -176,7 +177,7 @@ typedef struct cp_segments_size {
 } cp_segments_size;
 cp_segments_size cp_segments_measure(const cp_window *window, int flags);
 /* memory: as many bytes as were measured. */
-void cp_segments_make(cp_segments *s, const cp_window *window, int flags, void *memory);
+void cp_segments_make(cp_segments *s, const cp_problem *problem, int flags, void *memory);
 
 /* Channels are divided among shares in blocks, which do not change results: their number, and the channels of some. */
 int64_t cp_channel_blocks(int64_t channels);
@@ -192,7 +193,6 @@ typedef struct cp_stretch {
 } cp_stretch;
 typedef void cp_stretch_fn(void *user, const cp_stretch *stretch);
 /* Share id of n of all that is written. */
-void cp_segments_walk(const cp_segments *s, int64_t images, int64_t channels, int id, int n, cp_stretch_fn *each,
-                      void *user);
+void cp_segments_walk(const cp_segments *s, const cp_problem *problem, int id, int n, cp_stretch_fn *each, void *user);
 
 #endif

@@ -98,7 +98,7 @@ static cp_status prepare(const cp_problem *p, cp_prepared *prepared, int flags) 
                  .offset = (int64_t *)(memory + offset_at),
                  .factor = (float *)(memory + factor_at),
                  .id = (uint8_t *)memory + id_at};
-    cp_segments_make(&to->segments, &p->window, flags, memory + segments_at);
+    cp_segments_make(&to->segments, p, flags, memory + segments_at);
     make_lists(&(maker){.pool = to, .problem = p, .flags = flags});
     prepared->state = memory;
     return CP_OK;
@@ -195,8 +195,7 @@ static void average_gradient_stretch(void *user, const cp_stretch *s) {
 
 static void walk(const cp_call *call, int id, int n, cp_stretch_fn *each) {
     const pool *lists = call->prepared->state;
-    const cp_problem *p = call->problem;
-    cp_segments_walk(&lists->segments, p->batch, p->channels, id, n, each, (void *)call);
+    cp_segments_walk(&lists->segments, call->problem, id, n, each, (void *)call);
 }
 
 static void run_max(const cp_call *call, int phase, int id, int n) {

@@ -168,10 +168,34 @@ cp_segments_size cp_segments_measure(const cp_window *window, int flags) {
     return size;
 }
 
-void cp_segments_make(cp_segments *s, const cp_window *window, int flags, void *memory) {
+int64_t cp_channel_blocks(int64_t channels) {
+    return (channels + BLOCK - 1) / BLOCK;
+}
+
+void cp_channel_range(int64_t channels, int64_t first_block, int64_t last_block, int64_t *first, int64_t *count) {
+    *first = first_block * BLOCK;
+    *count = (last_block * BLOCK < channels ? last_block * BLOCK : channels) - *first;
+}
+
+/* All channels, unless the windows of neighbouring rows overlap, the rows of a window do not stay in L1, and the image
+ * stays in L2: then as many as let the rows stay in L1. */
+static int64_t slab_of(const cp_problem *p) {
+    enum { L1_BYTES = 32 << 10, L2_BYTES = 1 << 20 };
+    const cp_axis *y = &p->window.axis[1];
+    const int64_t blocks = cp_channel_blocks(p->channels);
+    const double block_bytes = sizeof(float) * BLOCK,
+                 image = (double)cp_window_inputs(&p->window) + (double)cp_window_outputs(&p->window);
+    const double rows = block_bytes * (double)y->kernel * (double)p->window.axis[2].in;
+    if (y->kernel <= y->stride || rows * (double)blocks <= L1_BYTES || image * block_bytes * (double)blocks > L2_BYTES)
+        return blocks;
+    return rows >= L1_BYTES ? 1 : (int64_t)(L1_BYTES / rows);
+}
+
+void cp_segments_make(cp_segments *s, const cp_problem *p, int flags, void *memory) {
     char *free_memory = memory;
+    s->slab = slab_of(p);
     for (int i = 0; i < CP_MAX_AXES; i++) {
-        const cp_axis *a = &window->axis[i];
+        const cp_axis *a = &p->window.axis[i];
         cp_segment *to = (cp_segment *)free_memory;
         s->count[i] = cut(a, flags, to).segments;
         s->axis[i] = to;
@@ -185,43 +209,38 @@ void cp_segments_make(cp_segments *s, const cp_window *window, int flags, void *
     }
 }
 
-int64_t cp_channel_blocks(int64_t channels) {
-    return (channels + BLOCK - 1) / BLOCK;
-}
-
-void cp_channel_range(int64_t channels, int64_t first_block, int64_t last_block, int64_t *first, int64_t *count) {
-    *first = first_block * BLOCK;
-    *count = (last_block * BLOCK < channels ? last_block * BLOCK : channels) - *first;
-}
-
-/* What the positions of segment n along an axis have in common with position `position` of it: where that reads. */
+/* Where a segment reads at the position `position` that it writes. */
 static int64_t read_at(const cp_segment *segment, int64_t position) {
     return segment->read + (position - segment->first) / segment->step * segment->advance;
 }
 
-void cp_segments_walk(const cp_segments *s, int64_t images, int64_t channels, int id, int n, cp_stretch_fn *each,
-                      void *user) {
-    const int64_t blocks = cp_channel_blocks(channels), row_units = s->count[2] * blocks;
+/* Units of work: image, slab of channels, row, segment, block of channels; the last slab may have blocks that do not
+ * exist. */
+void cp_segments_walk(const cp_segments *s, const cp_problem *p, int id, int n, cp_stretch_fn *each, void *user) {
+    const int64_t row_units = s->count[2] * s->slab, rows = s->writes[0] * s->writes[1];
+    const int64_t slabs = (cp_channel_blocks(p->channels) + s->slab - 1) / s->slab;
     int64_t unit, last;
-    cp_share(images * s->writes[0] * s->writes[1] * row_units, id, n, &unit, &last);
+    cp_share(p->batch * slabs * rows * row_units, id, n, &unit, &last);
     while (unit < last) {
-        const int64_t row = unit / row_units, end = last < (row + 1) * row_units ? last : (row + 1) * row_units;
-        const int64_t y = row % s->writes[1], plane = row / s->writes[1], z = plane % s->writes[0];
-        const int64_t image = plane / s->writes[0], nz = s->at[0][z], ny = s->at[1][y];
+        const int64_t line = unit / row_units, end = last < (line + 1) * row_units ? last : (line + 1) * row_units;
+        const int64_t row = line % rows, slab = line / rows % slabs, image = line / rows / slabs;
+        const int64_t z = row / s->writes[1], y = row % s->writes[1], nz = s->at[0][z], ny = s->at[1][y];
         cp_stretch stretch = {.axis = {&s->axis[0][nz], &s->axis[1][ny]}};
-        const int64_t read_row =
+        const int64_t write = (image * rows + row) * s->writes[2];
+        const int64_t read =
             ((image * s->reads[0] + read_at(stretch.axis[0], z)) * s->reads[1] + read_at(stretch.axis[1], y)) *
             s->reads[2];
-        int64_t nx = unit % row_units / blocks, block = unit % blocks;
+        int64_t nx = unit % row_units / s->slab, block = unit % s->slab;
         for (; unit < end; nx++, block = 0) {
-            const int64_t some = blocks - block < end - unit ? blocks - block : end - unit;
+            const int64_t blocks = s->slab - block < end - unit ? s->slab - block : end - unit,
+                          first = slab * s->slab + block;
             stretch.axis[2] = &s->axis[2][nx];
             stretch.number = (nz * s->count[1] + ny) * s->count[2] + nx;
-            stretch.write = row * s->writes[2] + stretch.axis[2]->first;
-            stretch.read = read_row + stretch.axis[2]->read;
-            cp_channel_range(channels, block, block + some, &stretch.channel, &stretch.channels);
-            each(user, &stretch);
-            unit += some;
+            stretch.write = write + stretch.axis[2]->first;
+            stretch.read = read + stretch.axis[2]->read;
+            cp_channel_range(p->channels, first, first + blocks, &stretch.channel, &stretch.channels);
+            if (stretch.channels > 0) each(user, &stretch);
+            unit += blocks;
         }
     }
 }
