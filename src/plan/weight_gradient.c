@@ -9,7 +9,7 @@
 
 #include "plan/algos.h"
 
-enum { CHANNEL_BLOCK = 96, FEW_CHANNELS = 16, FAR_APART = 512, ENOUGH_ITEMS = 64 };
+enum { CHANNEL_BLOCK = 96, TILE_BLOCK = 16, FEW_CHANNELS = 16, FAR_APART = 512, ENOUGH_ITEMS = 64 };
 
 typedef struct outer {
     int64_t images, channels, filters, groups; /* channels, filters: of one group */
@@ -22,8 +22,9 @@ typedef struct outer {
     int64_t padded, copied_x, copied_y, partial; /* floats; where they begin in the scratch, in that order */
     int64_t tiles, tile_rows;                    /* pieces of rows_of_tap */
     int64_t items, parts;
-    int64_t block_y, block_x, blocks_y, blocks_x, blocks; /* pieces of the output: `blocks` of all images */
-    int64_t floats;                                       /* of the gradient as it is stored */
+    int64_t unit_y, unit_x, units_y, units_x, units; /* pieces of the output, of all images: one call of the kernel */
+    int64_t block;                                   /* units that an item sums before the next item comes */
+    int64_t floats;                                  /* of the gradient as it is stored */
     cp_panels panels;
 } outer;
 
@@ -62,17 +63,20 @@ static void merge_pixels(outer *o) {
     o->images = 1;
 }
 
-static void plan_blocks(outer *o) {
-    enum { BLOCK_BYTES = 384 << 10 }; /* of x and dy together: stays in L2 while all items use it */
-    int64_t pixel = (int64_t)sizeof(float) * (o->axis[1].stride * o->axis[2].stride * o->x_pixel + o->y_pixel);
-    int64_t pixels = BLOCK_BYTES / pixel + 1;
-    o->block_x = o->axis[1].out == 1 && pixels < o->axis[2].out ? pixels : o->axis[2].out;
-    o->block_y = pixels / (o->axis[2].out ? o->axis[2].out : 1);
-    if (o->block_y < 1) o->block_y = 1;
-    if (o->block_y > o->axis[1].out) o->block_y = o->axis[1].out;
-    o->blocks_x = o->block_x ? (o->axis[2].out + o->block_x - 1) / o->block_x : 0;
-    o->blocks_y = o->block_y ? (o->axis[1].out + o->block_y - 1) / o->block_y : 0;
-    o->blocks = o->images * o->axis[0].out * o->blocks_y * o->blocks_x;
+/* The sums are loaded and stored once per unit, so units should be long; and x and dy of a block should stay in L2
+ * while all items use them. */
+static void plan_units(outer *o) {
+    enum { BLOCK_BYTES = 768 << 10, ENOUGH_PIXELS = 512 };
+    const cp_axis *y = &o->axis[1], *x = &o->axis[2];
+    int64_t pixel = (int64_t)sizeof(float) * (y->stride * x->stride * o->x_pixel + o->y_pixel);
+    int64_t pixels = BLOCK_BYTES / pixel > ENOUGH_PIXELS ? BLOCK_BYTES / pixel : ENOUGH_PIXELS;
+    if (!o->images || !pixels_out(o)) return;
+    o->unit_x = y->out == 1 && pixels < x->out ? pixels : x->out;
+    o->unit_y = pixels / x->out < 1 ? 1 : pixels / x->out < y->out ? pixels / x->out : y->out;
+    o->units_x = (x->out + o->unit_x - 1) / o->unit_x;
+    o->units_y = (y->out + o->unit_y - 1) / o->unit_y;
+    o->units = o->images * o->axis[0].out * o->units_y * o->units_x;
+    o->block = pixels / (o->unit_x * o->unit_y);
 }
 
 static cp_status prepare(const cp_problem *p, cp_prepared *prepared) {
@@ -102,10 +106,10 @@ static cp_status prepare(const cp_problem *p, cp_prepared *prepared) {
     o->tile_rows = o->copies_x ? most : (o->rows_of_tap + o->tiles - 1) / o->tiles;
     o->tiles = (o->rows_of_tap + o->tile_rows - 1) / o->tile_rows;
     o->items = o->groups * o->panels.count * o->taps * o->tiles;
-    plan_blocks(o);
-    /* too few items to share: parts of the blocks, added up afterwards; their number depends on the shape alone */
+    plan_units(o);
+    /* too few items to share: parts of the units, added up afterwards; their number depends on the shape alone */
     o->parts = o->items >= ENOUGH_ITEMS ? 1 : (ENOUGH_ITEMS + o->items - 1) / o->items;
-    if (o->parts > o->blocks) o->parts = o->blocks > 1 ? o->blocks : 1;
+    if (o->parts > o->units) o->parts = o->units > 1 ? o->units : 1;
     o->floats = p->weights_in_panels ? cp_panels_floats(&o->panels) : o->panels.rows * p->filters;
     o->partial = o->parts > 1 ? o->parts * o->floats : 0;
     o->padded = cp_round_up(o->padded, 16);
@@ -188,23 +192,39 @@ typedef struct sources {
     const float *x, *dy; /* where they are read: copies or the tensors themselves */
 } sources;
 
-/* One item (tile of rows of one tap, one panel) over one block of the output. */
-static void product(const outer *o, const cp_problem *p, sources s, int64_t item, int64_t block, bool accumulate,
+/* Item i: a tile of rows of one tap, and one panel. Tiles come in blocks that see all panels, so that their x stays in
+ * L1. */
+typedef struct item {
+    int64_t group, panel, tap, row, rows;
+} item;
+
+static item item_at(const outer *o, int64_t i) {
+    int64_t of_tap = o->panels.count * o->tiles, group = i / (of_tap * o->taps), tap = i / of_tap % o->taps;
+    int64_t in_tap = i % of_tap, block = in_tap / (o->panels.count * TILE_BLOCK),
+            in_block = in_tap % (o->panels.count * TILE_BLOCK);
+    int64_t tiles = o->tiles - block * TILE_BLOCK < TILE_BLOCK ? o->tiles - block * TILE_BLOCK : TILE_BLOCK;
+    int64_t row = (block * TILE_BLOCK + in_block % tiles) * o->tile_rows;
+    int64_t rows = o->rows_of_tap - row < o->tile_rows ? o->rows_of_tap - row : o->tile_rows;
+    return (item){group, in_block / tiles, tap, row, rows};
+}
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* One item over one unit of the output. */
+static void product(const outer *o, const cp_problem *p, sources s, const item *i, int64_t unit, bool accumulate,
                     float *dw) {
-    int64_t tile = item % o->tiles, tap = item / o->tiles % o->taps, slab = item / o->tiles / o->taps;
-    int64_t panel = slab % o->panels.count, group = slab / o->panels.count;
-    int64_t row = tile * o->tile_rows, rows = o->rows_of_tap - row < o->tile_rows ? o->rows_of_tap - row : o->tile_rows;
+    int64_t tap = i->tap, group = i->group, panel = i->panel, row = i->row, rows = i->rows;
     target t = target_of(o, p, dw, group, panel, tap * o->rows_of_tap + row);
-    int64_t bx = block % o->blocks_x, by = block / o->blocks_x % o->blocks_y, bz = block / o->blocks_x / o->blocks_y;
-    int64_t z = bz % o->axis[0].out, image = bz / o->axis[0].out;
+    int64_t ux = unit % o->units_x, uy = unit / o->units_x % o->units_y, uz = unit / o->units_x / o->units_y;
+    int64_t z = uz % o->axis[0].out, image = uz / o->axis[0].out;
     int64_t tx = o->pads ? 0 : tap % o->axis[2].kernel, rest = o->pads ? tap : tap / o->axis[2].kernel;
     int64_t ty = rest % o->axis[1].kernel, tz = rest / o->axis[1].kernel;
     int64_t z0, z1, y0, y1, x0, x1;
     reach(&o->axis[0], tz, z, z + 1, &z0, &z1);
-    reach(&o->axis[1], ty, by * o->block_y,
-          (by + 1) * o->block_y < o->axis[1].out ? (by + 1) * o->block_y : o->axis[1].out, &y0, &y1);
-    reach(&o->axis[2], tx, bx * o->block_x,
-          (bx + 1) * o->block_x < o->axis[2].out ? (bx + 1) * o->block_x : o->axis[2].out, &x0, &x1);
+    reach(&o->axis[1], ty, uy * o->unit_y, least((uy + 1) * o->unit_y, o->axis[1].out), &y0, &y1);
+    reach(&o->axis[2], tx, ux * o->unit_x, least((ux + 1) * o->unit_x, o->axis[2].out), &x0, &x1);
     if (z0 >= z1 || y0 >= y1 || x0 >= x1) {
         if (!accumulate) zero_rows(&t, rows, p->kernels->lanes);
         return;
@@ -238,14 +258,17 @@ static void product(const outer *o, const cp_problem *p, sources s, int64_t item
     p->kernels->outer[rows][t.vectors](&job);
 }
 
-/* The items [first, last) of one part: every block of it after the other, so that its x and dy are in the cache for all
- * items. */
+/* The items [first, last) of one part: block after block of its units, each for all items. */
 static void run_part(const outer *o, const cp_problem *p, sources s, int64_t part, int64_t first, int64_t last,
                      float *dw) {
     int64_t begin, end;
-    cp_share(o->blocks, (int)part, (int)o->parts, &begin, &end);
-    for (int64_t block = begin; block < end; block++)
-        for (int64_t item = first; item < last; item++) product(o, p, s, item, block, block > begin, dw);
+    cp_share(o->units, (int)part, (int)o->parts, &begin, &end);
+    for (int64_t block = begin; block < end; block += o->block)
+        for (int64_t i = first; i < last; i++) {
+            item it = item_at(o, i);
+            for (int64_t unit = block; unit < least(block + o->block, end); unit++)
+                product(o, p, s, &it, unit, unit > begin, dw);
+        }
 }
 
 static void run_products(const outer *o, const cp_call *call, sources s, float *partial, int id, int n) {
@@ -277,7 +300,7 @@ static void run(const cp_call *call, int number, int id, int n) {
     float *padded = call->scratch, *copied_x = padded + o->padded, *copied_y = copied_x + o->copied_x;
     float *partial = copied_y + o->copied_y;
     const float *dy = call->in[0], *x = call->in[1];
-    if (!o->blocks) { /* an empty batch */
+    if (!o->units) { /* an empty batch */
         if (number == 0 && id == 0) memset(call->out[0], 0, (size_t)o->floats * sizeof(float));
     } else if (number == 0) {
         if (o->pads) copy_padded(o, p, x, padded, id, n);
