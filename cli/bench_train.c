@@ -88,6 +88,7 @@ typedef struct share {
 } share;
 
 static const char *pass_of(const char *op) {
+    if (!strcmp(op, "pack")) return "pack";
     if (strstr(op, "input-gradient")) return "backward input";
     if (strstr(op, "weight-gradient")) return "backward weights";
     if (strstr(op, "bias-gradient")) return "backward bias";
@@ -120,12 +121,16 @@ static int measure_shares(bench *b, share *shares) {
 
 static void print_table(const bench *b, timing time, const share *shares, int n) {
     double sum = 0;
-    for (int i = 0; i < n; i++) sum += shares[i].seconds;
+    int width = 5; /* of the longest name */
+    for (int i = 0; i < n; i++) {
+        sum += shares[i].seconds;
+        if ((int)strlen(shares[i].layer) > width) width = (int)strlen(shares[i].layer);
+    }
     printf("training step: min %.3f ms, median %.3f ms (%s, %d thread%s)\n\n", 1e3 * time.min, 1e3 * time.median,
            cp_ctx_isa(b->ctx), cp_ctx_threads(b->ctx), cp_ctx_threads(b->ctx) > 1 ? "s" : "");
-    printf("%-16s %-18s %-18s %9s %7s\n", "layer", "pass", "algorithm", "ms", "share");
+    printf("%-*s %-18s %-18s %9s %7s\n", width, "layer", "pass", "algorithm", "ms", "share");
     for (int i = 0; i < n; i++)
-        printf("%-16s %-18s %-18s %9.3f %6.1f%%\n", shares[i].layer, shares[i].pass, shares[i].algorithm,
+        printf("%-*s %-18s %-18s %9.3f %6.1f%%\n", width, shares[i].layer, shares[i].pass, shares[i].algorithm,
                1e3 * shares[i].seconds, 100 * shares[i].seconds / sum);
 }
 

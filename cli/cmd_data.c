@@ -82,7 +82,8 @@ int cmd_data(int argc, char **argv) {
                                 .children = args_common};
     args_parse(&parser, "data", argc, argv, &o);
     cp_data *data = NULL;
-    int status = load(&o, &data);
+    int status = o.output ? check_output(o.output) : STATUS_OK;
+    if (!status) status = load(&o, &data);
     if (!status) status = print_picture(&o, data);
     cp_data_free(data);
     return status;

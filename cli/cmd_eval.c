@@ -64,13 +64,13 @@ static double accuracy(const cp_score *score) {
     return score->count ? (double)score->correct / (double)score->count : 0;
 }
 
-static void print_json_score(const options *o, const cp_score *score, const int64_t *confusion, int classes) {
+static void print_json_score(const cp_score *score, const int64_t *confusion, int classes) {
     json_t *result = json_object();
     json_object_set_new(result, "count", json_integer(score->count));
     json_object_set_new(result, "correct", json_integer(score->correct));
     json_object_set_new(result, "accuracy", json_number(accuracy(score)));
     json_object_set_new(result, "loss", json_number(score->loss));
-    if (o->confusion) {
+    if (confusion) {
         json_t *rows = json_array();
         for (int i = 0; i < classes; i++)
             json_array_append_new(rows, json_shape(confusion + (int64_t)i * classes, classes));
@@ -79,12 +79,11 @@ static void print_json_score(const options *o, const cp_score *score, const int6
     print_json(result, stdout);
 }
 
-static void print_score(const options *o, const cp_net *net, const cp_score *score, const int64_t *confusion,
-                        int classes) {
+static void print_score(const cp_net *net, const cp_score *score, const int64_t *confusion, int classes) {
     char correct[GROUPED_TEXT], count[GROUPED_TEXT], name[PLAIN_TEXT];
     printf("accuracy %.2f %% (%s of %s), loss %.4f\n", 100 * accuracy(score), grouped(score->correct, correct),
            grouped(score->count, count), score->loss);
-    if (!o->confusion) return;
+    if (!confusion) return;
     printf("\nlabel | answer");
     for (int j = 0; j < classes; j++) {
         class_name(net, j, name);
@@ -115,16 +114,17 @@ int cmd_eval(int argc, char **argv) {
     if (!status) status = load_validation(&o.source, &data);
     if (!status) status = new_context(&ctx, o.threads ? o.threads : default_threads());
     if (!status) {
-        const int classes = cp_data_classes(data);
+        const cp_shape answer = cp_net_shape(net, cp_net_output_node(net, 0));
+        const int classes = answer.rank == 2 ? (int)answer.dim[1] : 0;
         cp_score score = {0};
-        confusion = allocate((size_t)classes * (size_t)classes, sizeof *confusion);
+        if (o.confusion) confusion = allocate((size_t)classes * (size_t)classes, sizeof *confusion);
         const cp_status measured = cp_net_evaluate(net, ctx, data, &score, confusion);
         if (measured) {
             status = fail_library(measured);
         } else if (o.json) {
-            print_json_score(&o, &score, confusion, classes);
+            print_json_score(&score, confusion, classes);
         } else {
-            print_score(&o, net, &score, confusion, classes);
+            print_score(net, &score, confusion, classes);
         }
     }
     free(confusion);

@@ -161,7 +161,7 @@ static void print_classes(const classifier *c, const int *order, int n, const ch
     for (int i = 0; i < n; i++) {
         class_name(c->net, order[i], name);
         printf("  %-8s %6.2f %%  ", name, 100 * c->probabilities[order[i]]);
-        if (is_terminal(stdout) || n > 1) show_bar(stdout, c->probabilities[order[i]], 40);
+        show_bar(stdout, c->probabilities[order[i]], 40);
         printf("\n");
     }
 }

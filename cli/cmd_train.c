@@ -324,8 +324,8 @@ static int begin(training *t) {
     const int64_t steps = (cp_data_count(t->pictures) + o->batch - 1) / o->batch;
     cp_shape input = cp_data_shape(t->pictures);
     input.dim[0] = 0;
-    o->train.schedule.every = o->step_epochs * steps;
-    o->train.schedule.total = o->epochs * steps;
+    if (o->train.schedule.kind == CP_STEPPED) o->train.schedule.every = o->step_epochs * steps;
+    if (o->train.schedule.kind == CP_COSINE) o->train.schedule.total = o->epochs * steps;
     status = build_net(&t->net, input, o->net);
     if (!status) status = set_notes(t->net, o, t->pictures);
     if (status) return status;

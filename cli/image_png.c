@@ -36,6 +36,7 @@ static void keep_error(png_structp png, png_const_charp text) {
 
 static void keep_warning(png_structp png, png_const_charp text) {
     decoder *d = png_get_error_ptr(png);
+    if (strstr(text, "Extra compressed data") || strstr(text, "Too much image data")) png_error(png, text);
     snprintf(d->hint, sizeof d->hint, " (%s)", text);
 }
 

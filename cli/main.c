@@ -50,9 +50,8 @@ static int distance(const char *a, const char *b) {
 static int unknown_command(const char *name) {
     char nearest[256] = "";
     for (int i = 0; i < COMMANDS; i++) {
-        const bool near =
-            distance(name, commands[i].name) <= 2 || !(*name && !strncmp(name, commands[i].name, strlen(name)));
-        if (!near) continue;
+        const bool begins = *name && !strncmp(name, commands[i].name, strlen(name));
+        if (!begins && distance(name, commands[i].name) > 2) continue;
         const size_t used = strlen(nearest);
         snprintf(nearest + used, sizeof nearest - used, "%s'%s'", used ? ", " : "; near: ", commands[i].name);
     }

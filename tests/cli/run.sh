@@ -1,0 +1,527 @@
+#!/bin/bash
+# Tests of the tool: run.sh CONVPOOL. Needs nothing but bash and coreutils.
+set -u
+tool=$(realpath "$1")
+export OMP_NUM_THREADS=2 LC_ALL=C
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+passed=0 failed=0
+
+report() { # NAME CONDITION...: runs the condition
+    local name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $name (status $status)"
+        sed 's/^/    /' out err | head -20
+    fi
+}
+
+status=0
+run() { # runs the tool: out, err, status
+    timeout 120 "$tool" "$@" >out 2>err </dev/null
+    status=$?
+}
+
+answers() { [ "$status" = "$1" ] && { [ -z "$2" ] || cat out err | grep -qF -e "$2"; }; }
+expect() { # STATUS TEXT ARGUMENTS...: the tool ends with this status and its output contains this text
+    local wanted=$1 text=$2
+    shift 2
+    run "$@"
+    report "convpool $*: status $wanted, '$text'" answers "$wanted" "$text"
+}
+
+prints() { # LINES ARGUMENTS...: the tool prints exactly this on standard output
+    local lines=$1
+    shift
+    run "$@"
+    printf '%s\n' "$lines" >wanted
+    report "convpool $*" cmp -s wanted out
+}
+
+says_one_error() { [ "$(wc -l <err)" -le 2 ] && head -1 err | grep -q '^convpool: error: '; }
+refuses() { # STATUS TEXT ARGUMENTS...: as expect, with one error line in the usual form
+    expect "$@"
+    shift 2
+    report "convpool $*: one error line" says_one_error
+}
+
+# The tool reads JSON lines itself: what it cannot parse it names with the line.
+is_json() { "$tool" bench ops --cases "$1" --json 2>&1 >/dev/null | grep -q ': line [0-9]' && return 1 || [ -s "$1" ]; }
+prints_json() { # ARGUMENTS...
+    run "$@"
+    cp out json
+    report "convpool $*: JSON" is_json json
+}
+
+npy() { # FILE SHAPE NUMBER...: int32, which the tool takes as any other type
+    local file=$1 header number
+    header=$(printf "{'descr': '<i4', 'fortran_order': False, 'shape': (%s), }" "$2")
+    shift 2
+    printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "$header" >"$file"
+    for number in "$@"; do
+        printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((number & 255)) $((number >> 8 & 255)) \
+            $((number >> 16 & 255)) $((number >> 24 & 255)))" >>"$file"
+    done
+}
+
+bytes() { # NUMBER...: big-endian 32 bit
+    local number
+    for number in "$@"; do
+        printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((number >> 24 & 255)) $((number >> 16 & 255)) \
+            $((number >> 8 & 255)) $((number & 255)))"
+    done
+}
+
+# --- help, version, usage ---
+
+expect 0 "Usage: convpool COMMAND" --help
+expect 0 "convpool 0." --version
+for command in train eval predict summary data op explain bench info "bench ops" "bench train"; do
+    expect 0 "Usage: convpool $command" $command --help
+done
+refuses 1 "no command 'trian'; near: 'train'" trian
+expect 1 "Usage: convpool COMMAND"
+refuses 1 "unrecognized option '--foo'" train --foo
+refuses 1 "option '--output' requires an argument" train --output
+refuses 1 "'extra' is not an option" info extra
+refuses 1 "MODEL is missing" predict
+refuses 1 "bench = fast: must be ops or train" bench fast
+"$tool" info >/dev/full 2>err
+status=$?
+: >out
+report "full device" answers 4 "standard output: No space left on device"
+
+# --- numbers in options ---
+
+refuses 1 "threads = 0: must be 1 to 1024" info --threads 0
+refuses 1 "threads = -1: must be 1 to 1024" info --threads -1
+refuses 1 "threads = 1000000000: must be 1 to 1024" info --threads 1000000000
+refuses 1 "threads = 2x: must be 1 to 1024" info --threads 2x
+refuses 1 "threads = : must be 1 to 1024" info --threads ""
+refuses 1 "threads = 99999999999999999999: must be 1 to 1024" info --threads 99999999999999999999
+refuses 1 "epochs = -1: must be 1 to 1000000" train --epochs -1
+refuses 1 "batch = 0: must be 1 to 1000000" train --batch 0
+refuses 1 "batch = 1000000000000: must be 1 to 1000000" train --batch 1000000000000
+refuses 1 "rate = nan: must be a number" train --rate nan
+refuses 1 "rate = inf: must be a number" train --rate inf
+refuses 1 "rate = 1e: must be a number" train --rate 1e
+refuses 1 "rate = -0.1: must be a number" train --rate -0.1
+refuses 1 "seed = -1: must be 0 to 2^64 - 1" train --seed -1
+refuses 1 "optimizer = adm: must be one of adam, adam-paper, sgd, momentum, nesterov" train --optimizer adm
+refuses 1 "schedule = step: must be step:EPOCHS" train --schedule step
+refuses 1 "behind the comma must be warmup:STEPS" train --schedule cosine,3
+refuses 1 "--momentum is for --optimizer momentum" train --momentum 0.5
+refuses 1 "padding = 1,2,3: must be same" op conv --padding 1,2,3
+refuses 1 "stride = 0x1: must be a number" op conv --stride 0x1
+refuses 1 "stride = 2x: must be a number" op conv --stride 2x
+refuses 1 "input = 28x28: must be height x width x channels" summary --net "dense 1" --input 28x28
+
+# --- info, summary ---
+
+expect 0 "threads            2" info
+prints_json info --json
+article="conv 32 5x5 same relu; pool 2; flatten; dense 1024 relu; dense 10"
+expect 0 "6,434,634 parameters" summary --net "$article"
+expect 0 "7,059,968 multiply-adds" summary --net "$article"
+prints_json summary --net "$article" --json
+refuses 2 "position 13: 'some' is not possible here" summary --net "conv 32 5x5 some"
+refuses 2 "" summary --net "conv 4 99x99; dense 10"
+refuses 4 "No such file" summary none.model
+
+# --- explain ---
+
+x="2 2 3 3 3;0 1 3 0 3;2 3 0 1 3;3 3 2 1 2;3 3 0 2 3" w="2 0 1;1 0 0;0 1 1"
+expect 0 "= 10 → (2,1)" explain conv --x "$x" --w "$w" --stride 2 --padding 1
+refuses 1 "--x: row 2 has 1 numbers, row 1 has 2" explain conv --x "1 2;3" --w "1"
+refuses 1 "--w, row 1: 'a' is not a number" explain conv --x "1 2" --w "a"
+refuses 1 "--x: row 1 has 0 numbers" explain conv --x "" --w "1"
+refuses 1 "operation = pool: must be conv" explain pool
+refuses 2 "" explain conv --x "1 2;3 4" --w "$w"
+
+# --- op: forward, by hand ---
+
+npy x5 "1, 5, 5, 1" ${x//;/ }
+npy w3 "3, 3, 1, 1" ${w//;/ }
+prints "y 1x3x3x1
+1 5 6
+7 8 3
+3 10 4" op conv --input x5 --weights w3 --stride 2 --padding 1
+npy b1 "1," 10
+prints "y 1x3x3x1
+11 15 16
+17 18 13
+13 20 14" op conv --input x5 --weights w3 --bias b1 --stride 2x2 --padding 1,1,1,1
+npy x9 "1, 3, 3, 1" 1 2 3 4 5 6 7 8 9
+npy w2 "2, 2, 1, 1" 1 2 3 4
+npy dy4 "1, 2, 2, 1" 1 1 1 1
+prints "y 1x2x2x1
+37 47
+67 77" op conv --input x9 --weights w2
+prints "y 1x3x3x1
+37 47 21
+67 77 33
+23 26 9" op conv --input x9 --weights w2 --padding same
+prints "y 1x1x1x1
+64" op conv --input x9 --weights w2 --dilation 2 --double --activation none --threads 1 --padding valid --stride 1
+npy c8 "1, 2, 2, 2" 1 2 3 4 5 6 7 8
+npy w110 "1, 2, 1, 1" 1 10
+prints "y 1x1x2x2
+51 62
+73 84" op conv --input c8 --weights w110 --layout nchw
+prints "y 1x2x2x1
+5 6
+8 9" op max-pool --input x9 --kernel 2 --stride 1
+prints "y 1x2x2x1
+3 4
+6 7" op avg-pool --input x9 --kernel 2x2 --stride 1x1
+prints "y 1x2x2x1
+3 4.5
+7.5 9" op avg-pool --input x9 --kernel 2 --padding 0,0,1,1
+prints "y 1x2x2x1
+3 2.25
+3.75 2.25" op avg-pool --input x9 --kernel 2 --padding 0,0,1,1 --count-include-pad
+prints "y 1x1x1x1
+5" op max-pool --input x9 --kernel 2
+prints "y 1x2x2x1
+5 6
+8 9" op max-pool --input x9 --kernel 2 --ceil
+prints "y 1x1x1x1
+9" op global-max-pool --input x9
+prints "y 1x1x1x1
+5" op global-avg-pool --input x9
+npy x2 "1, 2" 1 2
+npy wd "2, 2" 1 2 3 4
+npy bd "2," 1 1
+prints "y 1x2
+8 11" op dense --input x2 --weights wd --bias bd
+prints "y 1x2
+5 11" op dense --input x2 --weights wd --layout nchw
+npy signs "1, 4" -1 2 -3 0
+prints "y 1x4
+0 2 0 0" op relu --input signs
+npy zeros "1, 2" 0 0
+prints "y 1x2
+0.5 0.5" op softmax --input zeros
+prints "y 1x2
+0.5 0.5" op sigmoid --input zeros
+prints "y 1x2
+0 0" op tanh --input zeros
+prints "y 1x2
+1 2" op add --input x2 --input zeros
+prints "y 1x8
+1 2 3 4 5 6 7 8" op flatten --input c8
+npy label "1," 1
+prints "y 1
+0.693147181" op softmax-cross-entropy --input zeros --target label --double
+npy target "1, 2" 1 0
+prints "y 1
+2" op mean-squared-error --input x2 --target target
+
+# --- op: gradients, by hand ---
+
+prints "dx 1x3x3x1
+1 3 2
+4 10 6
+3 7 4
+dw 2x2x1x1
+12 16
+24 28
+db 1
+4" op conv --input x9 --weights w2 --bias b1 --grad dy4
+prints "dx 1x3x3x1
+0 0 0
+0 1 1
+0 1 1" op max-pool --input x9 --kernel 2 --stride 1 --grad dy4
+npy dy44 "1, 2, 2, 1" 4 4 4 4
+prints "dx 1x3x3x1
+1 2 1
+2 4 2
+1 2 1" op avg-pool --input x9 --kernel 2 --stride 1 --grad dy44
+npy ones4 "1, 4" 1 1 1 1
+prints "dx 1x4
+0 1 0 0" op relu --input signs --grad ones4
+npy ones2 "1, 2" 1 1
+prints "dx 1x2
+3 7
+dw 2x2
+1 1
+2 2
+db 2
+1 1" op dense --input x2 --weights wd --bias bd --grad ones2
+run op softmax-cross-entropy --input zeros --target label --output-dx dx.npy
+prints "y 1x2
+0.5 0" op relu --input dx.npy
+
+# --- op: files and errors ---
+
+
+run op conv --input x9 --weights w2 -o y.npy
+report "-o prints nothing" [ "$status$(cat out err)" = 0 ]
+"$tool" op conv --input x9 --weights w2 -o - >pipe.npy
+report "-o - is the same file" cmp y.npy pipe.npy
+prints "y 1x2x2x1
+37 47
+67 77" op relu --input y.npy
+"$tool" op conv --input - --weights w2 -o y2.npy <x9
+report "--input - is the same" cmp y.npy y2.npy
+run op conv --input x9 --weights w2 --double -o y64.npy
+report "--double is float64" grep -q "'<f8'" y64.npy
+npy many "1, 500" $(seq 500)
+expect 0 "y 1x500 crc32 " op relu --input many
+npy two "1," 2
+npy empty "0, 3, 3, 1"
+expect 0 "y 0x2x2x1" op conv --input empty --weights w2
+
+refuses 1 "the operation is missing" op
+refuses 1 "operation = conf: must be one of conv, max-pool" op conf
+refuses 1 "conv needs 1 --input, has 0" op conv
+refuses 1 "conv needs --weights" op conv --input x9
+refuses 1 "--kernel is missing" op max-pool --input x9
+refuses 1 "relu does not take --kernel" op relu --input x9 --kernel 2
+refuses 1 "x9 is input and output" op relu --input x9 -o ./x9
+refuses 1 "is two outputs" op conv --input x9 --weights w2 --grad dy4 --output-dx a --output-dw a
+refuses 1 "need --grad" op conv --input x9 --weights w2 --output-dx a
+refuses 2 "stride has 3 values, the input has 2 spatial axes" op conv --input x9 --weights w2 --stride 1x1x1
+refuses 2 "padding has 6 values, needs 1 or 4" op conv --input x9 --weights w2 --padding 1,1,1,1,1,1
+refuses 2 "" op conv --input x9 --weights x5
+refuses 2 "" op conv --input x9 --weights w2 --groups 3
+refuses 2 "" op conv --input x9 --weights w2 --bias wd
+refuses 2 "" op conv --input x9 --weights w2 --grad x9
+refuses 2 "" op max-pool --input x9 --kernel 4
+refuses 2 "label 2 at 0: there are 2 classes" op softmax-cross-entropy --input zeros --target two
+refuses 3 "more than the limit of" op conv --input x9 --weights w2 --padding 1000000
+refuses 4 "none.npy" op relu --input none.npy
+refuses 2 "not a .npy file" op relu --input err
+refuses 4 "cannot write" op relu --input x9 -o none/y.npy
+
+# --- data ---
+
+expect 0 "picture 3: label 3, 28x28" data --index 3
+run data --index 3 -o digit.png
+report "data -o: PNG" [ "$(head -c 4 digit.png | tail -c 3)" = PNG ]
+refuses 2 "index = 10000: there are 10000 pictures" data --index 10000
+refuses 4 "No such file" data --index 3 -o none/digit.png
+
+# --- train ---
+
+small="conv 4 3x3 stride 2 relu; flatten; dense 10"
+train=(train --count 600 --net "$small" --epochs)
+run "${train[@]}" 2 -o two.model --save-best best.model --log two.log
+report "train: status 0" answers 0 "epoch 2/2"
+report "train: quiet when piped" [ ! -s err ]
+report "train: accuracy" answers 0 "accuracy on 100 pictures it has not seen"
+report "train: two lines in the log" [ "$(wc -l <two.log)" = 2 ]
+report "train: the log is JSON" is_json two.log
+report "train: keys of the log" grep -q '"epoch": 2, "loss": .*"accuracy": .*"val_loss": .*"val_accuracy": .*"seconds": .*"images_per_second": ' two.log
+run "${train[@]}" 1 -o one.model --log resumed.log
+run train --resume one.model --epochs 2 -o resumed.model --log resumed.log
+report "resume: status 0" answers 0 "epoch 2/2"
+report "resume: the same bits" cmp two.model resumed.model
+report "resume: the log goes on" [ "$(wc -l <resumed.log)" = 2 ]
+run "${train[@]}" 2 -o threads.model --threads 1 --quiet
+report "train: the same bits with one thread" cmp two.model threads.model
+report "train --quiet: prints nothing" [ ! -s out -a ! -s err ]
+run "${train[@]}" 1 -o seed.model --seed 2
+report "train: another seed is another model" [ "$(cmp one.model seed.model 2>&1)" ]
+for words in "--optimizer adam-paper" "--optimizer sgd" "--optimizer momentum" "--optimizer nesterov --momentum 0.5" \
+    "--schedule step:1:0.5,warmup:3" "--schedule cosine" "--decay 0.001 --clip 1 --initializer he" \
+    "--validation 0.25 --batch 64"; do
+    expect 0 "accuracy on" "${train[@]}" 1 $words
+done
+refuses 1 "--rate cannot be given with --resume" train --resume one.model --rate 0.1
+refuses 1 "-o and --log are the same file" "${train[@]}" 1 -o same --log ./same
+refuses 1 "--data cannot be given" train --resume one.model --data .
+refuses 2 "no checkpoint" train --resume best.model
+refuses 4 "No such file" "${train[@]}" 1 -o none/model
+refuses 4 "is a directory" "${train[@]}" 1 -o .
+refuses 4 "none: no file train-images-idx3-ubyte or train-images-idx3-ubyte.gz" train --data none
+refuses 2 "position 1: 'conf' is not possible here" train --count 10 --net "conf 3"
+
+# Interrupted in whatever epoch, it goes on to the same bits. The log is a pipe that nobody empties before the signal, so
+# that training cannot end too early.
+interrupt() { # SIGNAL STATUS
+    rm -f pipe cut.model
+    mkfifo pipe
+    "$tool" "${train[@]}" 100000 -o cut.model --log pipe >out 2>err &
+    local trainer=$!
+    exec 3<pipe
+    read -r _ <&3
+    kill -"$1" $trainer
+    cat <&3 >/dev/null
+    exec 3<&-
+    wait $trainer
+    status=$?
+    report "train, SIG$1: status $2" answers "$2" "interrupted after"
+    local epochs=$(($(grep -c '^epoch' out) + 1))
+    run train --resume cut.model --epochs $epochs -o cut.model
+    run "${train[@]}" $epochs -o whole.model
+    report "train, SIG$1 in epoch $epochs, resumed: the same bits" cmp whole.model cut.model
+}
+interrupt INT 130
+interrupt TERM 143
+
+# --- eval, predict ---
+
+expect 0 "of 100), loss" eval two.model --count 600
+expect 0 "label | answer" eval two.model --count 600 --confusion
+prints_json eval two.model --count 600 --confusion --json
+expect 0 "conv 4 3x3" summary two.model
+prints_json predict two.model digit.png --json
+expect 0 "digit.png: " predict two.model digit.png digit.png --top 10 --show
+expect 0 "PNG, 8 bit grey, 28x28" predict best.model digit.png
+refuses 2 "digit.png: not a safetensors file" predict digit.png best.model
+refuses 1 "IMAGE is missing" predict two.model
+refuses 1 "top = 0: must be 1" predict two.model digit.png --top 0
+
+# --- hostile pictures ---
+
+picture() { # FILE BASE64
+    base64 -d <<<"$2" >"$1"
+}
+picture palette.png iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAMAAACeL25MAAAABlBMVEUAAAD///+l2Z/dAAAADklEQVR42mNgYARCVAIAAGAACYZTffUAAAAASUVORK5CYII=
+picture past.png iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAMAAACeL25MAAAABlBMVEUAAAD///+l2Z/dAAAAEElEQVR42mNgYDzByIBKAAAeEAMpF2WJhQAAAABJRU5ErkJggg==
+picture none.png iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAMAAACeL25MAAAADklEQVR42mNgYARCVAIAAGAACYZTffUAAAAASUVORK5CYII=
+picture deep.png iVBORw0KGgoAAAANSUhEUgAAAAQAAAAEEAYAAAD5YUI9AAAAFUlEQVR42mP4/58BCP7/x0Uz0F4BAHD0P8EtZF3aAAAAAElFTkSuQmCC
+picture wide.png iVBORw0KGgoAAAANSUhEUn////8AAAABCAAAAACFXWwBAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==
+picture big.png iVBORw0KGgoAAAANSUhEUgAA/9wAAP/cCAAAAAC2PEnHAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==
+picture zero.png iVBORw0KGgoAAAANSUhEUgAAAAAAAAAECAAAAACFcWHYAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==
+picture grey.jpg /9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/wAALCAAIAAgBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAABf/EABgQAAIDAAAAAAAAAAAAAAAAAAAJR4XE/9oACAEBAAA/ACluyJXaj//Z
+picture cmyk.jpg /9j/7gAOQWRvYmUAZAAAAAAA/9sAQwADAgIDAgIDAwMDBAMDBAUIBQUEBAUKBwcGCAwKDAwLCgsLDQ4SEA0OEQ4LCxAWEBETFBUVFQwPFxgWFBgSFBUU/8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EABQAAQAAAAAAAAAAAAAAAAAAAAX/xAAYEAACAwAAAAAAAAAAAAAAAAAACUeFxP/aAA4EQwBNAFkASwAAPwApbsiV2oKW7IldqCluyJXagpbsiV2o/9k=
+picture progressive.jpg /9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/wgALCAAIAAgBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAABP/aAAgBAQAAAAEn/8QAFRABAQAAAAAAAAAAAAAAAAAAAAf/2gAIAQEAAQUCm7//xAAXEAADAQAAAAAAAAAAAAAAAAAABYPC/9oACAEBAAY/AmM9H//EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAT8hT//aAAgBAQAAABD/AP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAT8QF//Z
+{ # one of its scans, 12 bytes behind 241, again and again
+    head -c 253 progressive.jpg
+    for _ in {1..150}; do tail -c +242 progressive.jpg | head -c 12; done
+    tail -c +254 progressive.jpg
+} >scans.jpg
+{ head -c 60 digit.png; printf X; tail -c +62 digit.png; } >flipped.png
+head -c 100 digit.png >cut.png
+head -c 120 grey.jpg >header.jpg
+head -c 165 grey.jpg >cut.jpg
+printf 'P2\n# a comment\n2 2\n9\n0 9\n9 0\n' >grey.pgm
+printf 'P3 1 1 65535 65535 0 0\n' >deep.ppm
+printf 'P5 2 2 255\n\001\002\003\004' >binary.pgm
+printf 'P6 1 1 255\n\001\002\003' >binary.ppm
+printf 'P5 2 2 255\n\001\002\003' >cut.pgm
+printf 'P2 2 2 9 0 9 9 10\n' >above.pgm
+printf 'P5 99999999999 1 255\n' >overflow.pgm
+printf 'P5 70000 70000 255\n' >huge.pgm
+printf 'P5 0 3 255\n' >flat.pgm
+printf 'P4 8 1\n\001' >bits.pbm
+: >empty.png
+mkdir folder.png
+mkfifo fifo.png
+for file in palette.png grey.jpg cmyk.jpg progressive.jpg grey.pgm deep.ppm binary.pgm binary.ppm; do
+    expect 0 "$file: " predict two.model $file
+done
+expect 0 "16 bit RGB with transparency, 4x4, made grey, scaled to 28x28" predict two.model deep.png
+"$tool" predict two.model - <digit.png >out 2>err
+status=$?
+report "predict from standard input" answers 0 "PNG, 8 bit grey, 28x28"
+refuses 2 "palette index 200 of 2" predict two.model past.png
+refuses 2 "Missing PLTE" predict two.model none.png
+refuses 3 "image of 2147483647 x 1 pixels exceeds the limit" predict two.model wide.png
+refuses 3 "image of 65500 x 65500 pixels exceeds the limit" predict two.model big.png
+refuses 2 "width is zero" predict two.model zero.png
+refuses 2 "corrupt PNG image at byte" predict two.model flipped.png
+refuses 2 "corrupt PNG image at byte 100: the file ends too early" predict two.model cut.png
+refuses 2 "more than 100 scans" predict two.model scans.jpg
+refuses 2 "corrupt JPEG image" predict two.model header.jpg
+refuses 2 "corrupt JPEG image" predict two.model cut.jpg
+refuses 2 "the samples end too early" predict two.model cut.pgm
+refuses 2 "a sample above the maximum" predict two.model above.pgm
+refuses 2 "corrupt PNM image" predict two.model overflow.pgm
+refuses 3 "exceeds the limit" predict two.model huge.pgm
+refuses 2 "width is 0" predict two.model flat.pgm
+refuses 2 "P4 is not supported" predict two.model bits.pbm
+refuses 2 "empty file" predict two.model empty.png
+refuses 2 "not a picture" predict two.model two.log
+refuses 4 "is a directory" predict two.model folder.png
+refuses 4 "is not a regular file" predict two.model fifo.png
+refuses 4 "No such file" predict two.model gone.png
+touch $'evil\n\e[31m.png'
+refuses 2 'evil??[31m.png: empty file' predict two.model $'evil\n\e[31m.png'
+for ((length = 1; length < 250; length += 7)); do
+    head -c $length digit.png >part.png
+    refuses 2 "part.png" predict two.model part.png
+done
+
+# --- IDX files ---
+
+idx() { # FOLDER: four pictures of 2x2 with labels 0 1 2 3
+    mkdir -p $1
+    { bytes 2051 4 2 2; printf 'abcdefghijklmnop'; } >$1/train-images-idx3-ubyte
+    { bytes 2049 4; printf '\000\001\002\003'; } >$1/train-labels-idx1-ubyte
+}
+fit=(--net "flatten; dense 10" --epochs 1 --quiet)
+idx good
+expect 0 "" train --data good "${fit[@]}" -o foreign.model
+expect 0 "of 4), loss" eval foreign.model --data good
+expect 0 "picture 2: label 2, 2x2" data --data good --index 2
+gzip good/*
+expect 0 "of 4), loss" eval foreign.model --data good
+expect 0 "" train --data good "${fit[@]}" -o other.model
+report "gzipped files are the same" cmp foreign.model other.model
+refuses 1 "give --data DIR" train --resume foreign.model
+idx other
+printf x | dd of=other/train-images-idx3-ubyte bs=1 seek=16 conv=notrunc status=none
+refuses 2 "was trained with other pictures than these" train --resume foreign.model --data other
+idx bad-magic && { bytes 2052 4 2 2; printf 'abcdefghijklmnop'; } >bad-magic/train-images-idx3-ubyte
+idx bad-short && { bytes 2051 60000 28 28; printf 'abc'; } >bad-short/train-images-idx3-ubyte
+idx bad-long && printf 'x' >>bad-long/train-images-idx3-ubyte
+idx bad-label && { bytes 2049 4; printf '\000\001\002\013'; } >bad-label/train-labels-idx1-ubyte
+idx bad-count && { bytes 2049 3; printf '\000\001\002'; } >bad-count/train-labels-idx1-ubyte
+idx bad-zero && { bytes 2051 0 2 2; } >bad-zero/train-images-idx3-ubyte && { bytes 2049 0; } >bad-zero/train-labels-idx1-ubyte
+idx bad-vast && { bytes 2051 4294967295 4294967295 4294967295; } >bad-vast/train-images-idx3-ubyte
+idx bad-cutgz && gzip bad-cutgz/* && head -c 30 good/train-images-idx3-ubyte.gz >bad-cutgz/train-images-idx3-ubyte.gz
+idx bad-crcgz && gzip bad-crcgz/* && { head -c -8 good/train-images-idx3-ubyte.gz; bytes 1 2; } >bad-crcgz/train-images-idx3-ubyte.gz
+idx bad-twice && gzip bad-twice/* && cat good/train-images-idx3-ubyte.gz good/train-images-idx3-ubyte.gz >bad-twice/train-images-idx3-ubyte.gz
+idx bad-folder && rm bad-folder/train-labels-idx1-ubyte && mkdir bad-folder/train-labels-idx1-ubyte
+idx bad-fifo && rm bad-fifo/train-labels-idx1-ubyte && mkfifo bad-fifo/train-labels-idx1-ubyte
+for folder in bad-*; do
+    run train --data $folder "${fit[@]}"
+    report "IDX, $folder: status 2 to 4" [ $status -ge 2 -a $status -le 4 ]
+    report "IDX, $folder: one error line" says_one_error
+    [ $folder = bad-label ] || report "IDX, $folder: names the file" grep -q "$folder/train-" err
+done
+refuses 2 "the data has 12 classes" train --data bad-label "${fit[@]}"
+
+# --- bench ---
+
+cat >cases <<'END'
+{"name": "conv", "op": "conv", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3], "padding": "same", "activation": "relu"}
+{"name": "input", "op": "conv", "pass": "backward_input", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3], "stride": [2, 2], "padding": [1, 1, 1, 1]}
+{"name": "weights", "op": "conv", "pass": "backward_weights", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3], "groups": 2}
+
+{"name": "max", "op": "max-pool", "input": [1, 8, 8, 4], "kernel": [2, 2], "stride": [2, 2]}
+{"name": "average", "op": "avg-pool", "pass": "backward_input", "input": [1, 8, 8, 4], "kernel": [2, 2]}
+{"name": "dense", "op": "dense", "input": [4, 16], "filters": 8}
+{"name": "line", "op": "conv", "input": [1, 16, 4], "filters": 4, "kernel": [3], "dilation": [2]}
+END
+prints_json bench ops --cases cases --json --seconds 0 --threads 2
+report "bench ops: a line for each case" [ "$status$(grep -c '"median_ms"' out)" = 07 ]
+report "bench ops: keys" grep -q '"name": "conv", "algorithm": .*"isa": .*"threads": 2, "min_ms": .*"gflops": .*"gbps": ' out
+expect 0 "median ms" bench ops --cases cases --seconds 0
+bad() { # TEXT CASE
+    printf '%s\n' "$2" >case
+    expect 2 "$1" bench ops --cases case --json --seconds 0
+}
+bad "conv-transpose is not supported" '{"name": "t", "op": "conv-transpose", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3]}'
+bad "op must be conv" '{"name": "t", "op": "conf"}'
+bad "unknown key 'strides'" '{"name": "t", "op": "conv", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3], "strides": [1, 1]}'
+bad "kernel must be 2 whole numbers" '{"name": "t", "op": "conv", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3]}'
+bad "max-pool has no weights" '{"name": "t", "op": "max-pool", "pass": "backward_weights", "input": [1, 8, 8, 4], "kernel": [3, 3]}'
+bad "needs a name and an op" '{}'
+bad "line 1: not an object" '[1]'
+bad "line 1: " '{"name"'
+bad "error" '{"name": "t", "op": "conv", "input": [1, 8, 8, 4], "filters": 4, "kernel": [30, 30]}'
+refuses 1 "--cases is missing" bench ops
+refuses 4 "No such file" bench ops --cases gone
+prints_json bench train --batch 2 --seconds 0 --json
+expect 0 "update" bench train --batch 2 --seconds 0
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
