@@ -1,0 +1,731 @@
+/* Every fast algorithm against the reference, on random problems, for each instruction set; and the gradients that each
+ * operator names. */
+#include "guard.h"
+#include "op/op.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+/* --- random numbers, the same in every run --- */
+
+static uint64_t drawn;
+
+static uint32_t bits(void) {
+    static const cp_random_key key = {.seed = 11};
+    return cp_random_bits(&key, drawn++);
+}
+
+static int64_t draw(int64_t least, int64_t most) {
+    return least + bits() % (most - least + 1);
+}
+
+static bool one_in(int n) {
+    return draw(1, n) == 1;
+}
+
+/* Sizes around the edges of tiles and vectors. */
+static int64_t draw_channels(void) {
+    static const int64_t edges[] = {1, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65};
+    return one_in(3) ? draw(1, 70) : edges[draw(0, sizeof edges / sizeof *edges - 1)];
+}
+
+static int64_t draw_batch(void) {
+    return one_in(16) ? 0 : draw(1, 3);
+}
+
+/* --- samples: an operation, its attributes, the shapes of its inputs --- */
+
+typedef struct sample {
+    const cp_op *op;
+    cp_attributes attributes;
+    int inputs;
+    cp_shape in[CP_MAX_INPUTS];
+    bool integer[CP_MAX_INPUTS]; /* of the type that infer asks for, not a float */
+    int64_t below;               /* integers are 0 .. below - 1 */
+    int64_t chain;               /* the longest sum */
+} sample;
+
+static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type, cp_problem *problem) {
+    *problem = (cp_problem){.kernels = kernels, .type = type, .inputs = s->inputs, .training = true};
+    for (int i = 0; i < s->inputs; i++) {
+        problem->in[i] = s->in[i];
+        problem->in_type[i] = !s->integer[i] ? type : s->below <= 256 ? CP_U8 : CP_I32;
+        if (s->integer[i] && strncmp(s->op->name, "softmax", 7) == 0) problem->in_type[i] = CP_I32;
+    }
+    for (int i = 0; i < CP_MAX_OUTPUTS; i++) problem->out_used[i] = true;
+    return s->op->infer(problem, &s->attributes);
+}
+
+/* What failed. */
+static void print_sample(const sample *s) {
+    char text[256] = "", shape[CP_SHAPE_TEXT];
+    if (s->op->words) s->op->words(&s->attributes, text, sizeof text);
+    print_error("%s %s:", s->op->name, text);
+    for (int i = 0; i < s->inputs; i++) print_error(" %s", s->in[i].rank < 0 ? "none" : cp_shape_text(s->in[i], shape));
+    print_error("\n");
+}
+
+/* --- their generators --- */
+
+enum { MOST_MULTIPLY_ADDS = 200000, MOST_POOLED = 60000 };
+
+/* Spatial axes, their sizes and a kernel. */
+typedef struct geometry {
+    int axes;
+    int64_t size[CP_MAX_AXES], kernel[CP_MAX_AXES], stride[CP_MAX_AXES], dilation[CP_MAX_AXES];
+    int64_t before[CP_MAX_AXES], after[CP_MAX_AXES];
+    cp_pad pad;
+} geometry;
+
+static geometry draw_geometry(void) {
+    geometry g = {.axes = one_in(4) ? 1 : one_in(4) ? 3 : 2};
+    const int64_t most_size[] = {60, 18, 6}, most_kernel[] = {7, 7, 3};
+    const bool strided = one_in(3), dilated = one_in(4), square = !one_in(3);
+    g.pad = one_in(2) ? CP_PAD_EXPLICIT : (cp_pad)draw(CP_PAD_VALID, CP_PAD_SAME_LOWER);
+    for (int d = 0; d < g.axes; d++) {
+        g.size[d] = draw(1, most_size[g.axes - 1]);
+        g.kernel[d] = square && d > 0 ? g.kernel[0] : draw(1, most_kernel[g.axes - 1]);
+        g.stride[d] = strided ? draw(1, 4) : 1;
+        g.dilation[d] = dilated ? draw(1, 3) : 1;
+        if (g.pad != CP_PAD_EXPLICIT) continue;
+        g.before[d] = one_in(2) ? draw(0, g.kernel[d] + 1) : g.kernel[d] / 2;
+        g.after[d] = one_in(2) ? draw(0, g.kernel[d] + 1) : g.kernel[d] / 2;
+    }
+    return g;
+}
+
+static cp_shape shape_of(const geometry *g, const int64_t *space, int64_t before, int64_t last) {
+    cp_shape shape = {.rank = g->axes + 2};
+    for (int d = 0; d < g->axes; d++) shape.dim[d + (before >= 0)] = space[d];
+    if (before >= 0) shape.dim[0] = before;
+    shape.dim[g->axes + 1] = last;
+    return shape;
+}
+
+/* N, space, C */
+static cp_shape image_shape(const geometry *g, int64_t channels) {
+    return shape_of(g, g->size, draw_batch(), channels);
+}
+
+static void draw_conv(sample *s) {
+    const geometry g = draw_geometry();
+    int64_t channels = draw_channels(), filters = draw_channels(), groups = 1;
+    if (one_in(4)) {
+        groups = draw(2, 4);
+        channels = groups * draw(1, 17);
+        filters = groups * draw(1, 17);
+    } else if (one_in(3)) {
+        groups = channels;
+        filters = one_in(4) ? 2 * channels : channels;
+    }
+    cp_conv *conv = &s->attributes.conv;
+    *conv = (cp_conv){.pad = g.pad, .groups = groups, .activation = one_in(2) ? CP_RELU : CP_LINEAR};
+    memcpy(conv->kernel, g.kernel, sizeof conv->kernel);
+    memcpy(conv->stride, g.stride, sizeof conv->stride);
+    memcpy(conv->dilation, g.dilation, sizeof conv->dilation);
+    memcpy(conv->pad_before, g.before, sizeof conv->pad_before);
+    memcpy(conv->pad_after, g.after, sizeof conv->pad_after);
+
+    cp_shape w = shape_of(&g, g.kernel, -1, filters);
+    w.dim[g.axes] = channels / groups;
+    s->inputs = 3;
+    s->in[0] = image_shape(&g, channels);
+    s->in[1] = w;
+    s->in[2] = one_in(2) ? (cp_shape){.rank = -1} : cp_shape_of(1, &filters);
+    s->chain = cp_shape_count(w) / filters + 1;
+}
+
+/* Of a forward layer with weights: its gradient by the input, or by the weights. */
+static bool turn_around(sample *s, bool by_input) {
+    const cp_op *const gradient = s->op;
+    cp_problem forward;
+    s->op = strncmp(gradient->name, "dense", 5) == 0 ? &cp_op_dense : &cp_op_conv;
+    const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK;
+    s->op = gradient;
+    if (!possible) return false;
+    const cp_shape x = s->in[0];
+    for (int d = 0; d < x.rank - 2; d++) s->attributes.size[d] = x.dim[1 + d];
+    s->attributes.conv.activation = s->attributes.activation = CP_LINEAR;
+    s->in[0] = forward.out[0];
+    if (!by_input) s->in[1] = x;
+    s->inputs = 2;
+    s->chain = by_input ? cp_window_taps(&forward.window) * forward.filters / forward.groups
+                        : cp_window_outputs(&forward.window) * forward.batch + 1;
+    return true;
+}
+
+static void draw_dense(sample *s) {
+    const bool deep = one_in(10); /* more weights than stay in a cache */
+    const int64_t channels = deep ? draw(10000, 11000) : one_in(3) ? draw(100, 400) : draw_channels();
+    const int64_t filters = deep ? draw(1, 16) : draw_channels();
+    s->inputs = 3;
+    s->in[0] = (cp_shape){.rank = 2, .dim = {!deep && one_in(3) ? draw(10, 40) : draw_batch(), channels}};
+    s->in[1] = (cp_shape){.rank = 2, .dim = {channels, filters}};
+    s->in[2] = one_in(2) ? (cp_shape){.rank = -1} : cp_shape_of(1, &filters);
+    s->attributes.activation = one_in(2) ? CP_RELU : CP_LINEAR;
+    s->chain = channels + 1;
+}
+
+static void draw_pool(sample *s) {
+    const geometry g = draw_geometry();
+    cp_pool *pool = &s->attributes.pool;
+    s->inputs = 1;
+    s->in[0] = image_shape(&g, draw_channels());
+    if (one_in(12)) {
+        *pool = (cp_pool){.global = true};
+        return;
+    }
+    *pool = (cp_pool){.pad = g.pad, .ceil_mode = one_in(3), .count_include_pad = one_in(2)};
+    memcpy(pool->kernel, g.kernel, sizeof pool->kernel);
+    if (one_in(2)) memcpy(pool->stride, g.stride, sizeof pool->stride);
+    memcpy(pool->dilation, g.dilation, sizeof pool->dilation);
+    memcpy(pool->pad_before, g.before, sizeof pool->pad_before);
+    memcpy(pool->pad_after, g.after, sizeof pool->pad_after);
+}
+
+static bool turn_pool_around(sample *s, const cp_op *forward_op) {
+    const cp_op *const gradient = s->op;
+    cp_problem forward;
+    s->op = forward_op;
+    const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK;
+    s->op = gradient;
+    if (!possible) return false;
+    const cp_shape x = s->in[0];
+    for (int d = 0; d < x.rank - 2; d++) s->attributes.size[d] = x.dim[1 + d];
+    s->in[0] = forward.out[0];
+    s->below = cp_window_taps(&forward.window);
+    if (forward_op == &cp_op_max_pool) {
+        s->in[1] = forward.out[1];
+        s->integer[1] = true;
+        s->inputs = 2;
+    }
+    s->chain = s->below;
+    return true;
+}
+
+static void draw_elements(sample *s, int inputs) {
+    s->inputs = inputs;
+    s->in[0] = (cp_shape){.rank = 3, .dim = {draw_batch(), draw(1, 20), draw_channels()}};
+    for (int i = 1; i < inputs; i++) s->in[i] = s->in[0];
+    s->chain = 2;
+}
+
+static void draw_loss(sample *s, bool labels) {
+    static const cp_shape scalar = {.rank = 1, .dim = {1}};
+    draw_elements(s, 2);
+    if (labels) {
+        s->in[0] = (cp_shape){.rank = 2, .dim = {draw_batch() * draw(1, 20), draw_channels()}};
+        s->in[1] = cp_shape_of(1, s->in[0].dim);
+        s->integer[1] = true;
+        s->below = s->in[0].dim[1];
+    } else if (one_in(4)) {
+        s->in[0] = s->in[1] = (cp_shape){.rank = 2, .dim = {draw(1, 300), 70}}; /* more than one part */
+    }
+    if (strstr(s->op->name, "gradient")) s->in[s->inputs++] = scalar;
+}
+
+/* Draws shapes and attributes for an operation; false: not possible, draw again. */
+static bool draw_sample(sample *s, const cp_op *op) {
+    *s = (sample){.op = op};
+    bool possible = true;
+    if (op == &cp_op_conv || op == &cp_op_conv_input_gradient || op == &cp_op_conv_weight_gradient) draw_conv(s);
+    if (op == &cp_op_dense || op == &cp_op_dense_input_gradient || op == &cp_op_dense_weight_gradient) draw_dense(s);
+    if (op == &cp_op_conv_input_gradient || op == &cp_op_dense_input_gradient) possible = turn_around(s, true);
+    if (op == &cp_op_conv_weight_gradient || op == &cp_op_dense_weight_gradient) possible = turn_around(s, false);
+    if (strstr(op->name, "pool")) draw_pool(s);
+    if (op == &cp_op_max_pool_gradient) possible = turn_pool_around(s, &cp_op_max_pool);
+    if (op == &cp_op_average_pool_gradient) possible = turn_pool_around(s, &cp_op_average_pool);
+    if (op == &cp_op_bias_gradient) {
+        s->inputs = 1;
+        s->in[0] = (cp_shape){.rank = 2, .dim = {one_in(3) ? draw(200, 2000) : draw_batch(), draw_channels()}};
+        s->chain = s->in[0].dim[0] + 1;
+    }
+    if (op == &cp_op_relu || op == &cp_op_sigmoid || op == &cp_op_tanh || op == &cp_op_softmax) draw_elements(s, 1);
+    if (op == &cp_op_relu_gradient || op == &cp_op_sigmoid_gradient || op == &cp_op_tanh_gradient) draw_elements(s, 2);
+    if (op == &cp_op_softmax_gradient || op == &cp_op_add) draw_elements(s, 2);
+    if (op == &cp_op_dropout) {
+        draw_elements(s, 1);
+        s->attributes.rate = (float)draw(0, 9) / 10;
+        s->attributes.layer = (uint32_t)draw(0, 5);
+    }
+    if (op == &cp_op_softmax_cross_entropy || op == &cp_op_softmax_cross_entropy_gradient) draw_loss(s, true);
+    if (op == &cp_op_mean_squared_error || op == &cp_op_mean_squared_error_gradient) draw_loss(s, false);
+
+    cp_problem problem;
+    if (!possible || infer(s, NULL, CP_F32, &problem)) return false;
+    int64_t most = 1;
+    for (int i = 0; i < problem.inputs; i++) most = cp_shape_count(s->in[i]) > most ? cp_shape_count(s->in[i]) : most;
+    most = cp_shape_count(problem.out[0]) > most ? cp_shape_count(problem.out[0]) : most;
+    if (strstr(op->name, "pool")) {
+        s->chain = cp_window_taps(&problem.window);
+        most *= s->chain;
+    }
+    return problem.multiply_adds <= MOST_MULTIPLY_ADDS && most <= MOST_MULTIPLY_ADDS;
+}
+
+/* --- what must come out --- */
+
+/* How near an output must be: the same float; the same where all numbers are small integers, else within the bound of
+ * sums; within the bound of sums; within the rounding of exp. */
+typedef enum nearness { SAME, SUMS, AVERAGES, CLOSE } nearness;
+
+static nearness nearness_of(const cp_op *op) {
+    if (op->algos == cp_algos_conv || op->algos == cp_algos_conv_input_gradient ||
+        op->algos == cp_algos_conv_weight_gradient || op->algos == cp_algos_bias_gradient || op == &cp_op_add ||
+        op == &cp_op_max_pool_gradient)
+        return SUMS;
+    if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient) return AVERAGES;
+    if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout) return SAME;
+    return CLOSE;
+}
+
+enum { SEED = 5, STEP = 7 };
+
+/* The numbers of a sample, and the reference's answer in double. */
+typedef struct expected {
+    bool small_integers;
+    int outputs;
+    double *in[CP_MAX_INPUTS];
+    double *out[CP_MAX_OUTPUTS];
+    double *sum; /* of the absolute products behind each number of output 0 */
+    double largest;
+    int64_t count[CP_MAX_OUTPUTS];
+} expected;
+
+static double *doubles(int64_t n) {
+    double *memory = calloc((size_t)n + 1, sizeof *memory);
+    if (!memory) abort();
+    return memory;
+}
+
+static void fill_inputs(const sample *s, expected *e) {
+    e->small_integers = one_in(2);
+    const double scale = nearness_of(s->op) == CLOSE && s->op->algos != cp_algos_activation_gradient ? 10 : 1;
+    for (int i = 0; i < s->inputs; i++) {
+        const int64_t count = s->in[i].rank < 0 ? 0 : cp_shape_count(s->in[i]);
+        e->in[i] = doubles(count);
+        for (int64_t k = 0; k < count; k++) {
+            if (s->integer[i])
+                e->in[i][k] = (double)draw(0, s->below - 1);
+            else if (e->small_integers && scale == 1)
+                e->in[i][k] = (double)draw(-4, 4);
+            else
+                e->in[i][k] = (float)(scale * ((double)bits() / (1u << 31) - 1));
+        }
+    }
+    if (s->op != &cp_op_max_pool && s->op != &cp_op_relu) return;
+    static const double special[] = {NAN, INFINITY, -INFINITY, -0.0};
+    for (int64_t k = 0; k < cp_shape_count(s->in[0]); k++)
+        if (one_in(30)) e->in[0][k] = special[draw(0, 3)];
+}
+
+/* Memory of one tensor with these values. */
+static void *place(guard *g, cp_type type, cp_shape shape, const double *values) {
+    void *memory = guard_bytes(g, cp_shape_count(shape) * cp_type_size(type), cp_type_size(type));
+    const cp_tensor view = cp_view(memory, type, shape);
+    for (int64_t k = 0; k < cp_shape_count(shape); k++) cp_put(&view, k, values[k]);
+    return memory;
+}
+
+static void read_outputs(const cp_call *call, double **out) {
+    for (int i = 0; i < call->problem->outputs; i++) {
+        const cp_tensor view = cp_call_out(call, i);
+        const int64_t count = cp_shape_count(view.shape);
+        out[i] = doubles(count);
+        for (int64_t k = 0; k < count && view.data; k++) out[i][k] = cp_get(&view, k);
+    }
+}
+
+static const cp_algo *reference_of(const cp_op *op) {
+    const cp_algo *const *algo = op->algos;
+    while (algo[1]) algo++;
+    assert_string_equal((*algo)->name, "reference");
+    return *algo;
+}
+
+/* Runs the reference in double on the inputs, or on their absolute values. */
+static void run_reference(const sample *s, const expected *e, bool absolute, cp_problem *problem, double **out) {
+    guard g = {.at_end = true};
+    assert_int_equal(infer(s, NULL, CP_F64, problem), CP_OK);
+    cp_call call = {.problem = problem, .seed = SEED, .step = STEP};
+    for (int i = 0; i < s->inputs; i++) {
+        if (s->in[i].rank < 0) continue;
+        const int64_t count = cp_shape_count(s->in[i]);
+        double *values = doubles(count);
+        for (int64_t k = 0; k < count; k++) values[k] = absolute ? fabs(e->in[i][k]) : e->in[i][k];
+        call.in[i] = place(&g, problem->in_type[i], s->in[i], values);
+        free(values);
+    }
+    for (int i = 0; i < problem->outputs; i++)
+        call.out[i] = guard_bytes(&g, cp_shape_count(problem->out[i]) * cp_type_size(problem->out_type[i]), 8);
+    reference_of(s->op)->run(&call, 0, 0, 1);
+    read_outputs(&call, out);
+    guard_free(&g);
+}
+
+static expected expect(const sample *s) {
+    expected e = {0};
+    double *sums[CP_MAX_OUTPUTS] = {0};
+    cp_problem problem;
+    fill_inputs(s, &e);
+    run_reference(s, &e, false, &problem, e.out);
+    e.outputs = problem.outputs;
+    for (int i = 0; i < e.outputs; i++) e.count[i] = cp_shape_count(problem.out[i]);
+    for (int64_t k = 0; k < e.count[0]; k++) e.largest = fmax(e.largest, fabs(e.out[0][k]));
+    if (nearness_of(s->op) == SUMS || nearness_of(s->op) == AVERAGES) {
+        run_reference(s, &e, true, &problem, sums);
+        e.sum = sums[0];
+    }
+    return e;
+}
+
+static void forget(expected *e) {
+    for (int i = 0; i < CP_MAX_INPUTS; i++) free(e->in[i]);
+    for (int i = 0; i < CP_MAX_OUTPUTS; i++) free(e->out[i]);
+    free(e->sum);
+}
+
+/* How far output `i`, number k may be from the reference. */
+static double bound(const sample *s, const expected *e, int i, int64_t k) {
+    const double u = 0x1p-24;
+    if (i > 0 && s->op == &cp_op_max_pool) return 0;
+    switch (nearness_of(s->op)) {
+    case SAME:
+        return 0;
+    case SUMS:
+        if (e->small_integers) return 0;
+        return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149;
+    case AVERAGES:
+        return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149;
+    case CLOSE:
+        return 1e-6 * fabs(e->out[i][k]) + (i == 0 ? 1e-7 * e->largest : 1e-7);
+    }
+    return 0;
+}
+
+static bool near(const sample *s, const expected *e, int i, int64_t k, double got) {
+    const double wanted = e->out[i][k], allowed = bound(s, e, i, k);
+    if (isnan(wanted)) return isnan(got);
+    return allowed == 0 ? got == (float)wanted : fabs(got - wanted) <= allowed;
+}
+
+/* --- the algorithms --- */
+
+typedef struct level {
+    cp_isa isa;
+    const cp_kernels *kernels;
+} level;
+
+static int levels(level found[3]) {
+    int n = 0;
+    found[n++] = (level){CP_ISA_PORTABLE, &cp_kernels_portable};
+#if defined(__x86_64__)
+    if (cp_cpu_can(CP_ISA_AVX2)) found[n++] = (level){CP_ISA_AVX2, &cp_kernels_avx2};
+    if (cp_cpu_can(CP_ISA_AVX512)) found[n++] = (level){CP_ISA_AVX512, &cp_kernels_avx512};
+#endif
+    return n;
+}
+
+/* How often each algorithm was reached at each level. */
+static struct {
+    const cp_algo *algo;
+    const cp_kernels *kernels;
+    int count;
+} reached[256];
+
+static int *count_of(const cp_algo *algo, const cp_kernels *kernels) {
+    size_t i = 0;
+    while (reached[i].algo && (reached[i].algo != algo || reached[i].kernels != kernels)) i++;
+    reached[i].algo = algo;
+    reached[i].kernels = kernels;
+    return &reached[i].count;
+}
+
+/* All phases, each by n shares in an order that no caller should rely on. */
+static void run_shares(const cp_algo *algo, const cp_call *call, int n) {
+    const int phases = call->prepared->phases ? call->prepared->phases : 1;
+    for (int phase = 0; phase < phases; phase++)
+        for (int id = n - 1; id >= 0; id--) algo->run(call, phase, id, n);
+}
+
+static void poison(void *memory, int64_t bytes) {
+    memset(memory, 0xff, (size_t)bytes);
+}
+
+static bool gives_weights(const cp_op *op) {
+    return op->algos == cp_algos_conv_weight_gradient;
+}
+
+/* Weights that lie in the order of their shape, brought into panels. */
+static void *place_panels(guard *g, const cp_problem *problem, const float *weights) {
+    const cp_panels panels = cp_weight_panels(problem);
+    float *packed = guard_bytes(g, cp_panels_floats(&panels) * 4, CP_ALIGN);
+    for (int id = 0; id < 2; id++) cp_panels_pack(&panels, problem->kernels, weights, packed, id, 2);
+    return packed;
+}
+
+/* Runs an algorithm with one and with three shares, everything that it writes to poisoned before: the same bits, near
+ * what was expected. in_panels: the weights, or their gradient, lie in panels; `unused`: an output that nobody reads,
+ * or -1. */
+static void check_algorithm(const sample *s, const expected *e, const cp_algo *algo, const cp_kernels *kernels,
+                            bool in_panels, int unused) {
+    guard g = {.at_end = one_in(2)};
+    cp_problem problem;
+    cp_prepared prepared = {0};
+    assert_int_equal(infer(s, kernels, CP_F32, &problem), CP_OK);
+    if (unused >= 0) problem.out_used[unused] = false;
+    problem.weights_in_panels = in_panels;
+    if (algo->prepare) assert_int_equal(algo->prepare(&problem, &prepared), CP_OK);
+
+    cp_call call = {.problem = &problem, .prepared = &prepared, .seed = SEED, .step = STEP};
+    for (int i = 0; i < s->inputs; i++)
+        if (s->in[i].rank >= 0) call.in[i] = place(&g, problem.in_type[i], s->in[i], e->in[i]);
+    if (in_panels && !gives_weights(s->op)) call.in[1] = place_panels(&g, &problem, call.in[1]);
+    if (prepared.packed) {
+        void *packed = guard_bytes(&g, prepared.packed, CP_ALIGN);
+        call.out[0] = packed;
+        for (int id = 0; id < 3; id++) algo->pack(&call, id, 3);
+        call.in[1] = packed;
+    }
+    if (prepared.scratch) call.scratch = guard_bytes(&g, prepared.scratch, CP_ALIGN);
+    void *first[CP_MAX_OUTPUTS] = {0}, *second[CP_MAX_OUTPUTS] = {0};
+    int64_t bytes[CP_MAX_OUTPUTS] = {0};
+    for (int i = 0; i < problem.outputs; i++) {
+        if (i == unused) continue;
+        const int64_t size = cp_type_size(problem.out_type[i]);
+        const cp_panels panels = in_panels ? cp_weight_panels(&problem) : (cp_panels){0};
+        const bool packed = in_panels && gives_weights(s->op);
+        bytes[i] = (packed ? cp_panels_floats(&panels) : cp_shape_count(problem.out[i])) * size;
+        first[i] = guard_bytes(&g, bytes[i], packed ? CP_ALIGN : size);
+        second[i] = guard_bytes(&g, bytes[i], packed ? CP_ALIGN : size);
+    }
+
+    memcpy(call.out, second, sizeof call.out);
+    run_shares(algo, &call, 3);
+    if (prepared.scratch) poison(call.scratch, prepared.scratch);
+    memcpy(call.out, first, sizeof call.out);
+    run_shares(algo, &call, 1);
+
+    if (in_panels && gives_weights(s->op)) {
+        const cp_panels panels = cp_weight_panels(&problem);
+        call.out[0] = guard_floats(&g, e->count[0]);
+        cp_panels_unpack(&panels, first[0], call.out[0]);
+    }
+    double *got[CP_MAX_OUTPUTS] = {0};
+    read_outputs(&call, got);
+    for (int i = 0; i < problem.outputs; i++) {
+        if (i == unused) continue;
+        for (int64_t k = 0; k < e->count[i]; k++) {
+            if (near(s, e, i, k, got[i][k])) continue;
+            print_sample(s);
+            fail_msg("%s on %s: output %d[%lld] is %.9g, reference %.9g, may differ by %.3g", algo->name, kernels->name,
+                     i, (long long)k, got[i][k], e->out[i][k], bound(s, e, i, k));
+        }
+        if (bytes[i] && memcmp(first[i], second[i], (size_t)bytes[i])) {
+            print_sample(s);
+            fail_msg("%s on %s: output %d depends on the number of shares", algo->name, kernels->name, i);
+        }
+    }
+    for (int i = 0; i < problem.outputs; i++) free(got[i]);
+    cp_free(NULL, prepared.state);
+    guard_free(&g);
+    ++*count_of(algo, kernels);
+}
+
+static bool refuses(const cp_algo *algo, const cp_problem *problem) {
+    return algo->refuse && algo->refuse(problem);
+}
+
+static void check_op(const cp_op *op, int samples) {
+    level found[3];
+    const int n = levels(found);
+    for (int i = 0; i < samples; i++) {
+        sample s;
+        while (!draw_sample(&s, op)) continue;
+        expected e = expect(&s);
+        const int unused = e.outputs > 1 && one_in(3) ? (int)draw(0, 1) : -1;
+        for (int l = 0; l < n; l++) {
+            cp_problem problem;
+            assert_int_equal(infer(&s, found[l].kernels, CP_F32, &problem), CP_OK);
+            for (const cp_algo *const *algo = op->algos; *algo; algo++) {
+                if (refuses(*algo, &problem)) continue;
+                check_algorithm(&s, &e, *algo, found[l].kernels, false, unused);
+                if ((*algo)->panels) check_algorithm(&s, &e, *algo, found[l].kernels, true, unused);
+            }
+        }
+        forget(&e);
+    }
+}
+
+/* Each operation that computes something; convolution has the most cases. */
+static void test_algorithms_agree_with_the_reference(void **state) {
+    (void)state;
+    for (int i = 0; cp_op_at(i); i++) {
+        const cp_op *op = cp_op_at(i);
+        if (op->algos) check_op(op, strncmp(op->name, "conv", 4) == 0 ? 120 : 60);
+    }
+}
+
+static void test_every_algorithm_was_reached_at_every_level(void **state) {
+    (void)state;
+    level found[3];
+    const int n = levels(found);
+    for (int i = 0; cp_op_at(i); i++)
+        for (const cp_algo *const *algo = cp_op_at(i)->algos; algo && *algo; algo++)
+            for (int l = 0; l < n; l++)
+                if (*count_of(*algo, found[l].kernels) < 20)
+                    fail_msg("%s of %s at %s: reached %d times", (*algo)->name, cp_op_at(i)->name,
+                             found[l].kernels->name, *count_of(*algo, found[l].kernels));
+}
+
+/* --- the choice --- */
+
+static void test_the_reference_is_chosen_only_where_all_others_refuse(void **state) {
+    (void)state;
+    for (int i = 0; cp_op_at(i); i++) {
+        const cp_op *op = cp_op_at(i);
+        if (!op->algos) continue;
+        sample s;
+        cp_problem problem;
+        while (!draw_sample(&s, op)) continue;
+        assert_int_equal(infer(&s, &cp_kernels_portable, CP_F64, &problem), CP_OK);
+        assert_ptr_equal(cp_choose(op->name, op->algos, &problem), reference_of(op));
+        assert_int_equal(infer(&s, &cp_kernels_portable, CP_F32, &problem), CP_OK);
+        const cp_algo *chosen = cp_choose(op->name, op->algos, &problem);
+        assert_false(refuses(chosen, &problem));
+        if (chosen == reference_of(op))
+            for (const cp_algo *const *other = op->algos; *other != chosen; other++)
+                assert_true(refuses(*other, &problem));
+        setenv("CONVPOOL_ALGORITHM", "reference", 1);
+        assert_ptr_equal(cp_choose(op->name, op->algos, &problem), reference_of(op));
+        setenv("CONVPOOL_ALGORITHM", "no such algorithm", 1);
+        assert_ptr_equal(cp_choose(op->name, op->algos, &problem), chosen);
+        unsetenv("CONVPOOL_ALGORITHM");
+    }
+}
+
+#define SHAPE(...)                                                                                                     \
+    {                                                                                                                  \
+        .rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = { __VA_ARGS__ }                             \
+    }
+
+/* --- gradients: each node that a backward function adds must itself be possible, and fit its input --- */
+
+enum { MOST_VALUES = 32 };
+
+typedef struct toy_net {
+    int values; /* value 0 is none */
+    cp_shape shape[MOST_VALUES];
+    cp_type type[MOST_VALUES];
+    char nodes[256]; /* names of what was added */
+} toy_net;
+
+static cp_node toy_value(toy_net *net, cp_shape shape, cp_type type) {
+    assert_true(net->values + 1 < MOST_VALUES);
+    net->shape[++net->values] = shape;
+    net->type[net->values] = type;
+    return net->values;
+}
+
+static cp_node toy_node(void *user, const char *name, const cp_attributes *attributes, const cp_node *in, int inputs) {
+    toy_net *net = user;
+    const cp_op *op = cp_op_find(name);
+    assert_non_null(op);
+    assert_in_range(inputs, op->min_inputs, op->max_inputs);
+    cp_problem problem = {.type = CP_F32, .training = true, .inputs = inputs};
+    for (int i = 0; i < inputs; i++) {
+        problem.in[i] = net->shape[in[i]];
+        problem.in_type[i] = net->type[in[i]];
+    }
+    if (op->infer(&problem, attributes)) fail_msg("%s: %s", name, cp_error());
+    assert_int_equal(problem.outputs, op->outputs);
+    cp_words_add(net->nodes, sizeof net->nodes, "%s", name);
+    return toy_value(net, problem.out[0], problem.out_type[0]);
+}
+
+static cp_shape toy_shape(void *user, cp_node value) {
+    const toy_net *net = user;
+    return net->shape[value];
+}
+
+/* Puts a sample into a net, calls its backward function for all inputs that are floats, gives the names of the nodes.
+ */
+static void go_back(const sample *s, toy_net *net) {
+    cp_node in[CP_MAX_INPUTS] = {0}, out[CP_MAX_OUTPUTS] = {0}, dout[CP_MAX_OUTPUTS] = {0};
+    bool wanted[CP_MAX_INPUTS] = {0};
+    cp_problem problem;
+    *net = (toy_net){0};
+    assert_int_equal(infer(s, NULL, CP_F32, &problem), CP_OK);
+    for (int i = 0; i < s->inputs; i++) {
+        if (s->in[i].rank < 0) continue;
+        in[i] = toy_value(net, s->in[i], problem.in_type[i]);
+        wanted[i] = !s->integer[i];
+    }
+    for (int i = 0; i < problem.outputs; i++) out[i] = toy_value(net, problem.out[i], problem.out_type[i]);
+    dout[0] = toy_value(net, problem.out[0], CP_F32);
+    cp_backward b = {.attributes = &s->attributes,
+                     .in = in,
+                     .out = out,
+                     .dout = dout,
+                     .wanted = wanted,
+                     .net = net,
+                     .node = toy_node,
+                     .shape = toy_shape};
+    s->op->backward(&b);
+    for (int i = 0; i < s->inputs; i++) {
+        if (!b.din[i]) continue;
+        assert_true(wanted[i]);
+        assert_int_equal(net->type[b.din[i]], CP_F32);
+        if (cp_shape_same(net->shape[b.din[i]], s->in[i])) continue;
+        print_sample(s);
+        fail_msg("the gradient by input %d has another shape", i);
+    }
+    assert_int_not_equal(b.din[0], 0);
+}
+
+static void test_gradients_fit_their_inputs(void **state) {
+    (void)state;
+    for (int i = 0; cp_op_at(i); i++) {
+        const cp_op *op = cp_op_at(i);
+        if (!op->backward || !op->algos) continue;
+        for (int k = 0; k < 100; k++) {
+            sample s;
+            toy_net net;
+            while (!draw_sample(&s, op)) continue;
+            go_back(&s, &net);
+        }
+    }
+    const sample flat = {.op = &cp_op_flatten, .inputs = 1, .in = {SHAPE(2, 3, 4, 5)}};
+    toy_net net;
+    go_back(&flat, &net);
+    assert_string_equal(net.nodes, "reshape");
+}
+
+static void test_the_gradient_of_a_layer_begins_with_its_activation(void **state) {
+    (void)state;
+    sample s = {.op = &cp_op_conv, .inputs = 3, .in = {SHAPE(1, 5, 5, 2), SHAPE(3, 3, 2, 4), SHAPE(4)}};
+    toy_net net;
+    go_back(&s, &net);
+    assert_string_equal(net.nodes, "conv-input-gradient conv-weight-gradient bias-gradient");
+    s.attributes.conv.activation = CP_RELU;
+    go_back(&s, &net);
+    assert_string_equal(net.nodes, "relu-gradient conv-input-gradient conv-weight-gradient bias-gradient");
+    s = (sample){.op = &cp_op_dense, .inputs = 2, .in = {SHAPE(2, 3), SHAPE(3, 4)}, .attributes.activation = CP_RELU};
+    go_back(&s, &net);
+    assert_string_equal(net.nodes, "relu-gradient dense-input-gradient dense-weight-gradient");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_algorithms_agree_with_the_reference),
+        cmocka_unit_test(test_every_algorithm_was_reached_at_every_level),
+        cmocka_unit_test(test_the_reference_is_chosen_only_where_all_others_refuse),
+        cmocka_unit_test(test_gradients_fit_their_inputs),
+        cmocka_unit_test(test_the_gradient_of_a_layer_begins_with_its_activation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
