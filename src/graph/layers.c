@@ -26,22 +26,27 @@ cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation) {
     return add(net, activation_op(activation), &(cp_attributes){.activation = activation}, &x, 1);
 }
 
-/* A layer whose operation fuses ReLU; the other activations become a node behind it. */
-static cp_node add_activated(cp_net *net, const char *op, const cp_conv *conv, cp_node x, cp_node w, cp_node b) {
-    static const cp_conv defaults = {0};
-    cp_attributes attributes = {.conv = conv ? *conv : defaults};
-    cp_activation activation = attributes.conv.activation;
-    if (activation != CP_RELU) attributes.conv.activation = CP_LINEAR;
-    cp_node y = add(net, op, &attributes, (cp_node[]){x, w, b}, b ? 3 : 2);
+/* Layers apply ReLU themselves; any other activation becomes a node behind them. */
+static cp_activation fused(cp_activation activation) {
+    return activation == CP_RELU ? CP_RELU : CP_LINEAR;
+}
+
+static cp_node add_activated(cp_net *net, const char *op, const cp_attributes *attributes, cp_activation activation,
+                             cp_node x, cp_node w, cp_node b) {
+    cp_node y = add(net, op, attributes, (cp_node[]){x, w, b}, b ? 3 : 2);
     return activation == CP_RELU || !y ? y : cp_net_activation(net, y, activation);
 }
 
 cp_node cp_net_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv) {
-    return add_activated(net, "conv", conv, x, w, b);
+    static const cp_conv defaults = {0};
+    cp_attributes attributes = {.conv = conv ? *conv : defaults};
+    cp_activation activation = attributes.conv.activation;
+    attributes.conv.activation = fused(activation);
+    return add_activated(net, "conv", &attributes, activation, x, w, b);
 }
 
 cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, cp_activation activation) {
-    return add_activated(net, "dense", &(cp_conv){.activation = activation}, x, w, b);
+    return add_activated(net, "dense", &(cp_attributes){.activation = fused(activation)}, activation, x, w, b);
 }
 
 /* The parameter LAYER.what of the layer that comes next; the layer's name is settled by the first of them. */

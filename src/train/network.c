@@ -33,7 +33,7 @@ static const field conv_fields[] = {FIELD(conv, kernel, AXES, NULL),
                                     FIELD(conv, groups, COUNT, NULL),
                                     FIELD(conv, activation, WORD, activations),
                                     {0}};
-static const field dense_fields[] = {FIELD(conv, activation, WORD, activations), {0}};
+static const field dense_fields[] = {{"activation", WORD, offsetof(cp_attributes, activation), activations}, {0}};
 static const field pool_fields[] = {FIELD(pool, kernel, AXES, NULL),     FIELD(pool, stride, AXES, NULL),
                                     FIELD(pool, dilation, AXES, NULL),   FIELD(pool, pad, WORD, pads),
                                     FIELD(pool, pad_before, AXES, NULL), FIELD(pool, pad_after, AXES, NULL),
@@ -46,7 +46,7 @@ static cp_node add_conv(cp_net *net, const cp_attributes *a, const cp_node *in) 
     return cp_net_conv_with(net, in[0], in[1], in[2], &a->conv);
 }
 static cp_node add_dense(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    return cp_net_dense_with(net, in[0], in[1], in[2], a->conv.activation);
+    return cp_net_dense_with(net, in[0], in[1], in[2], a->activation);
 }
 static cp_node add_pool(cp_net *net, const cp_attributes *a, const cp_node *in) {
     return cp_net_pool(net, in[0], &a->pool);
