@@ -130,7 +130,7 @@ int new_context(cp_ctx **ctx, int threads);
 
 bool is_terminal(FILE *file);
 int terminal_columns(FILE *file);
-/* Shows a small picture: as an image or in half blocks on a terminal, in shades of text elsewhere. */
+/* Shows a small picture: in colours on a terminal, in shades of text elsewhere. */
 void show_picture(FILE *file, const unsigned char *pixels, int height, int width, int channels);
 /* A bar of `columns` characters, of which `share` is filled. */
 void show_bar(FILE *file, double share, int columns);

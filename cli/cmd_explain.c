@@ -90,16 +90,21 @@ static float *parse_matrix(const char *option, const char *text, int64_t *height
         if (*text && *text != ';') {
             char *end;
             numbers[count] = strtof(text, &end);
-            if (end == text) usage("--%s, row %lld: '%.20s' is not a number", option, (long long)rows, text);
+            if (end == text) {
+                free(numbers);
+                usage("--%s, row %lld: '%.20s' is not a number", option, (long long)rows, text);
+            }
             count++;
             row++;
             text = end;
             continue;
         }
         if (columns < 0) columns = row;
-        if (row != columns || !row)
+        if (row != columns || !row) {
+            free(numbers);
             usage("--%s: row %lld has %lld numbers, row 1 has %lld", option, (long long)rows, (long long)row,
                   (long long)columns);
+        }
         if (!*text) break;
         text++;
         row = 0;
