@@ -85,7 +85,7 @@ static void run(const sample *s, const cp_algo *algo, const cp_problem *p, int s
         algo->pack(&call, 0, 1);
         call.in[1] = call.out[0];
     }
-    if (prepared.scratch) call.scratch = guard_bytes(g, prepared.scratch, CP_ALIGN);
+    call.scratch = guard_bytes(g, prepared.scratch, CP_ALIGN);
     for (int i = 0; i < p->outputs; i++) {
         out[i] = p->out_used[i] ? guard_bytes(g, output_bytes(p, i), cp_type_size(p->out_type[i])) : NULL;
         call.out[i] = out[i];
