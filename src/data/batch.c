@@ -128,15 +128,15 @@ cp_status cp_data_split(cp_data *data, double fraction, uint64_t seed, cp_data *
 }
 
 int64_t cp_data_count(const cp_data *data) {
-    return data->shape.dim[0];
+    return data ? data->shape.dim[0] : 0;
 }
 
 int cp_data_classes(const cp_data *data) {
-    return data->classes;
+    return data ? data->classes : 0;
 }
 
 cp_shape cp_data_shape(const cp_data *data) {
-    return data->shape;
+    return data ? data->shape : (cp_shape){0};
 }
 
 int cp_data_label(const cp_data *data, int64_t i) {

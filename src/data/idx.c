@@ -154,7 +154,7 @@ static cp_status wrong_magic(const input *in, uint32_t magic, bool images) {
 /* The shape as a picture has it, [N,H,W,C], and its bytes. */
 static cp_status read_image_sizes(input *in, cp_shape *shape, int64_t *bytes) {
     static const char *const names[] = {"the number of images", "the height", "the width", "the number of channels"};
-    uint32_t magic, size;
+    uint32_t magic = 0, size = 0;
     cp_status status = read_number(in, &magic);
     if (status) return status;
     if (magic != GREY_MAGIC && magic != COLOUR_MAGIC) return wrong_magic(in, magic, true);
@@ -185,7 +185,7 @@ static cp_status read_images(const char *path, cp_open open, cp_shape *shape, ui
 }
 
 static cp_status read_label_bytes(input *in, int64_t images, uint8_t **labels) {
-    uint32_t magic, count;
+    uint32_t magic = 0, count = 0;
     cp_status status = read_number(in, &magic);
     if (!status && magic != LABELS_MAGIC) status = wrong_magic(in, magic, false);
     if (!status) status = read_number(in, &count);

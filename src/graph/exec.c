@@ -46,14 +46,17 @@ static void exec(const cp_plan *plan, cp_work *work) {
 }
 
 cp_status cp_work_new(cp_work **work, const cp_plan *plan) {
+    if (!work) return cp_fail(CP_E_ARG, "work is NULL");
     *work = NULL;
+    if (!plan) return cp_fail(CP_E_ARG, "plan is NULL");
     cp_work *w = cp_zalloc(NULL, sizeof *w);
     if (!w) return CP_E_MEMORY;
     w->plan = plan;
+    w->ctx = plan->ctx;
     w->pointer = cp_zalloc(NULL, (plan->n_slots + 1) * (int64_t)sizeof *w->pointer);
     w->variables = cp_zalloc(NULL, (plan->n_variables + 1) * (int64_t)sizeof *w->variables);
     w->seconds = cp_zalloc(NULL, (plan->n_steps + 1) * (int64_t)sizeof *w->seconds);
-    w->arena = cp_alloc(cp_ctx_allocator(&plan->ctx), plan->arena);
+    w->arena = cp_alloc(cp_ctx_allocator(&w->ctx), plan->arena);
     if (!w->pointer || !w->variables || !w->seconds || !w->arena) {
         cp_work_free(w);
         return CP_E_MEMORY;
@@ -68,7 +71,7 @@ cp_status cp_work_new(cp_work **work, const cp_plan *plan) {
 
 void cp_work_free(cp_work *work) {
     if (!work) return;
-    cp_free(cp_ctx_allocator(&work->plan->ctx), work->arena);
+    cp_free(cp_ctx_allocator(&work->ctx), work->arena);
     cp_free(NULL, work->pointer);
     cp_free(NULL, work->variables);
     cp_free(NULL, work->seconds);
@@ -76,7 +79,7 @@ void cp_work_free(cp_work *work) {
 }
 
 void cp_work_time(cp_work *work, bool on) {
-    work->timed = on;
+    if (work) work->timed = on;
 }
 
 static cp_status misfit(const cp_edge *edge, const cp_tensor *tensor) {
@@ -91,14 +94,12 @@ static cp_status misfit(const cp_edge *edge, const cp_tensor *tensor) {
 }
 
 static cp_status check_edge(const cp_edge *edge, const cp_tensor *tensor) {
-    bool same = tensor->type == edge->tensor.type && tensor->shape.rank == edge->tensor.shape.rank;
-    bool empty = false;
-    for (int a = 0; same && a < edge->tensor.shape.rank; a++) {
-        same = tensor->shape.dim[a] == edge->tensor.shape.dim[a] &&
-               (tensor->stride[a] == edge->tensor.stride[a] || tensor->shape.dim[a] <= 1);
-        empty |= !tensor->shape.dim[a];
-    }
-    if (!same && !empty) return misfit(edge, tensor);
+    const cp_shape shape = edge->tensor.shape;
+    bool same = tensor->type == edge->tensor.type && cp_shape_same(tensor->shape, shape);
+    bool empty = cp_shape_count(shape) == 0;
+    for (int a = 0; same && !empty && a < shape.rank; a++)
+        same = tensor->stride[a] == edge->tensor.stride[a] || shape.dim[a] == 1;
+    if (!same) return misfit(edge, tensor);
     if (!tensor->data && !empty) return cp_fail(CP_E_ARG, "'%s' has no data", edge->name);
     return CP_OK;
 }
@@ -106,10 +107,31 @@ static cp_status check_edge(const cp_edge *edge, const cp_tensor *tensor) {
 static cp_status bind(cp_work *work, const cp_edge *edges, int n, const cp_tensor *tensors, int given,
                       const char *what) {
     if (given != n) return cp_fail(CP_E_ARG, "the plan has %d %s, %d given", n, what, given);
+    if (n && !tensors) return cp_fail(CP_E_ARG, "the %s are NULL", what);
     for (int i = 0; i < n; i++) {
         cp_status status = check_edge(&edges[i], &tensors[i]);
         if (status) return status;
         work->pointer[edges[i].slot] = tensors[i].data;
+    }
+    return CP_OK;
+}
+
+static bool overlap(const cp_work *work, const cp_edge *a, const cp_edge *b) {
+    uintptr_t x = (uintptr_t)work->pointer[a->slot] + (uintptr_t)a->first,
+              y = (uintptr_t)work->pointer[b->slot] + (uintptr_t)b->first;
+    return a->bytes && b->bytes && x < y + (uintptr_t)b->bytes && y < x + (uintptr_t)a->bytes;
+}
+
+/* Outputs are written while inputs are still read. Tensors with gaps may lie in each other without sharing an element;
+ * that is the caller's affair. */
+static cp_status check_overlaps(const cp_plan *plan, const cp_work *work) {
+    for (int i = 0; i < plan->n_outputs; i++) {
+        const cp_edge *output = &plan->outputs[i];
+        for (int j = 0; j < plan->n_inputs + i; j++) {
+            const cp_edge *other = j < plan->n_inputs ? &plan->inputs[j] : &plan->outputs[j - plan->n_inputs];
+            if (overlap(work, output, other))
+                return cp_fail(CP_E_ARG, "'%s' overlaps '%s' in memory", output->name, other->name);
+        }
     }
     return CP_OK;
 }
@@ -120,6 +142,7 @@ cp_status cp_plan_run(const cp_plan *plan, cp_work *work, const cp_tensor *input
     if (work->plan != plan) return cp_fail(CP_E_ARG, "the work was made for another plan");
     cp_status status = bind(work, plan->inputs, plan->n_inputs, inputs, n_inputs, "inputs");
     if (!status) status = bind(work, plan->outputs, plan->n_outputs, outputs, n_outputs, "outputs");
+    if (!status) status = check_overlaps(plan, work);
     if (status) return status;
     for (int64_t i = 1; plan->n_variables && i <= plan->n_slots; i++)
         if (plan->slots[i].place == CP_PLACE_VARIABLE) work->pointer[i] = work->variables[plan->slots[i].offset];

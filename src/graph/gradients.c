@@ -36,8 +36,8 @@ static cp_node cut_before_pool(cp_net *net, cp_node y, cp_node dy, bool *done) {
 
 /* What leads from any of wrt to a value: needs[value]. */
 static void mark(const cp_net *net, const cp_node *wrt, int n, int64_t nodes, bool *needs) {
-    for (int i = 0; i < n; i++)
-        if (wrt[i]) needs[wrt[i]] = true;
+    for (int i = 0; i < n; i++) needs[wrt[i]] = true;
+    needs[0] = false;
     for (int64_t i = 0; i < nodes; i++)
         for (int k = 0; k < net->nodes[i].inputs; k++)
             if (needs[net->nodes[i].in[k]])
@@ -78,9 +78,15 @@ static void backward(cp_net *net, int64_t i, const bool *needs, cp_node *gradien
     }
 }
 
-static cp_status check(const cp_net *net, cp_node y, cp_node dy) {
+static cp_status check(const cp_net *net, cp_node y, cp_node dy, const cp_node *wrt, int n) {
+    cp_status status = cp_net_check(net);
+    if (status) return status;
+    for (int i = 0; i < n; i++)
+        if (wrt[i] && !cp_net_value(net, wrt[i]))
+            return cp_fail(CP_E_ARG, "gradients: wrt[%d] = %d is no value of this net", i, (int)wrt[i]);
     const cp_value *v = cp_net_value(net, y), *d = cp_net_value(net, dy);
-    if (!v) return cp_fail(CP_E_ARG, "gradients: y is no value of this net");
+    if (!v || v->type != CP_F32) return cp_fail(CP_E_ARG, "gradients: y is no f32 value of this net");
+    if (dy && (!d || d->type != CP_F32)) return cp_fail(CP_E_ARG, "gradients: dy is no f32 value of this net");
     if (!d && cp_shape_count(v->shape) != 1) return cp_fail(CP_E_ARG, "gradients: without dy, y must be a scalar");
     char a[CP_SHAPE_TEXT], b[CP_SHAPE_TEXT];
     if (d && !cp_shape_same(v->shape, d->shape))
@@ -90,9 +96,9 @@ static cp_status check(const cp_net *net, cp_node y, cp_node dy) {
 }
 
 cp_status cp_net_gradients(cp_net *net, cp_node y, cp_node dy, const cp_node *wrt, int n, cp_node *by) {
+    if (n < 0 || (n > 0 && (!wrt || !by))) return cp_fail(CP_E_ARG, "gradients: by %d values, or no place for them", n);
     for (int i = 0; i < n; i++) by[i] = 0;
-    if (net->status) return cp_fail(net->status, "%s", net->text);
-    cp_status status = check(net, y, dy);
+    cp_status status = check(net, y, dy, wrt, n);
     if (status) return status;
     int64_t nodes = net->n_nodes, values = net->n_values;
     if (!dy) {
@@ -108,8 +114,8 @@ cp_status cp_net_gradients(cp_net *net, cp_node y, cp_node dy, const cp_node *wr
         mark(net, wrt, n, nodes, needs);
         gradient[y] = dy;
         for (int64_t i = nodes - 1; i >= 0 && !net->status; i--) backward(net, i, needs, gradient);
-        for (int i = 0; i < n; i++) by[i] = wrt[i] > 0 && wrt[i] <= values ? gradient[wrt[i]] : 0;
         status = net->status;
+        for (int i = 0; i < n && !status; i++) by[i] = gradient[wrt[i]];
     }
     cp_free(NULL, needs);
     cp_free(NULL, gradient);

@@ -1,4 +1,5 @@
-/* Nets (what to compute) and plans of them (how, here): builder, gradients, text form, memory by lifetime, execution. */
+/* Nets (what to compute) and plans of them (how, here): builder, gradients, text form, memory by lifetime, execution.
+ */
 #ifndef CP_GRAPH_H
 #define CP_GRAPH_H
 
@@ -50,13 +51,22 @@ cp_node cp_net_add_parameter(cp_net *net, const char *name, cp_shape shape);
 /* Keeps a failure in the net (the first one); gives 0. */
 cp_node cp_net_fail(cp_net *net, cp_status status);
 const cp_value *cp_net_value(const cp_net *net, cp_node value); /* NULL for 0 or a number out of range */
+/* The failure that the net keeps, set as this thread's error again; CP_E_ARG where net is NULL. */
+cp_status cp_net_check(const cp_net *net);
 /* infer for a node, with the given shapes of all values (NULL: the net's own). */
 cp_status cp_net_infer(const cp_net *net, const cp_net_node *node, const cp_shape *shapes, cp_problem *problem);
 
 /* --- plan.c, memory.c, exec.c --- */
 
 /* Where the memory of a value is while a plan runs. */
-typedef enum cp_place { CP_PLACE_NONE, CP_PLACE_ARENA, CP_PLACE_INPUT, CP_PLACE_OUTPUT, CP_PLACE_FIXED, CP_PLACE_VARIABLE } cp_place;
+typedef enum cp_place {
+    CP_PLACE_NONE,
+    CP_PLACE_ARENA,
+    CP_PLACE_INPUT,
+    CP_PLACE_OUTPUT,
+    CP_PLACE_FIXED,
+    CP_PLACE_VARIABLE
+} cp_place;
 
 typedef struct cp_slot {
     cp_place place;
@@ -82,12 +92,14 @@ typedef struct cp_step {
 /* An input or output as the caller's tensor must be. */
 typedef struct cp_edge {
     cp_tensor tensor; /* data NULL */
+    /* The bytes that it covers begin `first` bytes from its data; `bytes` is 0 where there are gaps between them. */
+    int64_t first, bytes;
     int32_t slot;
     char *name;
 } cp_edge;
 
 struct cp_plan {
-    cp_ctx ctx; /* a copy; the threads are the context's */
+    cp_ctx ctx;     /* a copy; the threads are the context's */
     cp_slot *slots; /* [1..n_slots] */
     cp_step *steps;
     cp_edge *inputs, *outputs;
@@ -98,16 +110,18 @@ struct cp_plan {
 
 struct cp_work {
     const cp_plan *plan;
+    cp_ctx ctx; /* a copy: the plan may be freed first */
     char *arena;
-    void **pointer;    /* of each slot */
-    double *seconds;   /* of each step in the last timed run */
+    void **pointer;  /* of each slot */
+    double *seconds; /* of each step in the last timed run */
     bool timed;
-    void **variables;  /* a trainer's parameters, in the order of the net's */
+    void **variables; /* a trainer's parameters, in the order of the net's */
     uint64_t seed, step;
 };
 
-/* A plan whose parameters are not constants but given to each work (work->variables). in_panels[i] tells for parameter i
- * whether it is stored in panels; gradients: parameter i's gradient is output gradients[i] (or -1) and is then stored like it. */
+/* A plan whose parameters are not constants but given to each work (work->variables). in_panels[i] tells for parameter
+ * i whether it is stored in panels; gradients: parameter i's gradient is output gradients[i] (or -1) and is then stored
+ * like it. */
 typedef struct cp_variables {
     const int *gradients;
     bool *in_panels;

@@ -7,7 +7,9 @@
 static cp_node add(cp_net *net, const char *op, const cp_attributes *attributes, const cp_node *in, int inputs) {
     for (int i = 0; i < inputs && i < cp_op_find(op)->min_inputs; i++)
         if (!in[i]) /* a failure is passed on */
-            return net->status ? 0 : cp_net_fail(net, cp_fail(CP_E_ARG, "%s: input %d is no value of this net", op, i));
+            return cp_net_check(net)
+                       ? 0
+                       : cp_net_fail(net, cp_fail(CP_E_ARG, "%s: input %d is no value of this net", op, i));
     return cp_net_add_node(net, cp_op_find(op), attributes, in, inputs);
 }
 
@@ -58,15 +60,16 @@ static cp_node parameter(cp_net *net, const char *op, const char *what, cp_shape
         snprintf(name, sizeof name, "%s%d", op, number);
         cp_net_name(net, name);
     }
-    if (net->status) return 0;
+    if (cp_net_check(net)) return 0;
     char name[200];
     snprintf(name, sizeof name, "%.180s.%s", net->next_name, what);
     return cp_net_add_parameter(net, name, shape);
 }
 
 cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv) {
+    if (cp_net_check(net)) return 0;
     const cp_value *v = cp_net_value(net, x);
-    if (net->status || !v) return add(net, "conv", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
+    if (!v) return add(net, "conv", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
     if (!conv) return cp_net_fail(net, cp_fail(CP_E_ARG, "a convolution needs its kernel's size"));
     int axes = v->shape.rank - 2;
     int64_t groups = cp_groups(conv);
@@ -95,8 +98,9 @@ cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv
 }
 
 cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation) {
+    if (cp_net_check(net)) return 0;
     const cp_value *v = cp_net_value(net, x);
-    if (net->status || !v) return add(net, "dense", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
+    if (!v) return add(net, "dense", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
     if (v->shape.rank != 2)
         return cp_net_fail(
             net, cp_fail(CP_E_SHAPE, "dense: the input needs 2 dimensions, has %d: flatten it first", v->shape.rank));
@@ -122,6 +126,7 @@ cp_node cp_net_softmax(cp_net *net, cp_node x) {
 }
 
 cp_node cp_net_dropout(cp_net *net, cp_node x, float rate) {
+    if (cp_net_check(net)) return 0;
     uint32_t layer = 1; /* each dropout has random numbers of its own */
     for (int64_t i = 0; i < net->n_nodes; i++)
         if (net->nodes[i].attributes.layer >= layer) layer = net->nodes[i].attributes.layer + 1;

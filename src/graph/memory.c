@@ -21,7 +21,7 @@ static int64_t lowest_gap(const cp_slot *slot, cp_slot *const *placed, int64_t n
         moved = false;
         for (int64_t i = 0; i < n; i++) {
             const cp_slot *other = placed[i];
-            if (meet(slot, other) && offset < other->offset + other->bytes && other->offset < offset + slot->bytes) {
+            if (meet(slot, other) && offset < other->offset + other->bytes && other->offset - offset < slot->bytes) {
                 offset = cp_round_up(other->offset + other->bytes, CP_ALIGN);
                 moved = true;
             }

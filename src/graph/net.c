@@ -7,6 +7,7 @@
 /* --- life --- */
 
 cp_status cp_net_new(cp_net **net) {
+    if (!net) return cp_fail(CP_E_ARG, "net is NULL");
     *net = cp_zalloc(NULL, sizeof **net);
     return *net ? CP_OK : CP_E_MEMORY;
 }
@@ -40,28 +41,35 @@ void cp_net_free(cp_net *net) {
 }
 
 cp_node cp_net_fail(cp_net *net, cp_status status) {
-    if (!net->status) {
+    if (net && !net->status) {
         net->status = status;
         snprintf(net->text, sizeof net->text, "%s", cp_error());
     }
     return 0;
 }
 
+cp_status cp_net_check(const cp_net *net) {
+    if (!net) return cp_fail(CP_E_ARG, "net is NULL");
+    return net->status ? cp_fail(net->status, "%s", net->text) : CP_OK;
+}
+
 cp_status cp_net_error(const cp_net *net, const char **text) {
-    if (text) *text = net->text;
-    return net->status;
+    cp_status status = cp_net_check(net);
+    if (text) *text = net ? net->text : cp_error();
+    return status;
 }
 
 void cp_net_name(cp_net *net, const char *name) {
+    if (cp_net_check(net)) return;
     cp_free(NULL, net->next_name);
-    net->next_name = cp_copy_text(name);
-    if (!net->next_name) cp_net_fail(net, CP_E_MEMORY);
+    net->next_name = name ? cp_copy_text(name) : NULL;
+    if (name && !net->next_name) cp_net_fail(net, CP_E_MEMORY);
 }
 
 /* --- values --- */
 
 const cp_value *cp_net_value(const cp_net *net, cp_node value) {
-    return value >= 1 && value <= net->n_values ? &net->values[value] : NULL;
+    return net && value >= 1 && value <= net->n_values ? &net->values[value] : NULL;
 }
 
 static int64_t value_bytes(const cp_value *v) {
@@ -70,7 +78,6 @@ static int64_t value_bytes(const cp_value *v) {
 
 /* A new value; with data, a copy of that dense memory, or zeros for a parameter. Takes nothing over. */
 static cp_node add_value(cp_net *net, cp_value_kind kind, cp_type type, cp_shape shape, const char *name) {
-    if (net->status) return 0;
     /* values[0] is never used, so that 0 can be no value */
     if (cp_grow(&net->values, &net->values_capacity, net->n_values + 1, sizeof *net->values))
         return cp_net_fail(net, CP_E_MEMORY);
@@ -95,6 +102,7 @@ static cp_node add_to_list(cp_net *net, cp_node **list, int64_t *capacity, int64
 }
 
 cp_node cp_net_input(cp_net *net, const char *name, cp_type type, cp_shape shape) {
+    if (cp_net_check(net)) return 0;
     cp_status status = cp_check_shape(shape, type, name ? name : "input");
     for (int a = 1; !status && a < shape.rank; a++)
         if (shape.dim[a] == 0)
@@ -108,6 +116,7 @@ cp_node cp_net_input(cp_net *net, const char *name, cp_type type, cp_shape shape
 }
 
 cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *tensor) {
+    if (cp_net_check(net)) return 0;
     cp_status status = tensor ? cp_check_tensor(tensor, tensor->type, name ? name : "constant")
                               : cp_fail(CP_E_ARG, "a constant needs a tensor");
     if (status) return cp_net_fail(net, status);
@@ -119,7 +128,9 @@ cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *tensor) 
 }
 
 cp_node cp_net_add_parameter(cp_net *net, const char *name, cp_shape shape) {
+    if (cp_net_check(net)) return 0;
     cp_status status = cp_check_shape(shape, CP_F32, name);
+    if (!status && cp_shape_count(shape) == 0) status = cp_fail(CP_E_SHAPE, "parameter '%s' has no elements", name);
     for (int i = 0; !status && i < net->n_parameters; i++)
         if (!strcmp(cp_net_parameter_name(net, i), name))
             status = cp_fail(CP_E_ARG, "two parameters are named '%s'", name);
@@ -129,7 +140,7 @@ cp_node cp_net_add_parameter(cp_net *net, const char *name, cp_shape shape) {
 }
 
 void cp_net_output(cp_net *net, cp_node value, const char *name) {
-    if (net->status) return;
+    if (cp_net_check(net)) return;
     if (!cp_net_value(net, value)) {
         cp_net_fail(net, cp_fail(CP_E_ARG, "output '%s' is no value of this net", name ? name : ""));
         return;
@@ -188,7 +199,7 @@ static char *describe(const cp_op *op, const cp_attributes *attributes, const cp
 }
 
 cp_node cp_net_add_node(cp_net *net, const cp_op *op, const cp_attributes *attributes, const cp_node *in, int inputs) {
-    if (net->status) return 0;
+    if (cp_net_check(net)) return 0;
     cp_net_node node = {.op = op, .attributes = *attributes, .inputs = inputs};
     if (inputs < op->min_inputs || inputs > op->max_inputs)
         return cp_net_fail(net, cp_fail(CP_E_ARG, "%s takes %d to %d inputs, has %d", op->name, op->min_inputs,
@@ -256,10 +267,11 @@ static cp_status copy_nodes(cp_net *to, const cp_net *from) {
 }
 
 cp_status cp_net_clone(cp_net **copy, const cp_net *net) {
+    if (!copy) return cp_fail(CP_E_ARG, "copy is NULL");
     *copy = NULL;
-    if (net->status) return cp_fail(net->status, "%s", net->text);
     cp_net *to;
-    cp_status status = cp_net_new(&to);
+    cp_status status = cp_net_check(net);
+    if (!status) status = cp_net_new(&to);
     if (status) return status;
     status = copy_values(to, net);
     if (!status) status = copy_nodes(to, net);
@@ -286,7 +298,7 @@ static int64_t find_note(const cp_net *net, const char *name) {
 }
 
 const char *cp_net_note(const cp_net *net, const char *name) {
-    int64_t i = find_note(net, name);
+    int64_t i = net && name ? find_note(net, name) : -1;
     return i < 0 ? NULL : net->notes[i].text;
 }
 
@@ -297,6 +309,7 @@ static void remove_note(cp_net *net, int64_t i) {
 }
 
 cp_status cp_net_set_note(cp_net *net, const char *name, const char *value) {
+    if (!net || !name) return cp_fail(CP_E_ARG, "%s is NULL", net ? "name" : "net");
     int64_t i = find_note(net, name);
     if (!value) {
         if (i >= 0) remove_note(net, i);
@@ -322,22 +335,22 @@ cp_shape cp_net_shape(const cp_net *net, cp_node value) {
 }
 
 int cp_net_inputs(const cp_net *net) {
-    return (int)net->n_inputs;
+    return net ? (int)net->n_inputs : 0;
 }
 int cp_net_outputs(const cp_net *net) {
-    return (int)net->n_outputs;
+    return net ? (int)net->n_outputs : 0;
 }
 int cp_net_parameters(const cp_net *net) {
-    return (int)net->n_parameters;
+    return net ? (int)net->n_parameters : 0;
 }
 cp_node cp_net_input_node(const cp_net *net, int i) {
-    return i >= 0 && i < net->n_inputs ? net->inputs[i] : 0;
+    return i >= 0 && i < cp_net_inputs(net) ? net->inputs[i] : 0;
 }
 cp_node cp_net_output_node(const cp_net *net, int i) {
-    return i >= 0 && i < net->n_outputs ? net->outputs[i].value : 0;
+    return i >= 0 && i < cp_net_outputs(net) ? net->outputs[i].value : 0;
 }
 cp_node cp_net_parameter_node(const cp_net *net, int i) {
-    return i >= 0 && i < net->n_parameters ? net->parameters[i] : 0;
+    return i >= 0 && i < cp_net_parameters(net) ? net->parameters[i] : 0;
 }
 
 static const char *value_name(const cp_net *net, cp_node value) {
@@ -351,7 +364,7 @@ const char *cp_net_parameter_name(const cp_net *net, int i) {
     return value_name(net, cp_net_parameter_node(net, i));
 }
 const char *cp_net_output_name(const cp_net *net, int i) {
-    return i >= 0 && i < net->n_outputs ? net->outputs[i].name : NULL;
+    return i >= 0 && i < cp_net_outputs(net) ? net->outputs[i].name : NULL;
 }
 
 cp_tensor cp_net_parameter(const cp_net *net, int i) {

@@ -28,6 +28,18 @@ static int64_t bytes_of(cp_shape shape, cp_type type) {
 
 /* --- edges and shapes --- */
 
+/* The bytes that an edge's tensor covers, where there are no gaps between them. */
+static void cover(cp_edge *edge) {
+    const cp_tensor *t = &edge->tensor;
+    int64_t low = 0, high = 0, count = cp_shape_count(t->shape), size = cp_type_size(t->type);
+    for (int a = 0; a < t->shape.rank; a++) {
+        int64_t last = t->shape.dim[a] > 1 ? (t->shape.dim[a] - 1) * t->stride[a] : 0;
+        *(last < 0 ? &low : &high) += last;
+    }
+    edge->first = low * size;
+    edge->bytes = high - low + 1 == count ? count * size : 0;
+}
+
 /* One input or output as it was asked for, or without gaps; shape is what the net says, 0 in front: any batch. */
 static cp_status make_edge(planning *p, cp_edge *edge, const char *name, cp_shape shape, cp_type type,
                            const cp_tensor *asked) {
@@ -36,19 +48,20 @@ static cp_status make_edge(planning *p, cp_edge *edge, const char *name, cp_shap
     if (!asked) {
         if (shape.rank && !shape.dim[0]) shape.dim[0] = p->options->batch ? p->options->batch : 1;
         edge->tensor = cp_view(NULL, type, shape);
-        return cp_check_shape(shape, type, name);
+        cp_status status = cp_check_shape(shape, type, name);
+        if (!status) cover(edge);
+        return status;
     }
-    cp_status status = cp_check_shape(asked->shape, asked->type, name);
+    cp_status status = cp_check_view(asked, type, name);
     if (status) return status;
     cp_shape fitted = shape;
     if (shape.rank && !shape.dim[0]) fitted.dim[0] = asked->shape.dim[0];
-    if (asked->type != type)
-        return cp_fail(CP_E_ARG, "'%s' is %s, needs %s", name, cp_type_name(asked->type), cp_type_name(type));
     if (asked->shape.rank != shape.rank || !cp_shape_same(fitted, asked->shape))
         return cp_fail(CP_E_SHAPE, "'%s' is %s, needs %s", name, cp_shape_text(asked->shape, a),
                        cp_shape_text(shape, b));
     edge->tensor = *asked;
     edge->tensor.data = NULL;
+    cover(edge);
     return CP_OK;
 }
 
@@ -145,6 +158,10 @@ cp_panels cp_parameter_panels(const cp_net *net, const cp_kernels *kernels, int 
 
 static int32_t add_slot(cp_plan *plan, cp_slot slot) {
     if (cp_grow(&plan->slots, &plan->slots_capacity, plan->n_slots + 1, sizeof slot)) return 0;
+    if (slot.bytes > INT64_MAX - CP_ALIGN) {
+        cp_fail(CP_E_MEMORY, "no memory for %lld bytes", (long long)slot.bytes);
+        return 0;
+    }
     if (slot.place == CP_PLACE_ARENA) slot.bytes = cp_round_up(slot.bytes, CP_ALIGN);
     plan->slots[++plan->n_slots] = slot;
     return (int32_t)plan->n_slots;
@@ -369,6 +386,14 @@ static cp_status place_inputs(planning *p) {
     return CP_OK;
 }
 
+/* Elements of an output must not share memory: each is written on its own. */
+static cp_status check_apart(const cp_edge *edge) {
+    for (int a = 0; a < edge->tensor.shape.rank; a++)
+        if (edge->tensor.stride[a] == 0 && edge->tensor.shape.dim[a] > 1)
+            return cp_fail(CP_E_ARG, "'%s' stride[%d] = 0: elements of an output must not share memory", edge->name, a);
+    return CP_OK;
+}
+
 /* An output is computed where the caller wants it, unless it lies otherwise there, or is also something else. */
 static cp_status place_outputs(planning *p) {
     cp_plan *plan = p->plan;
@@ -387,6 +412,7 @@ static cp_status place_outputs(planning *p) {
         cp_status status = make_edge(p, edge, output->name, shape, real_type(p, v->type),
                                      p->options->outputs ? &p->options->outputs[i] : NULL);
         plan->n_outputs++;
+        if (!status) status = check_apart(edge);
         if (status) return status;
         if (plan->slots[from].place == CP_PLACE_ARENA && cp_is_dense(&edge->tensor)) {
             plan->slots[from].place = CP_PLACE_OUTPUT;
@@ -483,16 +509,20 @@ static void end_planning(planning *p) {
 
 cp_status cp_net_plan_variables(cp_plan **plan, cp_ctx *ctx, const cp_net *net, const cp_plan_options *options,
                                 const cp_variables *variables) {
+    if (!plan) return cp_fail(CP_E_ARG, "plan is NULL");
     *plan = NULL;
-    if (net->status) return cp_fail(net->status, "%s", net->text);
+    cp_status status = cp_net_check(net);
+    if (status) return status;
     if (!net->n_outputs) return cp_fail(CP_E_ARG, "the net has no output");
     planning p = {.net = net, .options = options ? options : &default_options, .variables = variables};
     if (p.options->batch < 0)
         return cp_fail(CP_E_ARG, "batch = %lld: must not be negative", (long long)p.options->batch);
     if (p.options->type != CP_F32 && p.options->type != CP_F64)
         return cp_fail(CP_E_ARG, "a plan computes in CP_F32 or CP_F64, not in %s", cp_type_name(p.options->type));
+    for (int i = 0; i < 8; i++)
+        if (p.options->reserved[i]) return cp_fail(CP_E_ARG, "the reserved words of the options must be zero");
     if (!(p.plan = cp_zalloc(NULL, sizeof *p.plan))) return CP_E_MEMORY;
-    cp_status status = start_plan(&p, ctx);
+    status = start_plan(&p, ctx);
     if (!status) status = build(&p);
     end_planning(&p);
     if (status)
@@ -526,21 +556,23 @@ void cp_plan_free(cp_plan *plan) {
 /* --- what a plan says of itself --- */
 
 int64_t cp_plan_work_bytes(const cp_plan *plan) {
-    return plan->arena;
+    return plan ? plan->arena : 0;
 }
 int64_t cp_plan_packed_bytes(const cp_plan *plan) {
-    return plan->packed;
+    return plan ? plan->packed : 0;
 }
 int cp_plan_steps(const cp_plan *plan) {
-    return (int)plan->n_steps;
+    return plan ? (int)plan->n_steps : 0;
 }
 
 cp_shape cp_plan_output_shape(const cp_plan *plan, int i) {
-    return i >= 0 && i < plan->n_outputs ? plan->outputs[i].tensor.shape : (cp_shape){0};
+    return plan && i >= 0 && i < plan->n_outputs ? plan->outputs[i].tensor.shape : (cp_shape){0};
 }
 
 cp_status cp_plan_step(const cp_plan *plan, const cp_work *work, int i, cp_step_info *info) {
+    if (!plan || !info) return cp_fail(CP_E_ARG, "%s is NULL", plan ? "info" : "plan");
     *info = (cp_step_info){0};
+    if (work && work->plan != plan) return cp_fail(CP_E_ARG, "the work was made for another plan");
     if (i < 0 || i >= plan->n_steps)
         return cp_fail(CP_E_ARG, "step %d: the plan has steps 0 to %lld", i, (long long)plan->n_steps - 1);
     const cp_step *step = &plan->steps[i];

@@ -30,6 +30,7 @@ static cp_status run_and_free(cp_plan *plan, const cp_tensor *inputs, int n_inpu
 
 cp_status cp_conv_plan(cp_plan **plan, cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
                        const cp_tensor *b, const cp_tensor *y) {
+    if (!plan) return cp_fail(CP_E_ARG, "plan is NULL");
     *plan = NULL;
     cp_status status = x ? cp_check_shape(x->shape, x->type, "x") : cp_fail(CP_E_ARG, "x is missing");
     if (!status) status = need(w, "w");
@@ -53,6 +54,7 @@ cp_status cp_conv_run(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, cons
 }
 
 cp_status cp_pool_plan(cp_plan **plan, cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, const cp_tensor *y) {
+    if (!plan) return cp_fail(CP_E_ARG, "plan is NULL");
     *plan = NULL;
     cp_status status = x ? cp_check_shape(x->shape, x->type, "x") : cp_fail(CP_E_ARG, "x is missing");
     cp_net *net;

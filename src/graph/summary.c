@@ -14,6 +14,16 @@ static sight sight_of_input(const cp_value *v) {
     return s;
 }
 
+/* For what a layer sees through kernels of any size: as much as can be counted. */
+static int64_t times(int64_t a, int64_t b) {
+    int64_t product;
+    return cp_mul(a, b, &product) ? product : INT64_MAX;
+}
+static int64_t plus(int64_t a, int64_t b) {
+    int64_t sum;
+    return cp_sum(a, b, &sum) ? sum : INT64_MAX;
+}
+
 /* Through a window the field grows by (k-1)*dilation steps of the jump (Dumoulin and Visin 2016; Araujo et al. 2019).
  */
 static sight sight_through(sight s, const cp_problem *p) {
@@ -23,8 +33,8 @@ static sight sight_through(sight s, const cp_problem *p) {
     }
     for (int a = 0; a < s.axes; a++) {
         const cp_axis *axis = &p->window.axis[CP_MAX_AXES - p->window.axes + a];
-        s.receptive[a] += (axis->kernel - 1) * axis->dilation * s.jump[a];
-        s.jump[a] *= axis->stride;
+        s.receptive[a] = plus(s.receptive[a], times(times(axis->kernel - 1, axis->dilation), s.jump[a]));
+        s.jump[a] = times(s.jump[a], axis->stride);
     }
     return s;
 }
@@ -63,7 +73,7 @@ static cp_status walk(const cp_net *net, int64_t nodes, cp_shape *shapes, sight 
 }
 
 int cp_net_layers(const cp_net *net) {
-    return (int)(net->n_inputs + net->n_nodes);
+    return net ? (int)(net->n_inputs + net->n_nodes) : 0;
 }
 
 static void fill_sight(cp_layer *layer, const sight *s) {
@@ -79,6 +89,7 @@ static int64_t value_bytes(cp_shape shape, cp_type type) {
 }
 
 cp_status cp_net_layer(const cp_net *net, int i, cp_layer *layer) {
+    if (!net || !layer) return cp_fail(CP_E_ARG, "%s is NULL", net ? "layer" : "net");
     *layer = (cp_layer){0};
     if (i < 0 || i >= cp_net_layers(net))
         return cp_fail(CP_E_ARG, "layer %d: the net has layers 0 to %d", i, cp_net_layers(net) - 1);

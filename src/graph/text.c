@@ -232,6 +232,9 @@ static cp_node layer(cp_net *net, reader *r, cp_node x) {
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {
     reader r = {.text = text, .next = text};
+    if (cp_net_check(net)) return 0;
+    if (!text) return cp_net_fail(net, cp_fail(CP_E_ARG, "the text of the net is NULL"));
+    if (!cp_net_value(net, x)) return cp_net_fail(net, cp_fail(CP_E_ARG, "net: its input is no value of this net"));
     while (x) {
         advance(&r);
         int64_t begin = r.position;
@@ -239,7 +242,7 @@ cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {
             x = layer(net, &r, x); /* an empty layer between two ; is a mistake, at the end it is not */
         else
             return x;
-        if (!x && net->status == CP_E_SHAPE && strncmp(net->text, "net, position", 13)) {
+        if (!x && net->status != CP_E_MEMORY && strncmp(net->text, "net, position", 13)) {
             char told[sizeof net->text]; /* a layer that does not fit: say where it stands */
             snprintf(told, sizeof told, "net, position %lld: %.400s", (long long)begin, net->text);
             memcpy(net->text, told, sizeof told);

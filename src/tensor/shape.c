@@ -167,15 +167,21 @@ static bool strides_fit(const cp_tensor *tensor) {
     return cp_mul(extent, cp_type_size(tensor->type), &extent);
 }
 
-cp_status cp_check_tensor(const cp_tensor *tensor, cp_type type, const char *what) {
+cp_status cp_check_view(const cp_tensor *tensor, cp_type type, const char *what) {
     if (!tensor) return cp_fail(CP_E_ARG, "%s is NULL", what);
     const cp_status status = cp_check_shape(tensor->shape, tensor->type, what);
     if (status) return status;
     if (tensor->type != type)
         return cp_fail(CP_E_ARG, "%s has type %s: must be %s", what, cp_type_name(tensor->type), cp_type_name(type));
+    if (!strides_fit(tensor)) return cp_fail(CP_E_SHAPE, "%s: its strides overflow", what);
+    return CP_OK;
+}
+
+cp_status cp_check_tensor(const cp_tensor *tensor, cp_type type, const char *what) {
+    const cp_status status = cp_check_view(tensor, type, what);
+    if (status) return status;
     if (!tensor->data && cp_shape_count(tensor->shape) > 0)
         return cp_fail(CP_E_ARG, "%s has no data: its pointer is NULL", what);
-    if (!strides_fit(tensor)) return cp_fail(CP_E_SHAPE, "%s: its strides overflow", what);
     return CP_OK;
 }
 

@@ -14,7 +14,9 @@ void cp_dense_strides(cp_shape shape, int64_t stride[CP_MAX_RANK]);
 bool cp_is_dense(const cp_tensor *tensor);
 /* Rank 0..CP_MAX_RANK, dimensions >= 0, the bytes of it fit int64; what: "input", for the text. */
 cp_status cp_check_shape(cp_shape shape, cp_type type, const char *what);
-/* As cp_check_shape, and the data pointer is there where there are elements, the type is `type`. */
+/* As cp_check_shape, and the type is `type`, the strides' bytes fit int64; the data pointer is not looked at. */
+cp_status cp_check_view(const cp_tensor *tensor, cp_type type, const char *what);
+/* As cp_check_view, and the data pointer is there where there are elements. */
 cp_status cp_check_tensor(const cp_tensor *tensor, cp_type type, const char *what);
 /* One element as a double, or from a double, at an offset in elements. Any type. */
 double cp_get(const cp_tensor *tensor, int64_t offset);

@@ -396,19 +396,19 @@ cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tens
  * ------------------------------------------------------------------------------------------------------------- */
 
 int64_t cp_trainer_steps(const cp_trainer *trainer) {
-    return trainer->step;
+    return trainer ? trainer->step : 0;
 }
 
 const cp_plan *cp_trainer_plan(const cp_trainer *trainer) {
-    return trainer->recent[0].plan;
+    return trainer ? trainer->recent[0].plan : NULL;
 }
 
 cp_work *cp_trainer_work(const cp_trainer *trainer) {
-    return trainer->recent[0].work;
+    return trainer ? trainer->recent[0].work : NULL;
 }
 
 double cp_trainer_update_seconds(const cp_trainer *trainer) {
-    return trainer->update_seconds;
+    return trainer ? trainer->update_seconds : 0;
 }
 
 static cp_status check_alike(const cp_net *a, const cp_net *b) {
