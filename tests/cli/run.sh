@@ -489,6 +489,18 @@ for folder in bad-*; do
 done
 refuses 2 "the data has 12 classes" train --data bad-label "${fit[@]}"
 
+# --- MNIST, where it is ---
+
+mnist=${CONVPOOL_TEST_DATA:-}/mnist
+if [ -e "$mnist/t10k-images-idx3-ubyte.gz" ]; then
+    expect 0 "picture 0: label 7, 28x28" data --data "$mnist" --index 0
+    expect 0 "accuracy on 10,000 pictures it has not seen: 9" train --data "$mnist" --net "flatten; dense 10" --epochs 1 \
+        -o mnist.model
+    expect 0 "of 10,000), loss" eval mnist.model --data "$mnist"
+else
+    echo "SKIPPED: MNIST, for CONVPOOL_TEST_DATA does not lead to it"
+fi
+
 # --- bench ---
 
 cat >cases <<'END'
