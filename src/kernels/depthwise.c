@@ -10,7 +10,7 @@ INLINE void depthwise_sliding(const cp_depthwise *d, const float *x, const float
         vec value = vec_load(x + i * d->x_column);
         UNROLL for (int s = 0; s < S; s++) {
             const int p = (i - s) / T;
-            if (i >= s && p * T == i - s && p < P) sum[p] += value * weight[s];
+            if (i >= s && p * T == i - s && p < P) sum[p] = vec_multiply_add(value, weight[s], sum[p]);
         }
     }
 }
@@ -19,7 +19,10 @@ INLINE void depthwise_sliding(const cp_depthwise *d, const float *x, const float
 INLINE void depthwise_any(const cp_depthwise *d, const float *x, const float *w, vec *sum, const int P, int count) {
     for (int64_t s = 0; s < d->columns; s++) {
         vec weight = vec_load_some(w + s * d->w_column, count);
-        UNROLL for (int p = 0; p < P; p++) sum[p] += vec_load_some(x + s * d->x_column + p * d->x_step, count) * weight;
+        UNROLL for (int p = 0; p < P; p++) {
+            vec value = vec_load_some(x + s * d->x_column + p * d->x_step, count);
+            sum[p] = vec_multiply_add(value, weight, sum[p]);
+        }
     }
 }
 
@@ -104,8 +107,10 @@ INLINE void products_vector(const cp_channel_products *j, int64_t row, int64_t t
         const float *a = a_row, *b = b_row;
         for (int64_t p = 0; p < j->pixels; p++, a += j->a_step, b += j->b_step) {
             const vec value = vec_load_some(b, count);
-            UNROLL for (int t = 0; t < R * S; t++) sum[t] +=
-                vec_load_some(a + t / S * j->a_tap_row + t % S * j->a_tap, count) * value;
+            UNROLL for (int t = 0; t < R * S; t++) {
+                const vec other = vec_load_some(a + t / S * j->a_tap_row + t % S * j->a_tap, count);
+                sum[t] = vec_multiply_add(other, value, sum[t]);
+            }
         }
     }
     UNROLL for (int t = 0; t < R * S; t++) vec_store_some(y + t / S * j->y_tap_row + t % S * j->y_tap, sum[t], count);

@@ -19,8 +19,8 @@ INLINE void outer(const cp_outer *o, const int R, const int V) {
             vec w[CP_MAX_VECTORS];
             UNROLL for (int j = 0; j < V; j++) w[j] = vec_load(b + j * CP_LANES);
             UNROLL for (int i = 0; i < R; i++) {
-                const float x = a[i];
-                UNROLL for (int j = 0; j < V; j++) sum[i][j] += x * w[j];
+                const vec x = vec_all(a[i]);
+                UNROLL for (int j = 0; j < V; j++) sum[i][j] = vec_multiply_add(x, w[j], sum[i][j]);
             }
         }
     }

@@ -42,8 +42,8 @@ INLINE void tile(const cp_tile *t, const int R, const int V) {
         const vec *b = (const vec *)t->b + t->runs[r].row * V;
         for (const float *a_end = a + t->run_length; a < a_end; a++, b += V) {
             UNROLL for (int i = 0; i < R; i++) {
-                const float x = a[i * a_step];
-                UNROLL for (int j = 0; j < V; j++) sum[i][j] += x * b[j];
+                const vec x = vec_all(a[i * a_step]);
+                UNROLL for (int j = 0; j < V; j++) sum[i][j] = vec_multiply_add(x, b[j], sum[i][j]);
             }
         }
     }

@@ -39,6 +39,8 @@ INLINE void vec_store(float *p, vec v) {
 
 /* --- per instruction set ---
  * vec_load_part, vec_store_part: the first count lanes, 1 <= count <= CP_LANES; the others load as 0.
+ * vec_multiply_add: a * b + sum, rounded once where the level can: said, not left to the compiler, so that the same sum
+ * has the same bits on all paths.
  * vec_max: a > b ? a : b in each lane, so b where either is NaN.
  * vec_mask: a truth for each lane, combined by & | ~. vec_index: a byte for each lane, in the form that meets masks
  * best. */
@@ -55,6 +57,12 @@ INLINE vec vec_load_part(const float *p, int count) {
 }
 INLINE void vec_store_part(float *p, vec v, int count) {
     _mm512_mask_storeu_ps(p, vec_first(count), (__m512)v);
+}
+INLINE vec vec_all(float value) {
+    return (vec)_mm512_set1_ps(value);
+}
+INLINE vec vec_multiply_add(vec a, vec b, vec sum) {
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum);
 }
 INLINE vec vec_max(vec a, vec b) {
     return (vec)_mm512_max_ps((__m512)a, (__m512)b);
@@ -115,6 +123,12 @@ INLINE vec vec_load_part(const float *p, int count) {
 INLINE void vec_store_part(float *p, vec v, int count) {
     _mm256_maskstore_ps(p, vec_first(count), (__m256)v);
 }
+INLINE vec vec_all(float value) {
+    return (vec)_mm256_set1_ps(value);
+}
+INLINE vec vec_multiply_add(vec a, vec b, vec sum) {
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)sum);
+}
 INLINE vec vec_max(vec a, vec b) {
     return (vec)_mm256_max_ps((__m256)a, (__m256)b);
 }
@@ -150,6 +164,12 @@ INLINE void vec_store_part(float *p, vec v, int count) {
     if (count > 1) p[1] = v[1];
     if (count > 2) p[2] = v[2];
     if (count > 3) p[3] = v[3];
+}
+INLINE vec vec_all(float value) {
+    return (vec){value, value, value, value};
+}
+INLINE vec vec_multiply_add(vec a, vec b, vec sum) {
+    return a * b + sum;
 }
 
 #if defined(__SSE2__)
