@@ -360,6 +360,46 @@ static void depthwise_may_be_split(void **state) {
     }
 }
 
+static void plain_channel_products(const cp_channel_products *j) {
+    for (int64_t r = 0; r < j->tap_rows; r++)
+        for (int64_t t = 0; t < j->taps; t++)
+            for (int64_t c = 0; c < j->channels; c++)
+                for (int64_t i = 0; i < j->rows; i++)
+                    for (int64_t p = 0; p < j->pixels; p++)
+                        j->y[r * j->y_tap_row + t * j->y_tap + c] +=
+                            j->a[i * j->a_row + p * j->a_step + r * j->a_tap_row + t * j->a_tap + c] *
+                            j->b[i * j->b_row + p * j->b_step + c];
+}
+
+static void depthwise_weight_gradients(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 300; i++) {
+            cp_channel_products j = {.rows = draw(1, 4), .pixels = draw(1, 9), .tap_rows = draw(1, 4)};
+            j.taps = draw(0, 1) ? 3 : draw(1, 16);
+            j.channels = draw_size(k->lanes, 5 * k->lanes);
+            int64_t pixel = j.channels + draw(0, 2), stride = draw(1, 3);
+            j.a_step = stride * pixel, j.a_tap = draw(1, 3) * pixel;
+            j.a_tap_row = draw(1, 30) * pixel, j.a_row = stride * j.a_tap_row;
+            j.b_step = pixel, j.b_row = draw(1, 10) * pixel;
+            j.y_tap = pixel, j.y_tap_row = j.taps * pixel + draw(0, 3);
+            j.a = filled(g,
+                         (j.rows - 1) * j.a_row + (j.pixels - 1) * j.a_step + (j.tap_rows - 1) * j.a_tap_row +
+                             (j.taps - 1) * j.a_tap + j.channels,
+                         draw_integer);
+            j.b = filled(g, (j.rows - 1) * j.b_row + (j.pixels - 1) * j.b_step + j.channels, draw_integer);
+            int64_t outputs = (j.tap_rows - 1) * j.y_tap_row + (j.taps - 1) * j.y_tap + j.channels;
+            float *got = filled(g, outputs, draw_integer), *want = copied(g, got, outputs);
+            j.y = want;
+            plain_channel_products(&j);
+            j.y = got;
+            k->channel_products(&j);
+            assert_same_numbers(got, want, outputs, k, "weight gradient of a depthwise convolution");
+            guard_free(g);
+        }
+    }
+}
+
 /* --- pooling --- */
 
 static const int64_t tap_counts[] = {1, 2, 3, 4, 5, 6, 9, 12, 49};
@@ -389,7 +429,7 @@ static void plain_max_pool(const cp_pool_row *p) {
                     id = p->id[t];
                 }
             }
-            p->y[i * p->y_step + c] = best;
+            if (p->y) p->y[i * p->y_step + c] = best;
             if (p->index) p->index[i * p->y_step + c] = id;
         }
 }
@@ -403,7 +443,7 @@ static void plain_average_pool(const cp_pool_row *p) {
         }
 }
 
-static void check_pool(const cp_kernels *k, guard *g, int64_t taps, float (*value)(void), bool with_index,
+static void check_pool(const cp_kernels *k, guard *g, int64_t taps, float (*value)(void), bool with_y, bool with_index,
                        void (*kernel)(const cp_pool_row *), void (*plain)(const cp_pool_row *)) {
     int64_t offset[64];
     uint8_t id[64];
@@ -416,9 +456,9 @@ static void check_pool(const cp_kernels *k, guard *g, int64_t taps, float (*valu
     int64_t outputs = (p.pixels - 1) * p.y_step + p.channels;
     float *got = guard_floats(g, outputs), *want = guard_floats(g, outputs);
     uint8_t *got_index = guard_bytes(g, outputs, 1), *want_index = guard_bytes(g, outputs, 1);
-    p.y = want, p.index = with_index ? want_index : NULL;
+    p.y = with_y ? want : NULL, p.index = with_index ? want_index : NULL;
     plain(&p);
-    p.y = got, p.index = with_index ? got_index : NULL;
+    p.y = with_y ? got : NULL, p.index = with_index ? got_index : NULL;
     kernel(&p);
     assert_same_bytes(got, want, outputs * 4, k, "pool");
     assert_same_bytes(got_index, want_index, outputs, k, "index");
@@ -430,9 +470,10 @@ static void max_pools(void **state) {
     FOR_EACH_LEVEL(k, g) {
         for (size_t n = 0; n < sizeof tap_counts / sizeof *tap_counts; n++)
             for (int i = 0; i < 12; i++)
-                for (int with_index = 0; with_index < 2; with_index++) {
-                    check_pool(k, g, tap_counts[n], draw_integer, with_index, k->max_pool, plain_max_pool);
-                    check_pool(k, g, tap_counts[n], draw_strange, with_index, k->max_pool, plain_max_pool);
+                for (int outputs = 1; outputs < 4; outputs++) {
+                    const bool with_y = outputs & 1, with_index = outputs & 2;
+                    check_pool(k, g, tap_counts[n], draw_integer, with_y, with_index, k->max_pool, plain_max_pool);
+                    check_pool(k, g, tap_counts[n], draw_strange, with_y, with_index, k->max_pool, plain_max_pool);
                 }
     }
 }
@@ -442,7 +483,7 @@ static void average_pools(void **state) {
     FOR_EACH_LEVEL(k, g) {
         for (size_t n = 0; n < sizeof tap_counts / sizeof *tap_counts; n++)
             for (int i = 0; i < 20; i++)
-                check_pool(k, g, tap_counts[n], draw_integer, false, k->average_pool, plain_average_pool);
+                check_pool(k, g, tap_counts[n], draw_integer, true, false, k->average_pool, plain_average_pool);
     }
 }
 
@@ -697,6 +738,7 @@ int main(void) {
         cmocka_unit_test(packs),
         cmocka_unit_test(depthwise_rows),
         cmocka_unit_test(depthwise_may_be_split),
+        cmocka_unit_test(depthwise_weight_gradients),
         cmocka_unit_test(max_pools),
         cmocka_unit_test(average_pools),
         cmocka_unit_test(pool_gradients),
