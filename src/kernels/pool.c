@@ -15,14 +15,16 @@ static __attribute__((noinline, cold)) void max_with_nan(const cp_pool_row *p, c
     if (index) index_store(index, best_id, count);
 }
 
-/* One vector of channels of a window. Numbers alone need one comparison; NaNs are looked for two at a time. */
-INLINE void max_vector(const cp_pool_row *p, const float *x, float *y, uint8_t *index, const int64_t taps, int count) {
-    vec best = vec_load_some(x + p->offset[0], count), last = best;
-    vec_index best_id = index_all(p->id[0]);
+/* One vector of channels of a window. Numbers alone need one comparison; NaNs are looked for two at a time. offset and
+ * id are those of the row. */
+INLINE void max_vector(const cp_pool_row *p, const int64_t *offset, const uint8_t *id, const float *x, float *y,
+                       uint8_t *index, const int64_t taps, int count) {
+    vec best = vec_load_some(x + offset[0], count), last = best;
+    vec_index best_id = index_all(id[0]);
     vec_mask nan = vec_unordered(best, best);
     UNROLL_IF_CONSTANT for (int64_t t = 1; t < taps; t++) {
-        vec v = vec_load_some(x + p->offset[t], count);
-        if (index) best_id = index_select(vec_greater(v, best), index_all(p->id[t]), best_id);
+        vec v = vec_load_some(x + offset[t], count);
+        if (index) best_id = index_select(vec_greater(v, best), index_all(id[t]), best_id);
         best = vec_max(v, best);
         if (t % 2 == 0 || t == taps - 1) nan |= vec_unordered(last, v);
         last = v;
@@ -35,43 +37,50 @@ INLINE void max_vector(const cp_pool_row *p, const float *x, float *y, uint8_t *
     if (index) index_store(index, best_id, count);
 }
 
-INLINE void max_row(const cp_pool_row *p, const int64_t taps, const int with_index) {
+INLINE void max_row(const cp_pool_row *p, const int64_t *offset, const uint8_t *id, const int64_t taps,
+                    const int with_index) {
     for (int64_t i = 0; i < p->pixels; i++) {
         const float *x = p->x + i * p->x_step;
         const int64_t at = i * p->y_step;
         int64_t c = 0;
         for (; c + CP_LANES <= p->channels; c += CP_LANES)
-            max_vector(p, x + c, p->y ? p->y + at + c : NULL, with_index ? p->index + at + c : NULL, taps, CP_LANES);
+            max_vector(p, offset, id, x + c, p->y ? p->y + at + c : NULL, with_index ? p->index + at + c : NULL, taps,
+                       CP_LANES);
         if (c < p->channels)
-            max_vector(p, x + c, p->y ? p->y + at + c : NULL, with_index ? p->index + at + c : NULL, taps,
+            max_vector(p, offset, id, x + c, p->y ? p->y + at + c : NULL, with_index ? p->index + at + c : NULL, taps,
                        vec_rest(p->channels - c));
     }
 }
 
-static void max_pool(const cp_pool_row *p) {
-    if (p->index) {
-        switch (p->taps) {
-        case 4:
-            max_row(p, 4, 1);
-            break;
-        case 9:
-            max_row(p, 9, 1);
-            break;
-        default:
-            max_row(p, p->taps, 1);
-        }
-    } else {
-        switch (p->taps) {
-        case 4:
-            max_row(p, 4, 0);
-            break;
-        case 9:
-            max_row(p, 9, 0);
-            break;
-        default:
-            max_row(p, p->taps, 0);
-        }
+/* The same with the taps of usual windows in registers, of which the compiler knows that no store changes them. */
+INLINE void max_row_of_few(const cp_pool_row *p, const int taps, const int with_index) {
+    int64_t offset[9];
+    uint8_t id[9];
+    UNROLL for (int t = 0; t < taps; t++) {
+        offset[t] = p->offset[t];
+        id[t] = p->id[t];
     }
+    max_row(p, offset, id, taps, with_index);
+}
+
+INLINE void max_of(const cp_pool_row *p, const int with_index) {
+    switch (p->taps) {
+    case 4:
+        max_row_of_few(p, 4, with_index);
+        break;
+    case 9:
+        max_row_of_few(p, 9, with_index);
+        break;
+    default:
+        max_row(p, p->offset, p->id, p->taps, with_index);
+    }
+}
+
+static void max_pool(const cp_pool_row *p) {
+    if (p->index)
+        max_of(p, 1);
+    else
+        max_of(p, 0);
 }
 
 /* V vectors of channels of a window, the last one with `count` of them. */
@@ -147,28 +156,44 @@ INLINE void gather_row(const cp_pool_gather *p, const int64_t taps,
     }
 }
 
-static void max_pool_gather(const cp_pool_gather *p) {
+/* The same with the few taps in registers, of which the compiler knows that no store changes them. */
+INLINE void gather_row_of_few(const cp_pool_gather *p, const int taps,
+                              vec (*gradient)(const cp_pool_gather *, int64_t, int64_t, int)) {
+    int64_t offset[4];
+    uint8_t id[4];
+    float factor[4];
+    UNROLL for (int t = 0; t < taps; t++) {
+        offset[t] = p->offset[t];
+        id[t] = p->id ? p->id[t] : 0;
+        factor[t] = p->factor ? p->factor[t] : 0;
+    }
+    cp_pool_gather local = *p;
+    local.offset = offset;
+    local.id = id;
+    local.factor = factor;
+    gather_row(&local, taps, gradient);
+}
+
+INLINE void gather(const cp_pool_gather *p, vec (*gradient)(const cp_pool_gather *, int64_t, int64_t, int)) {
     switch (p->taps) {
     case 1:
-        gather_row(p, 1, max_gradient);
+        gather_row_of_few(p, 1, gradient);
         break;
     case 2:
-        gather_row(p, 2, max_gradient);
+        gather_row_of_few(p, 2, gradient);
         break;
     case 4:
-        gather_row(p, 4, max_gradient);
+        gather_row_of_few(p, 4, gradient);
         break;
     default:
-        gather_row(p, p->taps, max_gradient);
+        gather_row(p, p->taps, gradient);
     }
 }
 
+static void max_pool_gather(const cp_pool_gather *p) {
+    gather(p, max_gradient);
+}
+
 static void average_pool_gather(const cp_pool_gather *p) {
-    switch (p->taps) {
-    case 1:
-        gather_row(p, 1, average_gradient);
-        break;
-    default:
-        gather_row(p, p->taps, average_gradient);
-    }
+    gather(p, average_gradient);
 }
