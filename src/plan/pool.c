@@ -7,10 +7,9 @@ enum { MOST_COMBINATIONS = 1 << 20, MOST_TAPS = 1 << 22 };
 
 typedef struct pool {
     cp_segments segments;
-    int64_t read_image, write_image; /* floats */
-    int64_t *list;                   /* of combination n: the taps list[n] .. list[n + 1] - 1 */
-    int64_t *offset;                 /* floats from what the first taps meet */
-    float *factor;                   /* of an average: what is met is multiplied by it */
+    int64_t *list;   /* of combination n: the taps list[n] .. list[n + 1] - 1 */
+    int64_t *offset; /* floats from what the first taps meet */
+    float *factor;   /* of an average: what is met is multiplied by it */
     uint8_t *id;
 } pool;
 
@@ -22,8 +21,7 @@ typedef struct lists_size {
 } lists_size;
 
 static lists_size measure_lists(const cp_segments_size *size) {
-    lists_size lists = {.combinations = 1, .taps = 1};
-    lists.possible = true;
+    lists_size lists = {.combinations = 1, .taps = 1, .possible = true};
     for (int i = 0; i < CP_MAX_AXES; i++) {
         lists.possible = lists.possible && cp_mul(lists.combinations, size->segments[i], &lists.combinations) &&
                          cp_mul(lists.taps, size->taps[i], &lists.taps);
@@ -44,7 +42,7 @@ typedef struct maker {
     int64_t taps; /* so far */
 } maker;
 
-/* The number by which an average is divided, where it is for the segments' first positions. */
+/* What an average is multiplied by: of the window that is written, or, backward, of the one that is read. */
 static float factor_of(const maker *m, int64_t write, int64_t read) {
     const int64_t divisor =
         cp_window_divisor(&m->problem->window, m->flags & CP_GRADIENT ? read : write, m->flags & CP_COUNT_INCLUDE_PAD);
