@@ -1,0 +1,396 @@
+#!/usr/bin/env python3
+"""Compares `convpool op` with onnxruntime on random cases, and its gradients of convolutions with NumPy.
+
+    oracle.py CONVPOOL [--cases 500] [--gradients 50] [--seed 1] [--only NUMBER]
+
+Runs in a virtual environment with numpy, onnx and onnxruntime: CONVPOOL_ORACLE_VENV, by default build/oracle-venv, made
+at the first run. Arrays are N,C,space and O,I,kernel here, as in ONNX; each case is also given to the tool channels last.
+
+Where onnxruntime departs from the rules of the field, the case is asked in a form in which it does not:
+  - SAME with dilation: its Conv refuses it and its poolings take the kernel for its dilated extent. SAME with a kernel
+    below the stride: its poolings find negative padding. The padding is then worked out here (same_padding).
+  - Padding as large as a pooling's kernel: it refuses it, which SAME with dilation needs. The input is then padded here,
+    with minus infinity for the maximum; an average is the ratio of two sums of windows, of values and of ones.
+"""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from itertools import product
+from pathlib import Path
+
+PACKAGES = ["numpy", "onnx", "onnxruntime"]
+
+
+def enter_environment():
+    project = Path(__file__).resolve().parents[2]
+    folder = Path(os.environ.get("CONVPOOL_ORACLE_VENV") or project / "build" / "oracle-venv").absolute()
+    if Path(sys.prefix).resolve() == folder.resolve():
+        return
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+    imports = "import " + ", ".join(PACKAGES)
+    if subprocess.run([python, "-c", imports], stderr=subprocess.DEVNULL).returncode:
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run(pip + PACKAGES, check=True)
+    os.execv(python, [str(python), __file__] + sys.argv[1:])
+
+
+if __name__ == "__main__":
+    enter_environment()
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper
+
+TOLERANCE = 1e-5  # of the largest output
+ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+
+
+# --- the tool ---
+
+
+def channels_last(x):
+    return np.moveaxis(x, 1, -1) if x.ndim >= 3 else x
+
+
+def channels_first(x):
+    return np.moveaxis(x, -1, 1) if x.ndim >= 3 else x
+
+
+def filters_last(w):
+    return np.moveaxis(w, (0, 1), (-1, -2))
+
+
+def filters_first(w):
+    return np.moveaxis(w, (-1, -2), (0, 1))
+
+
+TO_FILE = {"x": channels_last, "grad": channels_last, "w": filters_last, "b": lambda b: b}
+FROM_FILE = {"y": channels_first, "dx": channels_first, "dw": filters_first, "db": lambda b: b}
+OPTION = {"x": "--input", "w": "--weights", "b": "--bias", "grad": "--grad",
+          "y": "--output", "dx": "--output-dx", "dw": "--output-dw", "db": "--output-db"}
+
+
+def run_tool(tool, folder, operation, arguments, arrays, results, layout):
+    """The results, by name, of one call; an error of the tool is raised with its text."""
+    command = [tool, "op", operation, "--layout", layout] + arguments
+    for name, array in arrays.items():
+        turned = TO_FILE[name](array) if layout == "nhwc" else array
+        np.save(folder / f"{name}.npy", np.ascontiguousarray(turned))
+        command += [OPTION[name], folder / f"{name}.npy"]
+    for name in results:
+        (folder / f"{name}.npy").unlink(missing_ok=True)
+        command += [OPTION[name], folder / f"{name}.npy"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if ran.returncode:
+        raise RuntimeError(f"status {ran.returncode}: {ran.stderr.strip()}")
+    loaded = {name: np.load(folder / f"{name}.npy") for name in results}
+    return {name: FROM_FILE[name](array) if layout == "nhwc" else array for name, array in loaded.items()}
+
+
+# --- onnxruntime ---
+
+
+def run_onnx(nodes, arrays):
+    """The output of the last of some nodes, each given as (operator, inputs, attributes)."""
+    made, values = [], list(arrays)
+    for operator, inputs, attributes in nodes:
+        values.append(f"value{len(made)}")
+        made.append(helper.make_node(operator, inputs or [values[-2]], [values[-1]], **attributes))
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape) for name, array in arrays.items()]
+    output = helper.make_tensor_value_info(values[-1], TensorProto.FLOAT, None)
+    graph = helper.make_graph(made, "case", inputs, [output])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, arrays)[0]
+
+
+def activation_node(activation):
+    return [(ACTIVATIONS[activation], None, {})] if activation else []
+
+
+# --- windows: sizes, kernels, strides, dilations and padding of a random case ---
+
+
+def same_padding(size, extent, stride, lower):
+    total = max(0, (-(-size // stride) - 1) * stride + extent - size)
+    less, more = total // 2, total - total // 2
+    return (more, less) if lower else (less, more)
+
+
+class Windows:
+    """The windows over an input with 1 to 3 axes. mode: same, same_lower, valid, or None for explicit padding."""
+
+    def __init__(self, rng, pooling):
+        self.axes = int(rng.integers(1, 4))
+        most = {1: 40, 2: 17, 3: 8}[self.axes]
+
+        def each(low, high):
+            return [int(v) for v in rng.integers(low, high + 1, self.axes)]
+
+        self.size = each(1, most)
+        self.kernel = each(1, 5 if self.axes < 3 else 3)
+        self.stride = each(1, 3)
+        self.dilation = each(1, 3) if rng.random() < 0.4 else [1] * self.axes
+        self.mode = [None, None, None, "valid", "same", "same_lower"][rng.integers(6)]
+        self.before, self.after = [0] * self.axes, [0] * self.axes
+        if self.mode in ("same", "same_lower"):
+            pairs = [same_padding(size, extent, stride, self.mode == "same_lower")
+                     for size, extent, stride in zip(self.size, self.extent(), self.stride)]
+            self.before, self.after = [p[0] for p in pairs], [p[1] for p in pairs]
+        elif self.mode is None:
+            # A pooling's padding stays below its kernel, the limit of onnxruntime.
+            limits = [k - 1 if pooling else k + 1 for k in self.kernel]
+            self.before, self.after = ([int(rng.integers(0, n + 1)) for n in limits] for _ in range(2))
+        self.ceil = bool(pooling and self.mode is None and rng.random() < 0.4)
+
+    def extent(self):
+        return [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation)]
+
+    def exist(self):
+        padded = [size + b + a for size, b, a in zip(self.size, self.before, self.after)]
+        return all(e <= p for e, p in zip(self.extent(), padded))
+
+    def arguments(self):
+        arguments = ["--stride", "x".join(map(str, self.stride)), "--dilation", "x".join(map(str, self.dilation))]
+        arguments += ["--padding", self.mode or ",".join(map(str, self.before + self.after))]
+        return arguments + (["--ceil"] if self.ceil else [])
+
+    def pad(self, x, value):
+        around = [(0, 0), (0, 0)] + list(zip(self.before, self.after))
+        return np.pad(x, around, constant_values=value)
+
+    def attributes(self, auto_pad):
+        """auto_pad: the mode is left to onnxruntime; else the padding is given."""
+        attributes = {"kernel_shape": self.kernel, "strides": self.stride, "dilations": self.dilation}
+        if self.mode and auto_pad:
+            return attributes | {"auto_pad": {"same": "SAME_UPPER"}.get(self.mode, self.mode.upper())}
+        return attributes | {"pads": self.before + self.after}
+
+
+def draw_windows(rng, pooling=False):
+    while not (windows := Windows(rng, pooling)).exist():
+        pass
+    return windows
+
+
+# --- cases: (operation, arguments of the tool, arrays, expected result) ---
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def draw_convolution(rng):
+    """Windows, arrays with groups and perhaps a bias, the tool's arguments."""
+    windows = draw_windows(rng)
+    groups = int(rng.choice([1, 1, 1, 2, 3, 8]))
+    inputs, filters = int(rng.choice([1, 1, 3, 5, 8, 17])), int(rng.choice([1, 2, 5, 8, 16, 19]))
+    if groups > 1:  # depthwise among them
+        inputs, filters = min(inputs, 5), min(filters, 5)
+    arrays = {"x": normal(rng, rng.integers(1, 4), groups * inputs, *windows.size),
+              "w": normal(rng, groups * filters, inputs, *windows.kernel)}
+    if rng.random() < 0.6:
+        arrays["b"] = normal(rng, groups * filters)
+    return windows, groups, arrays, windows.arguments() + ["--groups", str(groups)]
+
+
+def draw_activation(rng):
+    return [None, None, None, "relu", "sigmoid", "tanh"][rng.integers(6)]
+
+
+def conv(rng):
+    windows, groups, arrays, arguments = draw_convolution(rng)
+    activation = draw_activation(rng)
+    attributes = windows.attributes(auto_pad=max(windows.dilation) == 1) | {"group": groups}
+    expected = run_onnx([("Conv", list(arrays), attributes)] + activation_node(activation), arrays)
+    return "conv", arguments + ["--activation", activation or "none"], arrays, expected
+
+
+def window_sums(windows, x):
+    """Sums over windows of an input that is padded already."""
+    attributes = {"kernel_shape": windows.kernel, "strides": windows.stride, "dilations": windows.dilation}
+    return run_onnx([("AveragePool", ["x"], attributes)], {"x": x}) * np.float32(np.prod(windows.kernel))
+
+
+def has_empty_window(windows):
+    """A maximum needs one value at least in each window, which the tool insists on."""
+    def taps(axis):
+        size, stride, before = windows.size[axis], windows.stride[axis], windows.before[axis]
+        padded = size + before + windows.after[axis] - windows.extent()[axis]
+        count = (-(-padded // stride) if windows.ceil else padded // stride) + 1
+        if windows.ceil and (count - 1) * stride >= size + before:
+            count -= 1
+        for o in range(count):
+            at = [o * stride - before + t * windows.dilation[axis] for t in range(windows.kernel[axis])]
+            yield sum(0 <= i < size for i in at)
+    return any(0 in taps(axis) for axis in range(windows.axes))
+
+
+def pooling(rng, average):
+    windows = draw_windows(rng, pooling=True)
+    while has_empty_window(windows):
+        windows = draw_windows(rng, pooling=True)
+    x = normal(rng, rng.integers(1, 4), rng.choice([1, 3, 8, 16, 19]), *windows.size)
+    include = bool(average and rng.random() < 0.5)
+    arguments = ["--kernel", "x".join(map(str, windows.kernel))] + windows.arguments()
+    arguments += ["--count-include-pad"] if include else []
+    attributes = windows.attributes(auto_pad=True) | {"ceil_mode": int(windows.ceil)}
+    unusual = max(windows.dilation) > 1 or any(e < s for e, s in zip(windows.extent(), windows.stride))
+    if windows.mode in ("same", "same_lower") and unusual:
+        if average:
+            ones = windows.pad(np.ones_like(x), float(include))
+            expected = window_sums(windows, windows.pad(x, 0)) / window_sums(windows, ones)
+        else:
+            del attributes["auto_pad"]
+            expected = run_onnx([("MaxPool", ["x"], attributes)], {"x": windows.pad(x, -np.inf)})
+    elif average:
+        expected = run_onnx([("AveragePool", ["x"], attributes | {"count_include_pad": int(include)})], {"x": x})
+    else:
+        expected = run_onnx([("MaxPool", ["x"], attributes)], {"x": x})
+    return "avg-pool" if average else "max-pool", arguments, {"x": x}, expected
+
+
+def max_pool(rng):
+    return pooling(rng, average=False)
+
+
+def average_pool(rng):
+    return pooling(rng, average=True)
+
+
+def global_pool(rng):
+    name, operator = [("global-max-pool", "GlobalMaxPool"), ("global-avg-pool", "GlobalAveragePool")][rng.integers(2)]
+    size = rng.integers(1, 10, rng.integers(1, 4))
+    x = normal(rng, rng.integers(1, 4), rng.choice([1, 3, 16, 19]), *size)
+    return name, [], {"x": x}, run_onnx([(operator, ["x"], {})], {"x": x})
+
+
+def dense(rng):
+    inputs, units, activation = rng.integers(1, 300), rng.integers(1, 70), draw_activation(rng)
+    arrays = {"x": normal(rng, rng.integers(1, 9), inputs), "w": normal(rng, units, inputs)}
+    if rng.random() < 0.6:
+        arrays["b"] = normal(rng, units)
+    expected = run_onnx([("Gemm", list(arrays), {"transB": 1})] + activation_node(activation), arrays)
+    return "dense", ["--activation", activation or "none"], arrays, expected
+
+
+def elementwise(rng):
+    name = list(ACTIVATIONS)[rng.integers(3)]
+    x = normal(rng, *rng.integers(1, 9, rng.integers(1, 6))) * np.float32(4)
+    return name, [], {"x": x}, run_onnx([(ACTIVATIONS[name], ["x"], {})], {"x": x})
+
+
+def softmax(rng):
+    x = normal(rng, *rng.integers(1, 20, rng.integers(2, 5))) * np.float32(rng.choice([1, 30]))
+    return "softmax", [], {"x": x}, run_onnx([("Softmax", ["x"], {"axis": 1})], {"x": x})
+
+
+KINDS = [conv] * 9 + [max_pool] * 4 + [average_pool] * 4 + [global_pool, dense, elementwise, softmax]
+
+
+# --- the gradients of a convolution, by NumPy in double ---
+
+
+def conv_gradients(windows, groups, x, w, b, grad_of):
+    """dx, dw and db where the gradient behind the convolution is grad_of(its output)."""
+    padded = windows.pad(x.astype(np.float64), 0)
+    filters, inputs = w.shape[0] // groups, w.shape[1]
+    count = [(p - e) // s + 1 for p, e, s in zip(padded.shape[2:], windows.extent(), windows.stride)]
+    y = np.zeros((x.shape[0], w.shape[0], *count)) + b.reshape(1, -1, *[1] * windows.axes)
+
+    def parts():  # of padded, of w and of y that meet in one tap and one group
+        for tap in product(*map(range, windows.kernel)):
+            at = tuple(slice(t * d, t * d + (n - 1) * s + 1, s)
+                       for t, d, n, s in zip(tap, windows.dilation, count, windows.stride))
+            for g in range(groups):
+                of = slice(g * filters, (g + 1) * filters)
+                yield (slice(None), slice(g * inputs, (g + 1) * inputs), *at), (of, slice(None), *tap), (slice(None), of)
+
+    for i, k, o in parts():
+        y[o] += np.einsum("nc...,kc->nk...", padded[i], w[k])
+    grad = grad_of(y)
+    dpadded, dw = np.zeros_like(padded), np.zeros(w.shape)
+    but_channels = [0, *range(2, grad.ndim)]
+    for i, k, o in parts():
+        dpadded[i] += np.einsum("nk...,kc->nc...", grad[o], w[k])
+        dw[k] = np.tensordot(grad[o], padded[i], (but_channels, but_channels))
+    inside = tuple(slice(b, b + size) for b, size in zip(windows.before, windows.size))
+    return dpadded[(slice(None), slice(None), *inside)], dw, grad.sum(axis=tuple(but_channels))
+
+
+def gradient_case(rng):
+    windows, groups, arrays, arguments = draw_convolution(rng)
+    relu = rng.random() < 0.3
+
+    def grad_of(y):
+        arrays["grad"] = normal(rng, *y.shape)
+        return arrays["grad"] * (y > 0) if relu else arrays["grad"].astype(np.float64)
+
+    bias = arrays.get("b", np.zeros(arrays["w"].shape[0]))
+    dx, dw, db = conv_gradients(windows, groups, arrays["x"], arrays["w"], bias, grad_of)
+    expected = {"dx": dx, "dw": dw} | ({"db": db} if "b" in arrays else {})
+    return "conv", arguments + ["--activation", "relu" if relu else "none"], arrays, expected
+
+
+# --- running ---
+
+
+def difference(got, expected):
+    """None, or what is wrong."""
+    if got.shape != expected.shape:
+        return f"shape {got.shape}, expected {expected.shape}"
+    largest = np.abs(expected).max() or 1
+    error = np.abs(got - expected).max() / largest
+    return None if error <= TOLERANCE else f"error {error:.3g} of the largest value {largest:.6g}"
+
+
+def check(tool, folder, case):
+    operation, arguments, arrays, expected = case
+    if not isinstance(expected, dict):
+        expected = {"y": expected}
+    wrong = []
+    for layout in ["nhwc", "nchw"]:
+        try:
+            got = run_tool(tool, folder, operation, arguments, arrays, list(expected), layout)
+            found = {name: difference(got[name], expected[name]) for name in expected}
+            wrong += [f"{layout} {name}: {text}" for name, text in found.items() if text]
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            wrong.append(f"{layout}: {error}")
+    shapes = " ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in arrays.items())
+    return [f"{operation} {' '.join(arguments)} of {shapes} (nchw): {text}" for text in wrong]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tool", type=Path)
+    parser.add_argument("--cases", type=int, default=500)
+    parser.add_argument("--gradients", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", type=int, help="this case alone")
+    options = parser.parse_args()
+    total = options.cases + options.gradients
+    print(f"seed {options.seed}, onnxruntime {onnxruntime.__version__}, numpy {np.__version__}: "
+          f"{options.cases} cases against onnxruntime, {options.gradients} gradients against NumPy, in both layouts")
+    failed = passed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(total) if options.only is None else [options.only]:
+            rng = np.random.default_rng([options.seed, number])
+            draw = KINDS[number % len(KINDS)] if number < options.cases else gradient_case
+            wrong = check(options.tool.resolve(), Path(folder), draw(rng))
+            for text in wrong:
+                print(f"case {number}: {text}")
+            passed, failed = passed + (not wrong), failed + bool(wrong)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
