@@ -387,6 +387,8 @@ static void pictures_that_do_not_fit_are_refused(void **state) {
     memory_refused(CP_E_ARG, "images is NULL", NULL, &labels, 3);
     memory_refused(CP_E_ARG, "labels is NULL", &images, NULL, 3);
     assert_int_equal(cp_data_memory(NULL, &images, &labels, 3), CP_E_ARG);
+    assert_int_equal(cp_data_count(NULL), 0);
+    assert_int_equal(cp_data_classes(NULL), 0);
 }
 
 /* --- batches and splits --- */

@@ -91,7 +91,6 @@ static cp_status read_bytes(input *in, void *buffer, int64_t bytes, int64_t *got
 static cp_status read_number(input *in, uint32_t *number) {
     uint8_t byte[4];
     int64_t got;
-    *number = 0;
     cp_status status = read_bytes(in, byte, 4, &got);
     if (status) return status;
     if (got < 4)
