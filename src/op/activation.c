@@ -36,6 +36,7 @@ static void backward(cp_backward *b, const char *gradient) {
         backward(b, word "-gradient");                                                                                 \
     }                                                                                                                  \
     const cp_op cp_op_##id = {.name = word,                                                                            \
+                              .fields = cp_no_fields,                                                                  \
                               .min_inputs = 1,                                                                         \
                               .max_inputs = 1,                                                                         \
                               .outputs = 1,                                                                            \
@@ -77,6 +78,7 @@ static void backward_softmax(cp_backward *b) {
 }
 
 const cp_op cp_op_softmax = {.name = "softmax",
+                             .fields = cp_no_fields,
                              .min_inputs = 1,
                              .max_inputs = 1,
                              .outputs = 1,

@@ -84,7 +84,10 @@ static void words(const cp_attributes *attributes, char *text, size_t size) {
     if (attributes->activation == CP_RELU) cp_words_add(text, size, "relu");
 }
 
+static const cp_field fields[] = {CP_FIELD("activation", CP_FIELD_WORD, activation, cp_activation_words), {0}};
+
 const cp_op cp_op_dense = {.name = "dense",
+                           .fields = fields,
                            .min_inputs = 2,
                            .max_inputs = 3,
                            .outputs = 1,

@@ -40,7 +40,11 @@ static void words(const cp_attributes *attributes, char *text, size_t size) {
     cp_words_add(text, size, "%s", cp_real_text((double)attributes->rate, digits, number));
 }
 
+static const cp_field fields[] = {
+    CP_FIELD("rate", CP_FIELD_REAL, rate, NULL), CP_FIELD("layer", CP_FIELD_LAYER, layer, NULL), {0}};
+
 const cp_op cp_op_dropout = {.name = "dropout",
+                             .fields = fields,
                              .min_inputs = 1,
                              .max_inputs = 1,
                              .outputs = 1,

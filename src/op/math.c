@@ -23,6 +23,7 @@ static cp_status infer_bias_gradient(cp_problem *problem, const cp_attributes *a
 }
 
 const cp_op cp_op_add = {.name = "add",
+                         .fields = cp_no_fields,
                          .min_inputs = 2,
                          .max_inputs = 2,
                          .outputs = 1,

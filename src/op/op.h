@@ -30,6 +30,27 @@ typedef struct cp_backward {
     cp_shape (*shape)(void *net, cp_node value);
 } cp_backward;
 
+/* A field of the attributes as it stands in a model file, where it is not the usual (zero). A list ends with name NULL.
+ */
+typedef enum cp_field_kind {
+    CP_FIELD_AXES,  /* int64_t, one for each spatial axis */
+    CP_FIELD_COUNT, /* int64_t */
+    CP_FIELD_LAYER, /* uint32_t */
+    CP_FIELD_FLAG,  /* bool */
+    CP_FIELD_WORD,  /* an enum; words by value, NULL behind the last */
+    CP_FIELD_REAL   /* float */
+} cp_field_kind;
+typedef struct cp_field {
+    const char *name;
+    cp_field_kind kind;
+    size_t offset; /* in cp_attributes */
+    const char *const *words;
+} cp_field;
+#define CP_FIELD(name, kind, member, ...)                                                                              \
+    { name, kind, offsetof(cp_attributes, member), __VA_ARGS__ }
+extern const cp_field cp_no_fields[]; /* for operators without attributes */
+extern const char *const cp_pad_words[], *const cp_activation_words[];
+
 struct cp_op {
     const char *name; /* "conv", as in files and on the command line */
     int min_inputs, max_inputs, outputs;
@@ -41,6 +62,7 @@ struct cp_op {
     void (*backward)(cp_backward *);            /* NULL: no gradient */
     /* Writes the attributes as words ("5x5 same relu"), as cp_net_parse reads them; NULL: none. */
     void (*words)(const cp_attributes *attributes, char *text, size_t size);
+    const cp_field *fields; /* its attributes in a model file; NULL: it is no layer of a model */
 };
 
 /* The table; NULL where there is none of that name. */

@@ -98,7 +98,19 @@ static void words(const cp_attributes *attributes, char *text, size_t size) {
     if (pool->global) cp_words_add(text, size, "global");
 }
 
+static const cp_field fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, pool.kernel, NULL),
+                                  CP_FIELD("stride", CP_FIELD_AXES, pool.stride, NULL),
+                                  CP_FIELD("dilation", CP_FIELD_AXES, pool.dilation, NULL),
+                                  CP_FIELD("pad", CP_FIELD_WORD, pool.pad, cp_pad_words),
+                                  CP_FIELD("pad_before", CP_FIELD_AXES, pool.pad_before, NULL),
+                                  CP_FIELD("pad_after", CP_FIELD_AXES, pool.pad_after, NULL),
+                                  CP_FIELD("ceil_mode", CP_FIELD_FLAG, pool.ceil_mode, NULL),
+                                  CP_FIELD("count_include_pad", CP_FIELD_FLAG, pool.count_include_pad, NULL),
+                                  CP_FIELD("global", CP_FIELD_FLAG, pool.global, NULL),
+                                  {0}};
+
 const cp_op cp_op_max_pool = {.name = "max-pool",
+                              .fields = fields,
                               .min_inputs = 1,
                               .max_inputs = 1,
                               .outputs = 2,
@@ -115,6 +127,7 @@ const cp_op cp_op_max_pool_gradient = {.name = "max-pool-gradient",
                                        .algos = cp_algos_max_pool_gradient};
 
 const cp_op cp_op_average_pool = {.name = "avg-pool",
+                                  .fields = fields,
                                   .min_inputs = 1,
                                   .max_inputs = 1,
                                   .outputs = 1,

@@ -41,8 +41,13 @@ static void backward(cp_backward *b) {
     b->din[0] = b->node(b->net, "reshape", &attributes, b->dout, 1);
 }
 
-const cp_op cp_op_flatten = {
-    .name = "flatten", .min_inputs = 1, .max_inputs = 1, .outputs = 1, .infer = infer_flatten, .backward = backward};
+const cp_op cp_op_flatten = {.name = "flatten",
+                             .fields = cp_no_fields,
+                             .min_inputs = 1,
+                             .max_inputs = 1,
+                             .outputs = 1,
+                             .infer = infer_flatten,
+                             .backward = backward};
 
 const cp_op cp_op_reshape = {
     .name = "reshape", .min_inputs = 1, .max_inputs = 1, .outputs = 1, .infer = infer_reshape, .backward = backward};

@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const cp_pad_words[] = {"explicit", "valid", "same", "same_lower", NULL};
+const char *const cp_activation_words[] = {"linear", "relu", "sigmoid", "tanh", NULL};
+const cp_field cp_no_fields[] = {{0}};
+
 void cp_words_add(char *text, size_t size, const char *format, ...) {
     size_t length = strlen(text);
     if (length && length + 1 < size) {

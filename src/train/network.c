@@ -7,98 +7,6 @@
 #include <string.h>
 
 /* ---------------------------------------------------------------------------------------------------------------
- * What layers there are, and their attributes
- * ------------------------------------------------------------------------------------------------------------- */
-
-typedef enum field_kind { AXES, COUNT, FLAG, WORD, REAL } field_kind;
-
-typedef struct field {
-    const char *name; /* NULL: the end of a list */
-    field_kind kind;
-    size_t offset; /* in cp_attributes */
-    const char *const *words;
-} field;
-
-static const char *const pads[] = {"explicit", "valid", "same", "same_lower", NULL};
-static const char *const activations[] = {"linear", "relu", "sigmoid", "tanh", NULL};
-
-#define FIELD(of, member, kind, ...)                                                                                   \
-    { #member, kind, offsetof(cp_attributes, of.member), __VA_ARGS__ }
-static const field conv_fields[] = {FIELD(conv, kernel, AXES, NULL),
-                                    FIELD(conv, stride, AXES, NULL),
-                                    FIELD(conv, dilation, AXES, NULL),
-                                    FIELD(conv, pad, WORD, pads),
-                                    FIELD(conv, pad_before, AXES, NULL),
-                                    FIELD(conv, pad_after, AXES, NULL),
-                                    FIELD(conv, groups, COUNT, NULL),
-                                    FIELD(conv, activation, WORD, activations),
-                                    {0}};
-static const field dense_fields[] = {{"activation", WORD, offsetof(cp_attributes, activation), activations}, {0}};
-static const field pool_fields[] = {FIELD(pool, kernel, AXES, NULL),     FIELD(pool, stride, AXES, NULL),
-                                    FIELD(pool, dilation, AXES, NULL),   FIELD(pool, pad, WORD, pads),
-                                    FIELD(pool, pad_before, AXES, NULL), FIELD(pool, pad_after, AXES, NULL),
-                                    FIELD(pool, ceil_mode, FLAG, NULL),  FIELD(pool, count_include_pad, FLAG, NULL),
-                                    FIELD(pool, global, FLAG, NULL),     {0}};
-static const field dropout_fields[] = {{"rate", REAL, offsetof(cp_attributes, rate), NULL}, {0}};
-static const field no_fields[] = {{0}};
-
-static cp_node add_conv(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    return cp_net_conv_with(net, in[0], in[1], in[2], &a->conv);
-}
-static cp_node add_dense(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    return cp_net_dense_with(net, in[0], in[1], in[2], a->activation);
-}
-static cp_node add_pool(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    return cp_net_pool(net, in[0], &a->pool);
-}
-static cp_node add_activation(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    return cp_net_activation(net, in[0], a->activation);
-}
-static cp_node add_dropout(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    return cp_net_dropout(net, in[0], a->rate);
-}
-static cp_node add_flatten(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    (void)a;
-    return cp_net_flatten(net, in[0]);
-}
-static cp_node add_softmax(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    (void)a;
-    return cp_net_softmax(net, in[0]);
-}
-static cp_node add_add(cp_net *net, const cp_attributes *a, const cp_node *in) {
-    (void)a;
-    return cp_net_add(net, in[0], in[1]);
-}
-
-typedef struct layer_kind {
-    const char *op;
-    int min_inputs, max_inputs;
-    const field *fields;
-    cp_node (*add)(cp_net *net, const cp_attributes *attributes, const cp_node *in);
-    cp_attributes preset; /* what the name says already */
-} layer_kind;
-
-static const layer_kind kinds[] = {
-    {"conv", 2, 3, conv_fields, .add = add_conv},
-    {"dense", 2, 3, dense_fields, .add = add_dense},
-    {"max-pool", 1, 1, pool_fields, .add = add_pool, .preset.pool.kind = CP_MAX},
-    {"avg-pool", 1, 1, pool_fields, .add = add_pool, .preset.pool.kind = CP_AVERAGE},
-    {"relu", 1, 1, no_fields, .add = add_activation, .preset.activation = CP_RELU},
-    {"sigmoid", 1, 1, no_fields, .add = add_activation, .preset.activation = CP_SIGMOID},
-    {"tanh", 1, 1, no_fields, .add = add_activation, .preset.activation = CP_TANH},
-    {"dropout", 1, 1, dropout_fields, .add = add_dropout},
-    {"flatten", 1, 1, no_fields, .add = add_flatten},
-    {"softmax", 1, 1, no_fields, .add = add_softmax},
-    {"add", 2, 2, no_fields, .add = add_add},
-};
-
-static const layer_kind *find_kind(const char *op) {
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (!strcmp(kinds[i].op, op)) return &kinds[i];
-    return NULL;
-}
-
-/* ---------------------------------------------------------------------------------------------------------------
  * Writing
  * ------------------------------------------------------------------------------------------------------------- */
 
@@ -119,7 +27,7 @@ static cp_status check_net(const cp_net *net) {
     if (net->n_values > CP_MAX_NAMES)
         return cp_fail(CP_E_LIMIT, "a net of %" PRId64 " values: a file can have %d", net->n_values, CP_MAX_NAMES);
     for (int64_t i = 0; i < net->n_nodes; i++)
-        if (!find_kind(net->nodes[i].op->name))
+        if (!net->nodes[i].op->fields)
             return cp_fail(CP_E_UNSUPPORTED, "layer '%s': '%s' cannot be saved", net->nodes[i].name,
                            net->nodes[i].op->name);
     const char **names = cp_alloc(NULL, net->n_values * (int64_t)sizeof *names);
@@ -158,41 +66,46 @@ static void add_value(cp_text *text, const cp_value *value, bool first, bool typ
     cp_text_add(text, "}");
 }
 
-static bool is_usual(const field *f, const char *at, int axes) {
+static bool is_usual(const cp_field *f, const char *at, int axes) {
     bool usual = true;
     switch (f->kind) {
-    case AXES:
+    case CP_FIELD_AXES:
         for (int a = 0; a < axes; a++) usual &= ((const int64_t *)at)[a] == 0;
         return usual;
-    case COUNT:
+    case CP_FIELD_COUNT:
         return *(const int64_t *)at == 0;
-    case FLAG:
+    case CP_FIELD_LAYER:
+        return *(const uint32_t *)at == 0;
+    case CP_FIELD_FLAG:
         return !*(const bool *)at;
-    case WORD:
+    case CP_FIELD_WORD:
         return *(const unsigned *)at == 0;
-    case REAL:
+    case CP_FIELD_REAL:
         return *(const float *)at == 0;
     }
     return usual;
 }
 
-static void add_field(cp_text *text, const field *f, const char *at, int axes) {
+static void add_field(cp_text *text, const cp_field *f, const char *at, int axes) {
     cp_text_add_json(text, f->name);
     cp_text_add(text, ":");
     switch (f->kind) {
-    case AXES:
+    case CP_FIELD_AXES:
         add_integers(text, (const int64_t *)at, axes);
         break;
-    case COUNT:
+    case CP_FIELD_COUNT:
         cp_text_add(text, "%" PRId64, *(const int64_t *)at);
         break;
-    case FLAG:
+    case CP_FIELD_LAYER:
+        cp_text_add(text, "%" PRIu32, *(const uint32_t *)at);
+        break;
+    case CP_FIELD_FLAG:
         cp_text_add(text, "true");
         break;
-    case WORD:
+    case CP_FIELD_WORD:
         cp_text_add_json(text, f->words[*(const unsigned *)at]);
         break;
-    case REAL:
+    case CP_FIELD_REAL:
         cp_text_add_real(text, (double)*(const float *)at);
         break;
     }
@@ -215,7 +128,7 @@ static void add_layer(cp_text *text, const cp_net *net, const cp_net_node *node,
         cp_text_add_json(text, name_of(net, node->in[i]));
     }
     cp_text_add(text, "]");
-    for (const field *f = find_kind(node->op->name)->fields; f->name; f++) {
+    for (const cp_field *f = node->op->fields; f->name; f++) {
         const char *at = (const char *)&node->attributes + f->offset;
         const int axes = axes_of(net, node->in[0]);
         if (is_usual(f, at, axes)) continue;
@@ -376,80 +289,90 @@ static cp_status read_constant(network_reader *r, entry *object, const char *nam
     return define(r, name, cp_net_constant(r->net, name, tensor));
 }
 
-static cp_status read_field(const network_reader *r, const field *f, entry *value, int axes, char *at) {
+static cp_status read_field(const network_reader *r, const cp_field *f, entry *value, int axes, char *at) {
     char text[400];
     int n;
     unsigned word = 0;
     switch (f->kind) {
-    case AXES: {
+    case CP_FIELD_AXES: {
         const cp_status status = read_integers(r, value, f->name, (int64_t *)at, CP_MAX_AXES, &n);
         if (!status && n != axes) return cp_fail(CP_E_FORMAT, "'%s' needs %d values, has %d", f->name, axes, n);
         return status;
     }
-    case COUNT:
+    case CP_FIELD_COUNT:
         return cp_json_integer(value, (int64_t *)at) ? CP_OK
                                                      : cp_fail(CP_E_FORMAT, "'%s' must be a whole number", f->name);
-    case FLAG:
+    case CP_FIELD_LAYER: {
+        int64_t number = -1;
+        if (!cp_json_integer(value, &number) || number < 0 || number > UINT32_MAX)
+            return cp_fail(CP_E_FORMAT, "'%s' must be a whole number below 2^32", f->name);
+        *(uint32_t *)at = (uint32_t)number;
+        return CP_OK;
+    }
+    case CP_FIELD_FLAG:
         *(bool *)at = value->number != 0;
         return value->kind == CP_JSON_BOOL ? CP_OK : cp_fail(CP_E_FORMAT, "'%s' must be true or false", f->name);
-    case WORD:
+    case CP_FIELD_WORD:
         if (value->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "'%s' must be a word", f->name);
         while (f->words[word] && strcmp(f->words[word], value->text)) word++;
         *(unsigned *)at = word;
         return f->words[word] ? CP_OK : cp_fail(CP_E_FORMAT, "%s '%s' is unknown", f->name, shown(value->text, text));
-    case REAL:
+    case CP_FIELD_REAL:
         *(float *)at = (float)value->number;
         return value->kind == CP_JSON_NUMBER ? CP_OK : cp_fail(CP_E_FORMAT, "'%s' must be a number", f->name);
     }
     return CP_OK;
 }
 
-static cp_status read_attributes(const network_reader *r, const layer_kind *kind, entry *object, int axes,
+static cp_status read_attributes(const network_reader *r, const cp_op *op, entry *object, int axes,
                                  cp_attributes *attributes) {
     char text[400];
-    *attributes = kind->preset;
+    *attributes = (cp_attributes){0};
     if (!object) return CP_OK;
     if (object->kind != CP_JSON_OBJECT) return cp_fail(CP_E_FORMAT, "'attributes' is no object");
     for (entry *e = first_of(r, object); e; e = next_of(r, e)) {
-        const field *f = kind->fields;
+        const cp_field *f = op->fields;
         while (f->name && strcmp(f->name, e->key)) f++;
-        if (!f->name) return cp_fail(CP_E_FORMAT, "%s has no '%s'", kind->op, shown(e->key, text));
+        if (!f->name) return cp_fail(CP_E_FORMAT, "%s has no '%s'", op->name, shown(e->key, text));
         const cp_status status = read_field(r, f, e, axes, (char *)attributes + f->offset);
         if (status) return status;
     }
     return CP_OK;
 }
 
-static cp_status read_inputs(const network_reader *r, const layer_kind *kind, entry *list, cp_node in[CP_MAX_INPUTS]) {
+static cp_status read_inputs(const network_reader *r, const cp_op *op, entry *list, cp_node in[CP_MAX_INPUTS],
+                             int *inputs) {
     char text[400];
     int n = 0;
     if (!list || list->kind != CP_JSON_ARRAY) return cp_fail(CP_E_FORMAT, "'inputs' is missing or no list");
     for (entry *e = first_of(r, list); e; e = next_of(r, e), n++) {
-        if (n == kind->max_inputs) return cp_fail(CP_E_FORMAT, "%s takes at most %d inputs", kind->op, n);
+        if (n == op->max_inputs) return cp_fail(CP_E_FORMAT, "%s takes at most %d inputs", op->name, n);
         if (e->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "input %d is no name", n);
         if (!(in[n] = find_value(r, e->text)))
             return cp_fail(CP_E_FORMAT, "input '%s' is not defined before", shown(e->text, text));
     }
-    if (n < kind->min_inputs) return cp_fail(CP_E_FORMAT, "%s needs %d inputs, has %d", kind->op, kind->min_inputs, n);
+    if (n < op->min_inputs) return cp_fail(CP_E_FORMAT, "%s needs %d inputs, has %d", op->name, op->min_inputs, n);
+    *inputs = n;
     return CP_OK;
 }
 
 static cp_status read_layer(network_reader *r, entry *object, const char *name) {
     char text[400];
-    const char *op;
+    const char *op_name;
     cp_node in[CP_MAX_INPUTS] = {0};
     cp_attributes attributes;
-    cp_status status = read_text(r, object, "op", &op);
+    int inputs;
+    cp_status status = read_text(r, object, "op", &op_name);
     if (status) return status;
-    const layer_kind *kind = find_kind(op);
-    if (!kind) return cp_fail(CP_E_FORMAT, "unknown op '%s'", shown(op, text));
-    status = read_inputs(r, kind, cp_json_member(&r->json, object, "inputs"), in);
+    const cp_op *op = cp_op_find(op_name);
+    if (!op || !op->fields) return cp_fail(CP_E_FORMAT, "unknown op '%s'", shown(op_name, text));
+    status = read_inputs(r, op, cp_json_member(&r->json, object, "inputs"), in, &inputs);
     if (status) return status;
     status =
-        read_attributes(r, kind, cp_json_member(&r->json, object, "attributes"), axes_of(r->net, in[0]), &attributes);
+        read_attributes(r, op, cp_json_member(&r->json, object, "attributes"), axes_of(r->net, in[0]), &attributes);
     if (status) return status;
     cp_net_name(r->net, name);
-    return define(r, name, kind->add(r->net, &attributes, in));
+    return define(r, name, cp_net_add_node(r->net, op, &attributes, in, inputs));
 }
 
 static cp_status read_output(network_reader *r, entry *object, const char *name) {
