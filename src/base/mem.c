@@ -4,12 +4,31 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+/* Large memory begins at a huge page and asks for such pages: fewer faults at first touch, fewer misses of address
+ * translation afterwards. */
+static void *alloc_large(size_t size) {
+    enum { HUGE_PAGE = 2 << 20 };
+    void *memory = aligned_alloc(HUGE_PAGE, (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (memory) madvise(memory, size, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+static void *alloc_default(size_t size) {
+    enum { LARGE = 8 << 20 };
+    return size >= LARGE && size <= PTRDIFF_MAX / 2 ? alloc_large(size) : aligned_alloc(CP_ALIGN, size);
+}
 
 void *cp_alloc(const cp_allocator *allocator, int64_t bytes) {
     void *memory = NULL;
     if (bytes >= 0 && bytes <= PTRDIFF_MAX - CP_ALIGN) {
         size_t size = (size_t)cp_round_up(bytes ? bytes : 1, CP_ALIGN);
-        memory = allocator ? allocator->alloc(allocator->user, size, CP_ALIGN) : aligned_alloc(CP_ALIGN, size);
+        memory = allocator ? allocator->alloc(allocator->user, size, CP_ALIGN) : alloc_default(size);
     }
     if (!memory) cp_fail(CP_E_MEMORY, "no memory for %" PRId64 " bytes", bytes);
     return memory;

@@ -52,9 +52,8 @@ static const uint32_t tables[8][256] = {
     TABLE(B48, B49, B50, B51, B52, B53, B54, B55), TABLE(B56, B57, B58, B59, B60, B61, B62, B63),
 };
 
-uint32_t cp_crc32c(uint32_t crc, const void *data, int64_t bytes) {
+static uint32_t by_tables(uint32_t crc, const void *data, int64_t bytes) {
     const uint8_t *byte = data;
-    crc = ~crc;
     for (; bytes >= 8; bytes -= 8, byte += 8) {
         uint32_t low, high;
         memcpy(&low, byte, 4);
@@ -64,5 +63,27 @@ uint32_t cp_crc32c(uint32_t crc, const void *data, int64_t bytes) {
               tables[3][high & 255] ^ tables[2][high >> 8 & 255] ^ tables[1][high >> 16 & 255] ^ tables[0][high >> 24];
     }
     for (; bytes > 0; bytes--, byte++) crc = crc >> 8 ^ tables[0][(crc ^ *byte) & 255];
-    return ~crc;
+    return crc;
+}
+
+#if defined(__x86_64__)
+/* By the instruction that exists for it, eight bytes in three cycles. */
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const void *data, int64_t bytes) {
+    const uint8_t *byte = data;
+    uint64_t sum = crc;
+    for (; bytes >= 8; bytes -= 8, byte += 8) {
+        uint64_t word;
+        memcpy(&word, byte, 8);
+        sum = __builtin_ia32_crc32di(sum, word);
+    }
+    for (; bytes > 0; bytes--, byte++) sum = __builtin_ia32_crc32qi((uint32_t)sum, *byte);
+    return (uint32_t)sum;
+}
+#endif
+
+uint32_t cp_crc32c(uint32_t crc, const void *data, int64_t bytes) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2")) return ~by_instruction(~crc, data, bytes);
+#endif
+    return ~by_tables(~crc, data, bytes);
 }

@@ -4,12 +4,20 @@
 
 #include "graph/graph.h"
 
-static cp_node add_node(void *net, const char *op, const cp_attributes *attributes, const cp_node *in, int inputs) {
-    return cp_net_add_node(net, cp_op_find(op), attributes, in, inputs);
+/* Where gradients are added: they are called as the layer that they belong to. */
+typedef struct place {
+    cp_net *net;
+    const char *layer;
+} place;
+
+static cp_node add_node(void *at, const char *op, const cp_attributes *attributes, const cp_node *in, int inputs) {
+    const place *p = at;
+    cp_net_name(p->net, p->layer);
+    return cp_net_add_node(p->net, cp_op_find(op), attributes, in, inputs);
 }
 
-static cp_shape shape_of(void *net, cp_node value) {
-    return cp_net_shape(net, value);
+static cp_shape shape_of(void *at, cp_node value) {
+    return cp_net_shape(((const place *)at)->net, value);
 }
 
 static const cp_net_node *producer(const cp_net *net, cp_node value) {
@@ -21,7 +29,8 @@ static const cp_net_node *producer(const cp_net *net, cp_node value) {
  * over y may be cut where p <= 0 before it is spread, at a fraction of the size: with d the gradient of p,
  *   relu-gradient(y, max-pool-gradient(d, index)) = max-pool-gradient(relu-gradient(p, d), index).
  * The value that replaces dy, or dy itself where that shape is not found; *done tells which. */
-static cp_node cut_before_pool(cp_net *net, cp_node y, cp_node dy, bool *done) {
+static cp_node cut_before_pool(place at, cp_node y, cp_node dy, bool *done) {
+    cp_net *net = at.net;
     *done = false;
     const cp_net_node *spread = producer(net, dy);
     if (!spread || strcmp(spread->op->name, "max-pool-gradient")) return dy;
@@ -29,9 +38,10 @@ static cp_node cut_before_pool(cp_net *net, cp_node y, cp_node dy, bool *done) {
     if (!pool || strcmp(pool->op->name, "max-pool") || pool->in[0] != y) return dy;
     cp_attributes attributes = spread->attributes;
     cp_node d = spread->in[0], index = spread->in[1], p = pool->out[0];
+    place pooled = {net, spread->name};
     *done = true;
-    cp_node cut = add_node(net, "relu-gradient", &(cp_attributes){.activation = CP_RELU}, (cp_node[]){p, d}, 2);
-    return add_node(net, "max-pool-gradient", &attributes, (cp_node[]){cut, index}, 2);
+    cp_node cut = add_node(&at, "relu-gradient", &(cp_attributes){.activation = CP_RELU}, (cp_node[]){p, d}, 2);
+    return add_node(&pooled, "max-pool-gradient", &attributes, (cp_node[]){cut, index}, 2);
 }
 
 /* What leads from any of wrt to a value: needs[value]. */
@@ -56,10 +66,11 @@ static void backward(cp_net *net, int64_t i, const bool *needs, cp_node *gradien
         cp_net_fail(net, cp_fail(CP_E_UNSUPPORTED, "%s (%s) has no gradient", node.name, node.op->name));
         return;
     }
+    place at = {net, node.name};
     cp_attributes attributes = node.attributes;
     if (attributes.conv.activation == CP_RELU) {
         bool done;
-        dout[0] = cut_before_pool(net, node.out[0], dout[0], &done);
+        dout[0] = cut_before_pool(at, node.out[0], dout[0], &done);
         if (done) attributes.conv.activation = CP_LINEAR;
     }
     cp_backward b = {.attributes = &attributes,
@@ -67,7 +78,7 @@ static void backward(cp_net *net, int64_t i, const bool *needs, cp_node *gradien
                      .out = node.out,
                      .dout = dout,
                      .wanted = wanted,
-                     .net = net,
+                     .net = &at,
                      .node = add_node,
                      .shape = shape_of};
     node.op->backward(&b);
