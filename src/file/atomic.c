@@ -20,11 +20,13 @@ static size_t at_once(int64_t bytes) {
     return (size_t)(bytes < 1 << 30 ? bytes : 1 << 30);
 }
 
-/* Whether a path still leads to the file that was opened by it. */
-static bool leads_to(const char *path, int file) {
+/* Whether a path no longer leads to the file that was opened by it; false with errno where that cannot be found out. */
+static bool is_stale(const char *path, int file) {
     struct stat opened, named;
-    return !fstat(file, &opened) && !lstat(path, &named) && opened.st_dev == named.st_dev &&
-           opened.st_ino == named.st_ino;
+    errno = 0;
+    if (fstat(file, &opened)) return false;
+    if (lstat(path, &named)) return errno == ENOENT;
+    return opened.st_dev != named.st_dev || opened.st_ino != named.st_ino;
 }
 
 /* Opens the temporary file, empty; -1 with errno. Its lock makes two who save the same file take turns, and dies with
@@ -35,9 +37,10 @@ static int open_temporary(const char *temporary, mode_t mode) {
         if (file < 0) return -1;
         while (flock(file, LOCK_EX) && errno == EINTR) continue;
         /* While we waited, the other one gave this file its final name. */
-        const bool stale = !leads_to(temporary, file);
-        if (!stale && !ftruncate(file, 0)) return file;
+        const bool stale = is_stale(temporary, file);
+        if (!stale && !errno && !ftruncate(file, 0)) return file;
         const int number = errno;
+        if (!stale) unlink(temporary);
         close(file);
         errno = number;
         if (!stale) return -1;
