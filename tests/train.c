@@ -155,6 +155,9 @@ static void initial_weights(void **state) {
     assert_false(same_parameters(net, other));
     ok(cp_net_initialize(other, CP_HE, 7));
     assert_true(same_parameters(net, other));
+    cp_net *alike = new_net(cp_shape_of(2, (int64_t[]){0, 4}), "dense 4; dense 4", 1);
+    assert_memory_not_equal(cp_net_parameter(alike, 0).data, cp_net_parameter(alike, 2).data, 16 * sizeof(float));
+    cp_net_free(alike);
     refused(cp_net_initialize(net, (cp_initializer)2, 0), CP_E_ARG, "initializer = 2");
     cp_net_free(net);
     cp_net_free(other);
@@ -183,7 +186,7 @@ static void schedules(void **state) {
         {{.kind = CP_COSINE, .total = 100}, 25, 0.25 + 0.25 * 0.70710678118654752},
         {{.kind = CP_COSINE, .total = 100}, 100, 0},
         {{.kind = CP_COSINE, .total = 100, .factor = 0.5f}, 50, 0.375},
-        {{.kind = CP_COSINE, .total = 100, .factor = 0.5f}, 500, 0.25},
+        {{.kind = CP_COSINE, .total = 100, .factor = 0.5f}, 130, 0.25},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const double rate = cp_schedule_rate(&cases[i].schedule, 0.5, cases[i].step);
@@ -441,7 +444,7 @@ static void divergence_changes_nothing(void **state) {
     ok(cp_trainer_step(t, &b.x, &b.labels, &loss, NULL));
     cp_net *before = exported(t);
     b.values[40] = NAN;
-    refused(cp_trainer_step(t, &b.x, &b.labels, &loss, NULL), CP_E_DIVERGED, "step 2");
+    refused(cp_trainer_step(t, &b.x, &b.labels, &loss, NULL), CP_E_DIVERGED, "loss is not finite at step 2");
     cp_net *after = exported(t);
     assert_true(same_parameters(before, after));
     assert_int_equal(cp_trainer_steps(t), 1);
@@ -491,6 +494,28 @@ static void threads_do_not_matter(void **state) {
     cp_trainer_free(first);
     for (int i = 0; i < 4; i++) cp_ctx_free(contexts[i]);
     cp_data_free(data);
+    cp_net_free(net);
+}
+
+/* What is dropped depends on the seed and the step alone. The rate is too small to change anything. */
+static void dropout_is_drawn_anew(void **state) {
+    (void)state;
+    enum { STEPS = 4 };
+    cp_net *net = small_net();
+    batch b;
+    double loss[3][STEPS];
+    make_batch(&b, ROWS, 0);
+    for (int i = 0; i < 3; i++) {
+        cp_trainer *t;
+        ok(cp_trainer_new(&t, net, NULL, &(cp_train){.optimizer = CP_SGD, .rate = 1e-30f, .seed = i < 2 ? 1 : 2}));
+        for (int step = 0; step < STEPS; step++) ok(cp_trainer_step(t, &b.x, &b.labels, &loss[i][step], NULL));
+        cp_trainer_free(t);
+    }
+    assert_memory_equal(loss[0], loss[1], sizeof loss[0]);
+    for (int step = 0; step < STEPS; step++) {
+        assert_true(loss[0][step] != loss[2][step]);
+        for (int other = 0; other < step; other++) assert_true(loss[0][step] != loss[0][other]);
+    }
     cp_net_free(net);
 }
 
@@ -655,6 +680,55 @@ static void epochs_are_told(void **state) {
     cp_net_free(net);
 }
 
+/* Each epoch shows every picture once, in another order; its mean loss is that of the data. Nothing is learned. */
+static void epochs_see_everything(void **state) {
+    (void)state;
+    cp_net *net = new_net(cp_shape_nhwc(0, 28, 28, 1), "flatten; dense 10", 1);
+    cp_data *data;
+    cp_trainer *t;
+    cp_score score;
+    diary d = {0};
+    ok(cp_data_digits(&data, 10, 1));
+    ok(cp_net_evaluate(net, NULL, data, &score, NULL));
+    ok(cp_trainer_new(&t, net, NULL, &(cp_train){.optimizer = CP_SGD, .rate = 1e-30f}));
+    ok(cp_trainer_fit(t, data, &(cp_fit){.epochs = 2, .batch = 4, .progress = note_progress, .user = &d}));
+    assert_int_equal(d.calls, 8);
+    assert_true(d.loss[0] != d.loss[4] && d.loss[1] != d.loss[5]);
+    for (int epoch = 0; epoch < 2; epoch++) assert_true(fabs(d.loss[4 * epoch + 3] - score.loss) < 1e-6);
+    assert_true(d.last.accuracy == (double)score.correct / 10);
+    cp_trainer_free(t);
+    cp_data_free(data);
+    cp_net_free(net);
+}
+
+/* Changes the rate from epoch to epoch, so that the loss of the third falls but stays above the best. */
+static bool steer(void *user, const cp_progress *progress) {
+    static const bool best[] = {true, false, false, true};
+    cp_trainer *t = user;
+    static double loss[4];
+    if (!progress->epoch_end) return true;
+    loss[progress->epoch - 1] = progress->loss;
+    assert_int_equal(progress->best, best[progress->epoch - 1]);
+    const float direction[] = {0.5f, 2, 1, 1}; /* of the step in the next epoch; that of the first went up */
+    t->train.rate = direction[progress->epoch - 1] * 1e-2f;
+    if (progress->epoch == 4) assert_true(loss[1] > loss[2] && loss[2] > loss[0] && loss[0] > loss[3]);
+    return true;
+}
+
+static void best_epochs(void **state) {
+    (void)state;
+    cp_net *net = new_net(cp_shape_nhwc(0, 28, 28, 1), "flatten; dense 10", 1);
+    cp_data *data;
+    cp_trainer *t;
+    ok(cp_data_digits(&data, 10, 1));
+    ok(cp_trainer_new(&t, net, NULL, &(cp_train){.optimizer = CP_SGD}));
+    t->train.rate = -1e-2f;
+    ok(cp_trainer_fit(t, data, &(cp_fit){.epochs = 4, .batch = 10, .progress = steer, .user = t}));
+    cp_trainer_free(t);
+    cp_data_free(data);
+    cp_net_free(net);
+}
+
 static void bad_fits(void **state) {
     (void)state;
     cp_net *net = digits_net(), *other;
@@ -693,6 +767,11 @@ static void bad_fits(void **state) {
 /* Stopped after `stop_at` calls, saved, loaded and continued: the same bits and the same losses as in one go. */
 static void resume(cp_type type, int stop_at) {
     const cp_train train = {.optimizer = CP_ADAM_PAPER,
+                            .beta1 = 0.8f,
+                            .beta2 = 0.99f,
+                            .epsilon = 1e-4f,
+                            .decay = 0.1f,
+                            .clip = 1.5f,
                             .seed = 0xfedcba9876543210u,
                             .type = type,
                             .schedule = {.kind = CP_COSINE, .total = 20, .warmup = 3}};
@@ -762,6 +841,19 @@ static void checkpoints_travel(void **state) {
     cp_net_free(net);
 }
 
+/* After one step the moments in path_a are m = g/10 and v = g^2/1000. */
+static void check_moments(void) {
+    cp_safetensors file;
+    ok(cp_safetensors_load(&file, path_a));
+    const cp_tensor *m = cp_safetensors_find(&file, "optimizer.m.dense1.weight");
+    const cp_tensor *v = cp_safetensors_find(&file, "optimizer.v.dense1.weight");
+    assert_non_null(m);
+    assert_non_null(v);
+    for (int64_t e = 0; e < cp_shape_count(m->shape); e++)
+        assert_true(fabs(cp_get(v, e) - cp_get(m, e) * cp_get(m, e) / 10) <= 1e-4 * cp_get(v, e));
+    cp_safetensors_free(&file);
+}
+
 /* A checkpoint is a model; in double, too. */
 static void checkpoint_is_a_model(void **state) {
     (void)state;
@@ -782,6 +874,7 @@ static void checkpoint_is_a_model(void **state) {
         assert_null(cp_net_note(loaded, "trainer"));
         cp_net_free(expected);
         cp_net_free(loaded);
+        check_moments();
         cp_trainer_free(t);
         cp_net_free(net);
     }
@@ -1281,10 +1374,13 @@ int main(void) {
         cmocka_unit_test(parameters_without_gradient),
         cmocka_unit_test(divergence_changes_nothing),
         cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(dropout_is_drawn_anew),
         cmocka_unit_test(plans_are_kept),
         cmocka_unit_test(bad_steps),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(epochs_are_told),
+        cmocka_unit_test(epochs_see_everything),
+        cmocka_unit_test(best_epochs),
         cmocka_unit_test(bad_fits),
         cmocka_unit_test(resumed_to_the_same_bits),
         cmocka_unit_test(checkpoints_travel),

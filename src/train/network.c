@@ -340,19 +340,17 @@ static cp_status read_attributes(const network_reader *r, const cp_op *op, entry
     return CP_OK;
 }
 
-static cp_status read_inputs(const network_reader *r, const cp_op *op, entry *list, cp_node in[CP_MAX_INPUTS],
-                             int *inputs) {
+static cp_status read_inputs(const network_reader *r, const cp_op *op, entry *list, cp_node in[CP_MAX_INPUTS], int *n) {
     char text[400];
-    int n = 0;
+    *n = 0;
     if (!list || list->kind != CP_JSON_ARRAY) return cp_fail(CP_E_FORMAT, "'inputs' is missing or no list");
-    for (entry *e = first_of(r, list); e; e = next_of(r, e), n++) {
-        if (n == op->max_inputs) return cp_fail(CP_E_FORMAT, "%s takes at most %d inputs", op->name, n);
-        if (e->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "input %d is no name", n);
-        if (!(in[n] = find_value(r, e->text)))
+    for (entry *e = first_of(r, list); e; e = next_of(r, e), (*n)++) {
+        if (*n == op->max_inputs) return cp_fail(CP_E_FORMAT, "%s takes at most %d inputs", op->name, *n);
+        if (e->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "input %d is no name", *n);
+        if (!(in[*n] = find_value(r, e->text)))
             return cp_fail(CP_E_FORMAT, "input '%s' is not defined before", shown(e->text, text));
     }
-    if (n < op->min_inputs) return cp_fail(CP_E_FORMAT, "%s needs %d inputs, has %d", op->name, op->min_inputs, n);
-    *inputs = n;
+    if (*n < op->min_inputs) return cp_fail(CP_E_FORMAT, "%s needs %d inputs, has %d", op->name, op->min_inputs, *n);
     return CP_OK;
 }
 
