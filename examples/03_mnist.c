@@ -60,7 +60,7 @@ static cp_status measure(const cp_net *net, cp_ctx *ctx, const cp_data *test) {
 
 /* Reads one picture: a plan for a batch of one, its memory, a run; the largest output is the answer. */
 static cp_status read_picture(const cp_net *net, cp_ctx *ctx, const cp_data *test, int64_t picture) {
-    float image[28 * 28], logits[10];
+    float image[28 * 28] = {0}, logits[10] = {0};
     int32_t label;
     const cp_tensor x = cp_nhwc(image, 1, 28, 28, 1), y = cp_mat(logits, 1, 10);
     cp_plan *plan;

@@ -8,7 +8,7 @@ mkdir -p build
 log=build/log.txt
 : >"$log"
 
-# quietly TEXT COMMAND...: runs the command with its output in the log; where it fails, the end of the log is shown.
+# quietly TEXT COMMAND...: runs the command with its output in the log; where it fails, what went wrong is shown.
 quietly() {
     local text=$1 start=$SECONDS status=0
     shift
@@ -16,8 +16,8 @@ quietly() {
     echo "== $text: $*" >>"$log"
     "$@" >>"$log" 2>&1 </dev/null || status=$?
     if [ "$status" != 0 ]; then
-        echo "failed. The end of $PWD/$log:"
-        tail -n 40 "$log"
+        echo "failed. From $PWD/$log:"
+        tail -n 400 "$log" | grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' | tail -n 60
         exit "$status"
     fi
     echo "done ($((SECONDS - start)) s)"
