@@ -119,12 +119,16 @@ static int numbers(const char *text, char separator, int64_t low, int64_t *value
     return -1;
 }
 
-axes arg_axes(const char *option, const char *text) {
+axes arg_axes_from(const char *option, const char *text, int64_t least) {
     axes given = {0};
-    given.count = numbers(text, 'x', 1, given.value, CP_MAX_AXES);
+    given.count = numbers(text, 'x', least, given.value, CP_MAX_AXES);
     if (given.count < 0)
-        usage("%s = %s: must be a number, or one for each axis as in 2x1, each at least 1", option, text);
+        usage("%s = %s: must be a number, or one for each axis as in 2x1, each at least %d", option, text, (int)least);
     return given;
+}
+
+axes arg_axes(const char *option, const char *text) {
+    return arg_axes_from(option, text, 1);
 }
 
 int axes_for(const axes *given, const char *option, int n, int64_t value[CP_MAX_AXES]) {
@@ -138,14 +142,19 @@ padding arg_padding(const char *option, const char *text) {
     static const struct {
         const char *word;
         cp_pad pad;
-    } words[] = {{"same", CP_PAD_SAME}, {"same_lower", CP_PAD_SAME_LOWER}, {"valid", CP_PAD_VALID}};
+    } words[] = {{"same", CP_PAD_SAME},
+                 {"same_lower", CP_PAD_SAME_LOWER},
+                 {"valid", CP_PAD_VALID},
+                 {"causal", CP_PAD_CAUSAL},
+                 {"full", CP_PAD_FULL}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(text, words[i].word)) return (padding){.given = true, .pad = words[i].pad};
     padding given = {.given = true, .pad = CP_PAD_EXPLICIT};
     given.count = numbers(text, ',', 0, given.value, 2 * CP_MAX_AXES);
     if (given.count < 0 || (given.count != 1 && given.count % 2))
-        usage("%s = %s: must be same, same_lower, valid, a number, or all begins then all ends as in 1,1,2,2", option,
-              text);
+        usage("%s = %s: must be same, same_lower, valid, causal, full, a number, or all begins then all ends as in "
+              "1,1,2,2",
+              option, text);
     return given;
 }
 

@@ -30,6 +30,7 @@ typedef struct axes {
     int64_t value[CP_MAX_AXES];
 } axes;
 axes arg_axes(const char *option, const char *text);
+axes arg_axes_from(const char *option, const char *text, int64_t least); /* the same, with values of at least that */
 /* The values for n axes; 0, or the exit status with the error printed. Not given: zeros. */
 int axes_for(const axes *given, const char *option, int n, int64_t value[CP_MAX_AXES]);
 

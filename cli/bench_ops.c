@@ -150,9 +150,9 @@ static bool read_case(bench_case *c, json_t *object) {
     const char *op = json_string_value(json_object_get(object, "op"));
     if (name) plain(name, c->name);
     if (!name || !op) return refuse(c, "needs a name and an op");
-    if (!strcmp(op, "conv-transpose")) return refuse(c, "conv-transpose is not supported");
-    if (strcmp(op, "conv") && strcmp(op, "dense") && strcmp(op, "max-pool") && strcmp(op, "avg-pool"))
-        return refuse(c, "op must be conv, dense, max-pool or avg-pool");
+    if (strcmp(op, "conv") && strcmp(op, "conv-transpose") && strcmp(op, "dense") && strcmp(op, "max-pool") &&
+        strcmp(op, "avg-pool"))
+        return refuse(c, "op must be conv, conv-transpose, dense, max-pool or avg-pool");
     strcpy(c->op, op);
     c->input.rank = integers(json_object_get(object, "input"), 1, c->input.dim, CP_MAX_AXES + 2);
     if (c->input.rank < (strcmp(op, "dense") ? 3 : 2)) return refuse(c, "input must be [N, space, C]");
@@ -236,12 +236,17 @@ static cp_node build_weighted(const bench_case *c, bench *b, cp_node x, cp_node 
     const int64_t groups = c->conv.groups ? c->conv.groups : 1;
     shape.rank = c->axes + 2;
     memcpy(shape.dim, c->conv.kernel, (size_t)c->axes * sizeof *shape.dim);
-    shape.dim[c->axes] = c->input.dim[c->axes + 1] / groups;
-    shape.dim[c->axes + 1] = c->filters;
+    const bool transposed = !strcmp(c->op, "conv-transpose");
+    const int64_t channels = c->input.dim[c->axes + 1];
+    shape.dim[c->axes] = (transposed ? c->filters : channels) / groups;
+    shape.dim[c->axes + 1] = transposed ? channels : c->filters;
     *w = constant(b->net, "w", shape);
-    const cp_node y = cp_net_conv_with(b->net, x, *w, constant(b->net, "b", bias), &c->conv);
-    const int64_t outputs = cp_shape_count(cp_net_shape(b->net, y));
-    b->multiplies = outputs / c->filters * cp_shape_count(shape);
+    const cp_node bias_node = constant(b->net, "b", bias);
+    const cp_node y = transposed ? cp_net_conv_transpose_with(b->net, x, *w, bias_node, &c->conv)
+                                 : cp_net_conv_with(b->net, x, *w, bias_node, &c->conv);
+    const int64_t positions =
+        cp_shape_count(transposed ? c->input : cp_net_shape(b->net, y)) / (transposed ? channels : c->filters);
+    b->multiplies = positions * cp_shape_count(shape);
     return y;
 }
 
@@ -398,7 +403,8 @@ int bench_ops(int argc, char **argv) {
         .parser = parse,
         .doc = "Times operations.\v"
                "A case: {\"name\": \"3x3\", \"op\": \"conv\", \"input\": [1, 56, 56, 64], \"filters\": 64, \"kernel\": "
-               "[3, 3], \"padding\": \"same\"}. op: conv, dense, max-pool, avg-pool; pass: forward (default), "
+               "[3, 3], \"padding\": \"same\"}. op: conv, conv-transpose, dense, max-pool, avg-pool; pass: forward "
+               "(default), "
                "backward_input, backward_weights; stride and dilation as kernel; padding: same, valid (default) or "
                "[begins..., ends...]; groups; activation: none, relu. gflops counts 2 for each multiply-add of a conv "
                "or dense, padded taps too.",

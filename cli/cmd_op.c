@@ -18,6 +18,8 @@ enum {
     OPTION_DILATION,
     OPTION_PADDING,
     OPTION_GROUPS,
+    OPTION_OUTPUT_PADDING,
+    OPTION_OUTPUT_SIZE,
     OPTION_ACTIVATION,
     OPTION_CEIL,
     OPTION_COUNT_PAD,
@@ -29,13 +31,13 @@ enum {
     OPTION_DB,
     OPTION_THREADS
 };
-#define BIT(option) (1u << ((option)-OPTION_INPUT))
+#define BIT(option) ((uint64_t)1 << ((option)-OPTION_INPUT))
 #define WINDOW_BITS (BIT(OPTION_STRIDE) | BIT(OPTION_DILATION) | BIT(OPTION_PADDING))
 #define WEIGHT_BITS (BIT(OPTION_WEIGHTS) | BIT(OPTION_BIAS) | BIT(OPTION_ACTIVATION) | BIT(OPTION_DW) | BIT(OPTION_DB))
 
 static const struct argp_option option_list[] = {
     {"input", OPTION_INPUT, "FILE", 0, "the input X; twice for add", 1},
-    {"weights", OPTION_WEIGHTS, "FILE", 0, "weights of conv and dense", 1},
+    {"weights", OPTION_WEIGHTS, "FILE", 0, "weights of conv, conv-transpose and dense", 1},
     {"bias", OPTION_BIAS, "FILE", 0, "bias of conv and dense", 1},
     {"target", OPTION_TARGET, "FILE", 0, "of a loss: labels (whole numbers), or values like the input", 1},
     {"layout", OPTION_LAYOUT, "NAME", 0,
@@ -47,8 +49,10 @@ static const struct argp_option option_list[] = {
     {"stride", OPTION_STRIDE, "SIZE", 0, "default: 1; of a pooling its kernel", 2},
     {"dilation", OPTION_DILATION, "SIZE", 0, "distance between taps (default 1)", 2},
     {"padding", OPTION_PADDING, "PAD", 0,
-     "same, same_lower, valid, a number, or all begins then all ends: 1,1,2,2 (default 0)", 2},
+     "same, same_lower, valid, causal, full, a number, or all begins then all ends: 1,1,2,2 (default 0)", 2},
     {"groups", OPTION_GROUPS, "N", 0, "of a convolution (default 1)", 2},
+    {"output-padding", OPTION_OUTPUT_PADDING, "SIZE", 0, "of conv-transpose: rows added behind (default 0)", 2},
+    {"output-size", OPTION_OUTPUT_SIZE, "SIZE", 0, "of conv-transpose: the padding follows from it", 2},
     {"activation", OPTION_ACTIVATION, "NAME", 0, "behind conv and dense: none (default), relu, sigmoid, tanh", 2},
     {"ceil", OPTION_CEIL, NULL, 0, "round the number of windows up", 2},
     {"count-include-pad", OPTION_COUNT_PAD, NULL, 0, "an average divides by padded taps, too", 2},
@@ -65,12 +69,12 @@ typedef struct options {
     const struct operation *operation;
     const char *inputs[2], *weights, *bias, *target, *grad, *output, *dx, *dw, *db;
     int n_inputs, threads;
-    axes kernel, stride, dilation;
+    axes kernel, stride, dilation, output_padding, output_size;
     padding padding;
     int64_t groups;
     cp_activation activation;
     bool ceil, count_include_pad, channels_first, real64;
-    unsigned given; /* BIT of each option */
+    uint64_t given; /* BIT of each option */
 } options;
 
 /* --- values: arrays of files and of results --- */
@@ -189,14 +193,29 @@ static int new_value(session *s, value *v, const char *name, cp_node node, file_
 
 /* --- the operations --- */
 
-static int build_conv(session *s, cp_node *y) {
+static int read_conv(const session *s, cp_conv *conv) {
     const options *o = s->options;
     const int n = s->x.view.shape.rank - 2;
-    cp_conv conv = {.groups = o->groups, .activation = o->activation};
-    int status = axes_for(&o->stride, "stride", n, conv.stride);
-    if (!status) status = axes_for(&o->dilation, "dilation", n, conv.dilation);
-    if (!status) status = padding_for(&o->padding, "padding", n, &conv.pad, conv.pad_before, conv.pad_after);
+    *conv = (cp_conv){.groups = o->groups, .activation = o->activation};
+    int status = axes_for(&o->stride, "stride", n, conv->stride);
+    if (!status) status = axes_for(&o->dilation, "dilation", n, conv->dilation);
+    if (!status) status = padding_for(&o->padding, "padding", n, &conv->pad, conv->pad_before, conv->pad_after);
+    if (!status) status = axes_for(&o->output_padding, "output-padding", n, conv->output_padding);
+    if (!status) status = axes_for(&o->output_size, "output-size", n, conv->output_size);
+    return status;
+}
+
+static int build_conv(session *s, cp_node *y) {
+    cp_conv conv;
+    const int status = read_conv(s, &conv);
     if (!status) *y = cp_net_conv_with(s->net, s->x.node, s->weights.node, s->bias.node, &conv);
+    return status;
+}
+
+static int build_conv_transpose(session *s, cp_node *y) {
+    cp_conv conv;
+    const int status = read_conv(s, &conv);
+    if (!status) *y = cp_net_conv_transpose_with(s->net, s->x.node, s->weights.node, s->bias.node, &conv);
     return status;
 }
 
@@ -285,11 +304,14 @@ static int build_squared_error(session *s, cp_node *y) {
 static const struct operation {
     const char *name;
     int (*build)(session *s, cp_node *y);
-    unsigned takes; /* of the options that not every operation has */
+    uint64_t takes; /* of the options that not every operation has */
     bool weights, target, labels;
     int inputs;
 } operations[] = {
     {"conv", build_conv, WINDOW_BITS | WEIGHT_BITS | BIT(OPTION_GROUPS), true, false, false, 1},
+    {"conv-transpose", build_conv_transpose,
+     WINDOW_BITS | WEIGHT_BITS | BIT(OPTION_GROUPS) | BIT(OPTION_OUTPUT_PADDING) | BIT(OPTION_OUTPUT_SIZE), true, false,
+     false, 1},
     {"max-pool", build_max_pool, WINDOW_BITS | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL), false, false, false, 1},
     {"avg-pool", build_average_pool, WINDOW_BITS | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_COUNT_PAD), false,
      false, false, 1},
@@ -377,6 +399,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_GROUPS:
         o->groups = arg_int("groups", text, 1, INT64_MAX);
+        return 0;
+    case OPTION_OUTPUT_PADDING:
+        o->output_padding = arg_axes_from("output-padding", text, 0);
+        return 0;
+    case OPTION_OUTPUT_SIZE:
+        o->output_size = arg_axes("output-size", text);
         return 0;
     case OPTION_ACTIVATION:
         o->activation = (cp_activation)arg_choice("activation", text, activations);

@@ -7,9 +7,9 @@
  *   - Every call that can fail returns a cp_status: 0, or a negative code. cp_error() then is this thread's sentence.
  *   - The out-pointer comes first and is set to NULL on failure. Every ..._free accepts NULL.
  *   - Options are structs; NULL means all defaults, and a field that is zero means the usual.
- *   - Axes are named as in the field: N batch, D H W space, C channels; weights are [kernel..., input channels / groups,
- *     filters]. Shapes are always given in the order N, space, C and kernel, I, O ("channels last"); a tensor that lies
- *     in memory in another order says so by its strides (cp_nchw, cp_oihw).
+ *   - Axes are named as in the field: N batch, D H W space, C channels; weights are [kernel..., input channels /
+ * groups, filters]. Shapes are always given in the order N, space, C and kernel, I, O ("channels last"); a tensor that
+ * lies in memory in another order says so by its strides (cp_nchw, cp_oihw).
  *   - Values per axis (stride, kernel, ...) stand in the order of the spatial axes: {h, w}, or {w}, or {d, h, w}.
  */
 #ifndef CONVPOOL_H
@@ -117,15 +117,24 @@ CP_API cp_status cp_tensor_copy(const cp_tensor *to, const cp_tensor *from);
  * ------------------------------------------------------------------------------------------------------------- */
 
 /* Padding. VALID: none. SAME: the output has ceil(input / stride) positions; what is odd goes after (SAME_LOWER:
- * before). EXPLICIT, the default: pad_before and pad_after say it, zero unless set. */
-typedef enum cp_pad { CP_PAD_EXPLICIT, CP_PAD_VALID, CP_PAD_SAME, CP_PAD_SAME_LOWER } cp_pad;
+ * before). CAUSAL: (kernel-1)*dilation before and none after, so that no output sees what comes later. FULL: as much on
+ * both sides, every position where kernel and input touch. EXPLICIT, the default: pad_before and pad_after say it, zero
+ * unless set. */
+typedef enum cp_pad {
+    CP_PAD_EXPLICIT,
+    CP_PAD_VALID,
+    CP_PAD_SAME,
+    CP_PAD_SAME_LOWER,
+    CP_PAD_CAUSAL,
+    CP_PAD_FULL
+} cp_pad;
 
 typedef enum cp_activation { CP_LINEAR, CP_RELU, CP_SIGMOID, CP_TANH } cp_activation;
 
 /* A convolution, as the field calls it (a cross-correlation: the kernel is not flipped):
- *   y[n,o,k] = activation(b[k] + sum over taps t and channels c of x[n, o*stride - pad_before + t*dilation, c] * w[t,c,k])
- * A tap outside the input contributes nothing. With groups, filter k sees only the input channels of its group;
- * groups = C is a depthwise convolution. Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep
+ *   y[n,o,k] = activation(b[k] + sum over taps t and channels c of x[n, o*stride - pad_before + t*dilation, c] *
+ * w[t,c,k]) A tap outside the input contributes nothing. With groups, filter k sees only the input channels of its
+ * group; groups = C is a depthwise convolution. Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep
  * learning" (2016); for SAME, TensorFlow's kernel_shape_util.cc. */
 typedef struct cp_conv {
     int64_t kernel[CP_MAX_AXES];   /* only cp_net_conv reads it; elsewhere the weights tell */
@@ -135,6 +144,9 @@ typedef struct cp_conv {
     int64_t pad_before[CP_MAX_AXES], pad_after[CP_MAX_AXES];
     int64_t groups; /* 0: 1 */
     cp_activation activation;
+    /* Only of a transposed convolution: rows added after the output; and the output's size, from which padding follows
+     * then (all zero: not given). */
+    int64_t output_padding[CP_MAX_AXES], output_size[CP_MAX_AXES];
     int64_t reserved[8]; /* zero */
 } cp_conv;
 
@@ -142,8 +154,8 @@ typedef enum cp_pooling { CP_MAX, CP_AVERAGE } cp_pooling;
 
 /* A pooling: the maximum or the average over each window. Padding is absent, never a value: the maximum ignores it; the
  * average divides by the number of taps inside the input, or with count_include_pad inside input and padding. The first
- * of equal maxima wins, and NaN wins over every number. ceil_mode rounds the number of windows up, as long as each begins inside the input
- * or the padding before it. Source: PyTorch's ATen/native/Pool.h and ONNX. */
+ * of equal maxima wins, and NaN wins over every number. ceil_mode rounds the number of windows up, as long as each
+ * begins inside the input or the padding before it. Source: PyTorch's ATen/native/Pool.h and ONNX. */
 typedef struct cp_pool {
     cp_pooling kind;
     int64_t kernel[CP_MAX_AXES];
@@ -167,8 +179,8 @@ typedef struct cp_ctx cp_ctx; /* threads, instruction set, math mode; see below.
 CP_API cp_status cp_conv_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w);
 CP_API cp_status cp_pool_shape(cp_shape *y, const cp_pool *pool, cp_shape x);
 
-/* y = conv(x, w) + b. x [N,space,C], w [kernel,C/groups,K], b [K] or NULL, y [N,space',K] (cp_conv_shape), all f32, with
- * 1 to 3 spatial axes. y must not overlap the others. */
+/* y = conv(x, w) + b. x [N,space,C], w [kernel,C/groups,K], b [K] or NULL, y [N,space',K] (cp_conv_shape), all f32,
+ * with 1 to 3 spatial axes. y must not overlap the others. */
 CP_API cp_status cp_conv_run(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
                              const cp_tensor *b, const cp_tensor *y);
 /* The gradients of sum(y * dy) by x, w and b, each where the pointer is not NULL; shapes as x, w and b. With an
@@ -176,6 +188,14 @@ CP_API cp_status cp_conv_run(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *
 CP_API cp_status cp_conv_gradient(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
                                   const cp_tensor *b, const cp_tensor *dy, const cp_tensor *dx, const cp_tensor *dw,
                                   const cp_tensor *db);
+/* The transposed convolution, the adjoint of the convolution with the same descriptor (its input gradient):
+ *   y[n,i,c] = b[c] + sum over k and all o, t with o*stride - pad_before + t*dilation = i of x[n,o,k] * w[t,c,k]
+ * x [N,space,K], w [kernel,C/groups,K], b [C] or NULL, y [N,space',C] with stride*(in-1) + output_padding + extent -
+ * padding positions; with SAME stride*in. Source: ONNX ConvTranspose; Zeiler et al., "Deconvolutional networks" (2010).
+ */
+CP_API cp_status cp_conv_transpose_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w);
+CP_API cp_status cp_conv_transpose_run(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
+                                       const cp_tensor *b, const cp_tensor *y);
 /* y [N,space',C] = pool(x [N,space,C]), f32. */
 CP_API cp_status cp_pool_run(cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, const cp_tensor *y);
 /* dx: the gradient of sum(y * dy) by x. */
@@ -240,9 +260,11 @@ CP_API void cp_net_output(cp_net *net, cp_node value, const char *name);
 /* Layers with parameters of their own, zero until cp_net_initialize or a file fills them: "conv1.weight", "conv1.bias".
  * filters: output channels. */
 CP_API cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
+CP_API cp_node cp_net_conv_transpose(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
 CP_API cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation);
 /* The same with weights that are any value of the net; b may be 0. w of dense: [inputs, units]. */
 CP_API cp_node cp_net_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv);
+CP_API cp_node cp_net_conv_transpose_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv);
 CP_API cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, cp_activation activation);
 
 CP_API cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool);
@@ -282,8 +304,8 @@ CP_API cp_tensor cp_net_parameter(const cp_net *net, int i);
 CP_API cp_status cp_net_set_note(cp_net *net, const char *name, const char *value);
 CP_API const char *cp_net_note(const cp_net *net, const char *name);
 
-/* Weights drawn from a seed: CP_GLOROT uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010), CP_HE normal with deviation
- * sqrt(2 / fan_in) (He et al. 2015). Biases are zero. */
+/* Weights drawn from a seed: CP_GLOROT uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010), CP_HE normal
+ * with deviation sqrt(2 / fan_in) (He et al. 2015). Biases are zero. */
 typedef enum cp_initializer { CP_GLOROT, CP_HE } cp_initializer;
 CP_API cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t seed);
 
@@ -291,10 +313,10 @@ typedef struct cp_layer {
     const char *name, *op, *detail; /* "conv1", "conv", "32 5x5 same relu"; valid while the net is */
     cp_shape shape;                 /* of its output, the batch as it was given (0: any) */
     int64_t parameters;
-    int64_t multiply_adds;                                /* of one image, padded taps counted */
-    int64_t bytes;                                        /* of its output for one image */
-    int64_t receptive[CP_MAX_AXES], jump[CP_MAX_AXES];    /* pixels of the input that one output sees; their distance */
-    int axes;                                             /* how many of those are meant; 0 behind a flatten */
+    int64_t multiply_adds;                             /* of one image, padded taps counted */
+    int64_t bytes;                                     /* of its output for one image */
+    int64_t receptive[CP_MAX_AXES], jump[CP_MAX_AXES]; /* pixels of the input that one output sees; their distance */
+    int axes;                                          /* how many of those are meant; 0 behind a flatten */
 } cp_layer;
 /* Layers in the order of computation, the inputs first. */
 CP_API int cp_net_layers(const cp_net *net);
@@ -308,9 +330,9 @@ typedef struct cp_plan cp_plan; /* immutable: threads may share it */
 typedef struct cp_work cp_work; /* the memory of one run at a time */
 
 typedef struct cp_plan_options {
-    int64_t batch;           /* for inputs with any batch; 0: 1 */
-    cp_type type;            /* CP_F32, or CP_F64: every float in double, by the reference algorithms (inputs, outputs too) */
-    bool training;           /* dropout drops */
+    int64_t batch; /* for inputs with any batch; 0: 1 */
+    cp_type type;  /* CP_F32, or CP_F64: every float in double, by the reference algorithms (inputs, outputs too) */
+    bool training; /* dropout drops */
     const cp_tensor *inputs; /* NULL: without gaps in channels-last order; else one view per input (data is not read) */
     const cp_tensor *outputs;
     int64_t reserved[8];
@@ -319,11 +341,11 @@ typedef struct cp_plan_options {
 /* Chooses an algorithm for each operation, packs the weights, lays out the memory. The net is copied where needed: it
  * may be freed or changed afterwards, and the plan keeps the weights of this moment. */
 CP_API cp_status cp_net_plan(cp_plan **plan, cp_ctx *ctx, const cp_net *net, const cp_plan_options *options);
-/* A plan of one convolution, for x of this shape and strides; w and b are copied. Its output has no gaps (y NULL) or the strides of y. */
+/* A plan of one convolution, for x of this shape and strides; w and b are copied. Its output has no gaps (y NULL) or
+ * the strides of y. */
 CP_API cp_status cp_conv_plan(cp_plan **plan, cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
                               const cp_tensor *b, const cp_tensor *y);
-CP_API cp_status cp_pool_plan(cp_plan **plan, cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x,
-                              const cp_tensor *y);
+CP_API cp_status cp_pool_plan(cp_plan **plan, cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, const cp_tensor *y);
 CP_API void cp_plan_free(cp_plan *plan);
 
 CP_API cp_status cp_work_new(cp_work **work, const cp_plan *plan);
@@ -388,9 +410,9 @@ CP_API void cp_data_batch(const cp_data *data, const int64_t *order, int64_t fir
  * Training
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* CP_ADAM: Kingma and Ba (2014) in the form with epsilon-hat, w -= rate*sqrt(1-beta2^t)/(1-beta1^t) * m/(sqrt(v)+epsilon),
- * as TensorFlow; CP_ADAM_PAPER: epsilon after the correction of v, as PyTorch. CP_SGD: v = momentum*v + g, w -= rate*v; Nesterov:
- * w -= rate*(g + momentum*v). */
+/* CP_ADAM: Kingma and Ba (2014) in the form with epsilon-hat, w -= rate*sqrt(1-beta2^t)/(1-beta1^t) *
+ * m/(sqrt(v)+epsilon), as TensorFlow; CP_ADAM_PAPER: epsilon after the correction of v, as PyTorch. CP_SGD: v =
+ * momentum*v + g, w -= rate*v; Nesterov: w -= rate*(g + momentum*v). */
 typedef enum cp_optimizer { CP_ADAM, CP_ADAM_PAPER, CP_SGD } cp_optimizer;
 typedef enum cp_loss { CP_SOFTMAX_CROSS_ENTROPY, CP_MEAN_SQUARED_ERROR } cp_loss;
 /* Rates over the steps: constant; times `factor` every `every` steps; half a cosine from the rate to rate*factor over
@@ -425,9 +447,10 @@ typedef struct cp_trainer cp_trainer;
 /* Takes a copy of the net, with its parameters; its first output is what the loss sees. The net needs one input. */
 CP_API cp_status cp_trainer_new(cp_trainer **trainer, const cp_net *net, cp_ctx *ctx, const cp_train *train);
 CP_API void cp_trainer_free(cp_trainer *trainer);
-/* One step on a batch: x [N,...], target: labels I32 [N] or values as the output. *loss is that before the step; *correct (may be
- * NULL) counts the rows whose largest output is at the label. CP_E_DIVERGED, with the step in the text and the parameters as
- * before, when the loss or the gradient is not finite. Another batch size than last time plans anew. */
+/* One step on a batch: x [N,...], target: labels I32 [N] or values as the output. *loss is that before the step;
+ * *correct (may be NULL) counts the rows whose largest output is at the label. CP_E_DIVERGED, with the step in the text
+ * and the parameters as before, when the loss or the gradient is not finite. Another batch size than last time plans
+ * anew. */
 CP_API cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tensor *target, double *loss,
                                  int64_t *correct);
 CP_API int64_t cp_trainer_steps(const cp_trainer *trainer); /* done so far */
@@ -440,34 +463,35 @@ CP_API cp_work *cp_trainer_work(const cp_trainer *trainer);
 CP_API double cp_trainer_update_seconds(const cp_trainer *trainer);
 
 typedef struct cp_progress {
-    int epoch, epochs;        /* from 1 */
-    int64_t step, steps;      /* in this epoch, done and in all */
-    bool epoch_end;           /* validated: val_... are set (NaN without validation data) */
-    double loss, accuracy;    /* mean over the epoch so far */
+    int epoch, epochs;     /* from 1 */
+    int64_t step, steps;   /* in this epoch, done and in all */
+    bool epoch_end;        /* validated: val_... are set (NaN without validation data) */
+    double loss, accuracy; /* mean over the epoch so far */
     double val_loss, val_accuracy;
     double seconds, images_per_second; /* of this epoch, training alone */
-    bool best;                /* at the end of an epoch: the best val_accuracy (without validation: loss) so far */
+    bool best; /* at the end of an epoch: the best val_accuracy (without validation: loss) so far */
 } cp_progress;
 /* Return false to stop after this step. */
 typedef bool (*cp_progress_fn)(void *user, const cp_progress *progress);
 
 typedef struct cp_fit {
-    int epochs;        /* 0: 1 */
-    int64_t batch;     /* 0: 100 */
+    int epochs;    /* 0: 1 */
+    int64_t batch; /* 0: 100 */
     const cp_data *validation;
     cp_progress_fn progress;
     void *user;
     int64_t reserved[8];
 } cp_fit;
-/* Trains until `epochs` epochs are done, from wherever the trainer stands (a fresh one, or one just loaded), in an order drawn anew
- * for each epoch from the seed. CP_E_STOPPED when progress said so. */
+/* Trains until `epochs` epochs are done, from wherever the trainer stands (a fresh one, or one just loaded), in an
+ * order drawn anew for each epoch from the seed. CP_E_STOPPED when progress said so. */
 CP_API cp_status cp_trainer_fit(cp_trainer *trainer, const cp_data *data, const cp_fit *fit);
 
 typedef struct cp_score {
     int64_t count, correct;
     double loss; /* mean softmax cross-entropy */
 } cp_score;
-/* How well a net classifies data; confusion (may be NULL): [classes * classes] counts, label by row, answer by column. */
+/* How well a net classifies data; confusion (may be NULL): [classes * classes] counts, label by row, answer by column.
+ */
 CP_API cp_status cp_net_evaluate(const cp_net *net, cp_ctx *ctx, const cp_data *data, cp_score *score,
                                  int64_t *confusion);
 
@@ -475,11 +499,12 @@ CP_API cp_status cp_net_evaluate(const cp_net *net, cp_ctx *ctx, const cp_data *
  * Models in files: safetensors, with the layers in its metadata and a checksum of everything
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* The file is complete or not there: written beside, synchronised, renamed. Weights are stored as PyTorch's (conv: O,I,H,W; dense: units, inputs in
- * C,H,W order behind a flatten). */
+/* The file is complete or not there: written beside, synchronised, renamed. Weights are stored as PyTorch's (conv:
+ * O,I,H,W; dense: units, inputs in C,H,W order behind a flatten). */
 CP_API cp_status cp_net_save(const cp_net *net, const char *path);
 CP_API cp_status cp_net_load(cp_net **net, const char *path);
-/* A trainer with all that it needs to go on to the same bits: parameters, moments, step, the epoch's sums. The file is also a model. */
+/* A trainer with all that it needs to go on to the same bits: parameters, moments, step, the epoch's sums. The file is
+ * also a model. */
 CP_API cp_status cp_trainer_save(const cp_trainer *trainer, const char *path);
 CP_API cp_status cp_trainer_load(cp_trainer **trainer, cp_ctx *ctx, const char *path);
 

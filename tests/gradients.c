@@ -365,6 +365,13 @@ static void convolutions(void **state) {
         {"conv 2 2x3x2 stride 1x2x1 same", SPACE(1, 3, 4, 3, 2), SQUARED},
         {"conv 4 2x2x2 dilation 1x1x2 pad 1 groups 2", SPACE(2, 2, 3, 3, 2), SQUARED},
         {"conv 33 3x3 same relu", PLANE(1, 3, 3, 1), SQUARED},
+        {"conv 3 3 dilation 2 causal", LINE(2, 7, 2), SQUARED},
+        {"conv 2 3x2 full relu", PLANE(1, 3, 4, 2), SQUARED},
+        {"conv-transpose 3 3x3", PLANE(2, 4, 3, 2), SQUARED},
+        {"conv-transpose 4 4x4 stride 2 pad 1 relu", PLANE(2, 3, 4, 3), SQUARED},
+        {"conv-transpose 2 3x2 stride 2x3 same output_padding 1", PLANE(1, 3, 3, 2), SQUARED},
+        {"conv-transpose 4 3 stride 2 dilation 2 groups 2 output_padding 1 tanh", LINE(2, 5, 6), SQUARED},
+        {"conv-transpose 2 2x3x2 stride 1x2x2 output_size 4x6x5", SPACE(1, 3, 3, 2, 2), SQUARED},
         {"conv 2 3x3 same", PLANE(1, 3, 4, 35), SQUARED},
     };
     (void)state;

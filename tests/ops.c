@@ -85,7 +85,7 @@ static geometry draw_geometry(void) {
     geometry g = {.axes = one_in(4) ? 1 : one_in(4) ? 3 : 2};
     const int64_t most_size[] = {60, 18, 6}, most_kernel[] = {7, 7, 3};
     const bool strided = one_in(3), dilated = one_in(4), square = !one_in(3);
-    g.pad = one_in(2) ? CP_PAD_EXPLICIT : (cp_pad)draw(CP_PAD_VALID, CP_PAD_SAME_LOWER);
+    g.pad = one_in(2) ? CP_PAD_EXPLICIT : (cp_pad)draw(CP_PAD_VALID, CP_PAD_FULL);
     for (int d = 0; d < g.axes; d++) {
         g.size[d] = draw(1, most_size[g.axes - 1]);
         g.kernel[d] = square && d > 0 ? g.kernel[0] : draw(1, most_kernel[g.axes - 1]);
@@ -139,11 +139,33 @@ static void draw_conv(sample *s) {
     s->chain = cp_shape_count(w) / filters + 1;
 }
 
+/* The same sizes read the other way: what were the filters is the input. */
+static void draw_conv_transpose(sample *s) {
+    draw_conv(s);
+    cp_shape *x = &s->in[0], *w = &s->in[1];
+    const int axes = x->rank - 2;
+    const int64_t channels = x->dim[axes + 1];
+    for (int d = 0; d < axes; d++) {
+        if (one_in(2)) x->dim[1 + d] = x->dim[1 + d] % 7 + 1;
+        if (one_in(3)) s->attributes.conv.output_padding[d] = draw(0, s->attributes.conv.stride[d] - 1);
+        if (one_in(6)) s->attributes.conv.output_size[d] = draw(1, 20);
+    }
+    x->dim[axes + 1] = w->dim[axes + 1];
+    if (s->in[2].rank >= 0) s->in[2] = cp_shape_of(1, &channels);
+    s->chain = cp_shape_count(*w) / w->dim[axes] + 1;
+}
+
+static bool is_transposed(const cp_op *op) {
+    return strncmp(op->name, "conv-transpose", 14) == 0;
+}
+
 /* Of a forward layer with weights: its gradient by the input, or by the weights. */
 static bool turn_around(sample *s, bool by_input) {
     const cp_op *const gradient = s->op;
     cp_problem forward;
-    s->op = strncmp(gradient->name, "dense", 5) == 0 ? &cp_op_dense : &cp_op_conv;
+    s->op = is_transposed(gradient)                    ? &cp_op_conv_transpose
+            : strncmp(gradient->name, "dense", 5) == 0 ? &cp_op_dense
+                                                       : &cp_op_conv;
     const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK;
     s->op = gradient;
     if (!possible) return false;
@@ -153,6 +175,12 @@ static bool turn_around(sample *s, bool by_input) {
     s->in[0] = forward.out[0];
     if (!by_input) s->in[1] = x;
     s->inputs = 2;
+    if (is_transposed(gradient)) {
+        if (!by_input) s->in[0] = x, s->in[1] = forward.out[0];
+        s->chain = by_input ? cp_shape_count(s->in[1]) / forward.filters
+                            : cp_window_outputs(&forward.window) * forward.batch + 1;
+        return true;
+    }
     s->chain = by_input ? cp_window_taps(&forward.window) * forward.filters / forward.groups
                         : cp_window_outputs(&forward.window) * forward.batch + 1;
     return true;
@@ -234,6 +262,9 @@ static bool draw_sample(sample *s, const cp_op *op) {
     bool possible = true;
     if (op == &cp_op_conv || op == &cp_op_conv_input_gradient || op == &cp_op_conv_weight_gradient) draw_conv(s);
     if (op == &cp_op_dense || op == &cp_op_dense_input_gradient || op == &cp_op_dense_weight_gradient) draw_dense(s);
+    if (is_transposed(op)) draw_conv_transpose(s);
+    if (op == &cp_op_conv_transpose_input_gradient) possible = turn_around(s, true);
+    if (op == &cp_op_conv_transpose_weight_gradient) possible = turn_around(s, false);
     if (op == &cp_op_conv_input_gradient || op == &cp_op_dense_input_gradient) possible = turn_around(s, true);
     if (op == &cp_op_conv_weight_gradient || op == &cp_op_dense_weight_gradient) possible = turn_around(s, false);
     if (strstr(op->name, "pool")) draw_pool(s);

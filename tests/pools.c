@@ -186,7 +186,7 @@ static window draw_window(void) {
     static const int64_t most_size[] = {300, 14, 6}, most_kernel[] = {9, 5, 3};
     window w = {.axes = (int)draw(1, 3)};
     const bool dilated = draw(0, 2) == 0;
-    w.pad = draw(0, 2) ? CP_PAD_EXPLICIT : (cp_pad)draw(CP_PAD_VALID, CP_PAD_SAME_LOWER);
+    w.pad = draw(0, 2) ? CP_PAD_EXPLICIT : (cp_pad)draw(CP_PAD_VALID, CP_PAD_FULL);
     for (int d = 0; d < w.axes; d++) {
         w.size[d] = draw(1, most_size[w.axes - 1]);
         w.kernel[d] = draw(1, most_kernel[w.axes - 1]);

@@ -1,5 +1,7 @@
 /* The reference: numbers worked out by hand, the faults that textbook code has, adjoints and differences, NaN and ties.
  */
+#include <string.h>
+
 #include "ref/ref.h"
 
 #include <math.h>
@@ -708,9 +710,38 @@ static void sums(void **state) {
 
 #define TEST(function) cmocka_unit_test_teardown(function, release)
 
+/* A kernel is stamped onto the output for each input, as far apart as the stride says. */
+static void transposed_convolution_stamps_the_kernel(void **state) {
+    (void)state;
+    const float x[] = {1, 2, 3, 4}, w[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    const float stride_2[] = {1,  2,  5,  4,  6,  4,  5,  14, 10, 12, 10, 14, 36,
+                              24, 30, 12, 15, 34, 20, 24, 21, 24, 55, 32, 36};
+    float y[25];
+    const cp_tensor tx = cp_nhwc(x, 1, 2, 2, 1), tw = cp_hwio(w, 3, 3, 1, 1), ty = cp_nhwc(y, 1, 5, 5, 1);
+    cp_window window;
+    cp_shape shape;
+    const cp_conv two = {.stride = {2, 2}};
+    assert_int_equal(cp_conv_transpose_shape(&shape, &two, tx.shape, tw.shape), CP_OK);
+    assert_true(cp_shape_same(shape, ty.shape));
+    assert_int_equal(cp_conv_transpose_window(&window, &two, tx.shape, tw.shape), CP_OK);
+    cp_ref_conv_transpose(&window, 1, false, &tx, &tw, NULL, &ty);
+    for (int i = 0; i < 25; i++) assert_true(y[i] == stride_2[i]);
+    /* SAME makes the output stride times as large, whatever output_padding says; a given size settles the padding */
+    const cp_conv same = {.stride = {2, 2}, .pad = CP_PAD_SAME, .output_padding = {1, 1}};
+    assert_int_equal(cp_conv_transpose_shape(&shape, &same, tx.shape, tw.shape), CP_OK);
+    assert_true(cp_shape_same(shape, cp_shape_nhwc(1, 4, 4, 1)));
+    const cp_conv sized = {.stride = {2, 2}, .output_size = {6, 4}};
+    assert_int_equal(cp_conv_transpose_shape(&shape, &sized, tx.shape, tw.shape), CP_OK);
+    assert_true(cp_shape_same(shape, cp_shape_nhwc(1, 6, 4, 1)));
+    const cp_conv much = {.stride = {2, 2}, .output_padding = {2, 0}};
+    assert_int_equal(cp_conv_transpose_shape(&shape, &much, tx.shape, tw.shape), CP_E_ARG);
+    assert_non_null(strstr(cp_error(), "output_padding[0] = 2: must be less than max(stride, dilation)"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_convolution_by_hand),
+        TEST(transposed_convolution_stamps_the_kernel),
         TEST(padding_at_the_top),
         TEST(fault_1_padding_works_on_a_batch),
         TEST(fault_2_padding_is_counted_once),

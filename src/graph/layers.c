@@ -39,12 +39,20 @@ static cp_node add_activated(cp_net *net, const char *op, const cp_attributes *a
     return activation == CP_RELU || !y ? y : cp_net_activation(net, y, activation);
 }
 
-cp_node cp_net_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv) {
+static cp_node conv_with(cp_net *net, const char *op, cp_node x, cp_node w, cp_node b, const cp_conv *conv) {
     static const cp_conv defaults = {0};
     cp_attributes attributes = {.conv = conv ? *conv : defaults};
     cp_activation activation = attributes.conv.activation;
     attributes.conv.activation = fused(activation);
-    return add_activated(net, "conv", &attributes, activation, x, w, b);
+    return add_activated(net, op, &attributes, activation, x, w, b);
+}
+
+cp_node cp_net_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv) {
+    return conv_with(net, "conv", x, w, b, conv);
+}
+
+cp_node cp_net_conv_transpose_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv) {
+    return conv_with(net, "conv-transpose", x, w, b, conv);
 }
 
 cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, cp_activation activation) {
@@ -66,35 +74,51 @@ static cp_node parameter(cp_net *net, const char *op, const char *what, cp_shape
     return cp_net_add_parameter(net, name, shape);
 }
 
-cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv) {
+/* What a convolution's kernel, filters and groups must be for an input of that shape. */
+static cp_status check_filters(const char *op, cp_shape x, int64_t filters, const cp_conv *conv) {
+    int axes = x.rank - 2;
+    int64_t groups = cp_groups(conv);
+    if (axes < 1 || axes > CP_MAX_AXES)
+        return cp_fail(CP_E_SHAPE, "%s: the input needs 3 to %d dimensions, has %d", op, CP_MAX_AXES + 2, x.rank);
+    if (filters < 1) return cp_fail(CP_E_ARG, "%s: filters = %lld: must be at least 1", op, (long long)filters);
+    if (groups < 1) return cp_fail(CP_E_ARG, "%s: groups = %lld: must be at least 1", op, (long long)groups);
+    if (x.dim[axes + 1] % groups)
+        return cp_fail(CP_E_SHAPE, "%s: groups = %lld does not divide %lld input channels", op, (long long)groups,
+                       (long long)x.dim[axes + 1]);
+    if (filters % groups)
+        return cp_fail(CP_E_SHAPE, "%s: groups = %lld does not divide %lld filters", op, (long long)groups,
+                       (long long)filters);
+    for (int a = 0; a < axes; a++)
+        if (conv->kernel[a] < 1)
+            return cp_fail(CP_E_ARG, "%s: kernel[%d] = %lld: must be at least 1", op, a, (long long)conv->kernel[a]);
+    return CP_OK;
+}
+
+/* A convolution with parameters of its own; weights are [kernel, C/groups, K], where transposed with C the filters. */
+static cp_node add_conv(cp_net *net, const char *op, bool transposed, cp_node x, int64_t filters, const cp_conv *conv) {
     if (cp_net_check(net)) return 0;
     const cp_value *v = cp_net_value(net, x);
-    if (!v) return add(net, "conv", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
+    if (!v) return add(net, op, &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
     if (!conv) return cp_net_fail(net, cp_fail(CP_E_ARG, "a convolution needs its kernel's size"));
-    int axes = v->shape.rank - 2;
-    int64_t groups = cp_groups(conv);
-    cp_status status = CP_OK;
-    if (axes < 1 || axes > CP_MAX_AXES)
-        status =
-            cp_fail(CP_E_SHAPE, "conv: the input needs 3 to %d dimensions, has %d", CP_MAX_AXES + 2, v->shape.rank);
-    else if (filters < 1)
-        status = cp_fail(CP_E_ARG, "conv: filters = %lld: must be at least 1", (long long)filters);
-    else if (groups < 1)
-        status = cp_fail(CP_E_ARG, "conv: groups = %lld: must be at least 1", (long long)groups);
-    else if (v->shape.dim[axes + 1] % groups)
-        status = cp_fail(CP_E_SHAPE, "conv: groups = %lld does not divide %lld input channels", (long long)groups,
-                         (long long)v->shape.dim[axes + 1]);
-    for (int a = 0; !status && a < axes; a++)
-        if (conv->kernel[a] < 1)
-            status = cp_fail(CP_E_ARG, "conv: kernel[%d] = %lld: must be at least 1", a, (long long)conv->kernel[a]);
+    cp_status status = check_filters(op, v->shape, filters, conv);
     if (status) return cp_net_fail(net, status);
+    int axes = v->shape.rank - 2;
+    int64_t channels = v->shape.dim[axes + 1];
     cp_shape w = {.rank = axes + 2};
     for (int a = 0; a < axes; a++) w.dim[a] = conv->kernel[a];
-    w.dim[axes] = v->shape.dim[axes + 1] / groups;
-    w.dim[axes + 1] = filters;
-    cp_node weight = parameter(net, "conv", "weight", w);
-    cp_node bias = parameter(net, "conv", "bias", cp_shape_of(1, &filters));
-    return bias ? cp_net_conv_with(net, x, weight, bias, conv) : 0;
+    w.dim[axes] = (transposed ? filters : channels) / cp_groups(conv);
+    w.dim[axes + 1] = transposed ? channels : filters;
+    cp_node weight = parameter(net, op, "weight", w);
+    cp_node bias = parameter(net, op, "bias", cp_shape_of(1, &filters));
+    return bias ? conv_with(net, op, x, weight, bias, conv) : 0;
+}
+
+cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv) {
+    return add_conv(net, "conv", false, x, filters, conv);
+}
+
+cp_node cp_net_conv_transpose(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv) {
+    return add_conv(net, "conv-transpose", true, x, filters, conv);
 }
 
 cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation) {

@@ -190,9 +190,9 @@ static char *take_name(cp_net *net, const cp_op *op) {
 static char *describe(const cp_op *op, const cp_attributes *attributes, const cp_problem *problem) {
     char words[256] = "", text[300];
     if (op->words) op->words(attributes, words, sizeof words);
-    bool counted = !strcmp(op->name, "conv") || !strcmp(op->name, "dense");
-    if (counted)
-        snprintf(text, sizeof text, "%lld%s%s", (long long)problem->filters, *words ? " " : "", words);
+    const cp_shape y = problem->out[0];
+    if (op->counts_filters)
+        snprintf(text, sizeof text, "%lld%s%s", (long long)y.dim[y.rank - 1], *words ? " " : "", words);
     else
         snprintf(text, sizeof text, "%s", words);
     return cp_copy_text(text);

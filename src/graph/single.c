@@ -53,6 +53,23 @@ cp_status cp_conv_run(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, cons
     return status ? status : run_and_free(plan, x, 1, y, 1);
 }
 
+cp_status cp_conv_transpose_run(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x, const cp_tensor *w,
+                                const cp_tensor *b, const cp_tensor *y) {
+    cp_status status = need(x, "x");
+    if (!status) status = need(w, "w");
+    if (!status && b) status = need(b, "b");
+    if (!status) status = need(y, "y");
+    cp_net *net;
+    if (!status) status = cp_net_new(&net);
+    if (status) return status;
+    cp_node in = cp_net_input(net, "x", CP_F32, x->shape);
+    cp_node weight = constant(net, "w", w), bias = constant(net, "b", b);
+    cp_net_output(net, cp_net_conv_transpose_with(net, in, weight, bias, conv), "y");
+    cp_plan *plan;
+    status = plan_and_free(&plan, ctx, net, x, y);
+    return status ? status : run_and_free(plan, x, 1, y, 1);
+}
+
 cp_status cp_pool_plan(cp_plan **plan, cp_ctx *ctx, const cp_pool *pool, const cp_tensor *x, const cp_tensor *y) {
     if (!plan) return cp_fail(CP_E_ARG, "plan is NULL");
     *plan = NULL;

@@ -100,7 +100,7 @@ typedef struct window_words {
     cp_pad *pad;
 } window_words;
 
-#define WINDOW_WORDS "same, same_lower, valid, pad P, stride S, dilation D"
+#define WINDOW_WORDS "same, same_lower, valid, causal, full, pad P, stride S, dilation D"
 
 static cp_status take_window_word(reader *r, int axes, window_words w, bool *taken) {
     *taken = true;
@@ -108,6 +108,10 @@ static cp_status take_window_word(reader *r, int axes, window_words w, bool *tak
         *w.pad = CP_PAD_SAME;
     else if (is(r, "same_lower"))
         *w.pad = CP_PAD_SAME_LOWER;
+    else if (is(r, "causal"))
+        *w.pad = CP_PAD_CAUSAL;
+    else if (is(r, "full"))
+        *w.pad = CP_PAD_FULL;
     else if (is(r, "valid"))
         *w.pad = CP_PAD_VALID;
     else if (is(r, "pad"))
@@ -138,21 +142,28 @@ static cp_status take_count(reader *r, const char *what, int64_t *count) {
     return CP_OK;
 }
 
-static cp_node conv(cp_net *net, reader *r, cp_node x, int axes) {
+static cp_node conv(cp_net *net, reader *r, cp_node x, int axes, bool transposed) {
     cp_conv conv = {0};
-    int64_t filters;
+    int64_t filters = 0;
     cp_status status = take_count(r, "the number of filters, as 32", &filters);
     if (!status) status = take_axes(r, "the kernel's size", axes, conv.kernel);
-    const char *expected = WINDOW_WORDS ", groups G, linear, relu, sigmoid, tanh";
+    const char *expected = transposed ? WINDOW_WORDS
+                               ", output_padding P, output_size S, groups G, linear, relu, sigmoid, tanh"
+                                      : WINDOW_WORDS ", groups G, linear, relu, sigmoid, tanh";
     window_words words = {conv.stride, conv.dilation, conv.pad_before, conv.pad_after, &conv.pad};
     while (!status) {
         bool taken;
         advance(r);
-        if (!*r->word) return cp_net_conv(net, x, filters, &conv);
+        if (!*r->word)
+            return transposed ? cp_net_conv_transpose(net, x, filters, &conv) : cp_net_conv(net, x, filters, &conv);
         status = take_window_word(r, axes, words, &taken);
         if (status || taken) continue;
         if (is(r, "groups"))
             status = take_count(r, "the number of groups", &conv.groups);
+        else if (transposed && is(r, "output_padding"))
+            status = take_axes(r, "an output padding", axes, conv.output_padding);
+        else if (transposed && is(r, "output_size"))
+            status = take_axes(r, "the output's size", axes, conv.output_size);
         else if (!activation_of(r->word, &conv.activation))
             status = mistake(r, expected);
     }
@@ -213,12 +224,13 @@ static cp_node dropout(cp_net *net, reader *r, cp_node x) {
 static cp_node layer(cp_net *net, reader *r, cp_node x) {
     int axes = cp_net_shape(net, x).rank - 2;
     cp_activation activation;
-    bool windowed = is(r, "conv") || is(r, "pool") || is(r, "max-pool") || is(r, "avg-pool");
+    bool windowed = is(r, "conv") || is(r, "conv-transpose") || is(r, "pool") || is(r, "max-pool") || is(r, "avg-pool");
     if (windowed && (axes < 1 || axes > CP_MAX_AXES))
         return cp_net_fail(net, cp_fail(CP_E_SHAPE,
                                         "net, position %lld: '%s' needs spatial axes, and there are none left here",
                                         (long long)r->position, r->word));
-    if (is(r, "conv")) return conv(net, r, x, axes);
+    if (is(r, "conv")) return conv(net, r, x, axes, false);
+    if (is(r, "conv-transpose")) return conv(net, r, x, axes, true);
     if (is(r, "pool") || is(r, "max-pool")) return pool(net, r, x, axes, CP_MAX);
     if (is(r, "avg-pool")) return pool(net, r, x, axes, CP_AVERAGE);
     if (is(r, "dense")) return dense(net, r, x);
@@ -227,7 +239,10 @@ static cp_node layer(cp_net *net, reader *r, cp_node x) {
     if (is(r, "softmax")) return cp_net_softmax(net, x);
     if (activation_of(r->word, &activation)) return cp_net_activation(net, x, activation);
     return cp_net_fail(
-        net, mistake(r, "conv, pool, max-pool, avg-pool, flatten, dense, dropout, softmax, relu, sigmoid, tanh"));
+        net,
+        mistake(
+            r,
+            "conv, conv-transpose, pool, max-pool, avg-pool, flatten, dense, dropout, softmax, relu, sigmoid, tanh"));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {

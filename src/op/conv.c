@@ -18,7 +18,7 @@ static cp_status infer_conv(cp_problem *problem, const cp_attributes *attributes
     cp_status status = cp_check_in(problem, 0, problem->type, "input");
     if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
     if (!status) status = set_geometry(problem, &attributes->conv, problem->in[0], problem->in[1], &y);
-    if (!status) status = cp_check_bias(problem);
+    if (!status) status = cp_check_bias(problem, problem->filters);
     if (!status) status = cp_set_activation(problem, attributes->conv.activation);
     return status ? status : cp_set_output(problem, 0, problem->type, y);
 }
@@ -102,6 +102,7 @@ static const cp_field fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, conv.kernel,
                                   {0}};
 
 const cp_op cp_op_conv = {.name = "conv",
+                          .counts_filters = true,
                           .fields = fields,
                           .min_inputs = 2,
                           .max_inputs = 3,

@@ -62,6 +62,7 @@ struct cp_op {
     void (*backward)(cp_backward *);            /* NULL: no gradient */
     /* Writes the attributes as words ("5x5 same relu"), as cp_net_parse reads them; NULL: none. */
     void (*words)(const cp_attributes *attributes, char *text, size_t size);
+    bool counts_filters;    /* the number of output channels stands before the words: "32 5x5 same relu" */
     const cp_field *fields; /* its attributes in a model file; NULL: it is no layer of a model */
 };
 
@@ -72,6 +73,7 @@ const cp_op *cp_op_at(int i); /* NULL behind the last */
 /* --- the operators, each in the file of its kind --- */
 
 extern const cp_op cp_op_conv, cp_op_conv_input_gradient, cp_op_conv_weight_gradient;
+extern const cp_op cp_op_conv_transpose, cp_op_conv_transpose_input_gradient, cp_op_conv_transpose_weight_gradient;
 extern const cp_op cp_op_dense, cp_op_dense_input_gradient, cp_op_dense_weight_gradient;
 extern const cp_op cp_op_max_pool, cp_op_max_pool_gradient, cp_op_average_pool, cp_op_average_pool_gradient;
 extern const cp_op cp_op_relu, cp_op_sigmoid, cp_op_tanh, cp_op_softmax;
@@ -89,7 +91,7 @@ cp_status cp_check_same(const char *name_a, cp_shape a, const char *name_b, cp_s
 /* N, 1 to CP_MAX_AXES spatial axes, C. */
 cp_status cp_check_axes(cp_shape shape, const char *name);
 /* Input 2 of a layer with weights, where there is one: a value for each filter. */
-cp_status cp_check_bias(const cp_problem *problem);
+cp_status cp_check_bias(const cp_problem *problem, int64_t filters);
 /* Only ReLU is applied by the layer itself. */
 cp_status cp_set_activation(cp_problem *problem, cp_activation activation);
 cp_status cp_set_multiply_adds(cp_problem *problem, int64_t outputs, int64_t of_each);
@@ -105,6 +107,8 @@ void cp_backward_weights(cp_backward *backward, bool relu, const cp_attributes *
 
 /* Appends a word (and a space before it where text is not empty). */
 void cp_words_add(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Appends a value per axis, "2" or "2x1", behind a name; nothing where all are zero. */
+void cp_words_axes(char *text, size_t size, const char *name, const int64_t *values, int axes);
 /* What convolution and pooling have in common; the number of axes is that of the kernel. Defaults are left out. */
 typedef struct cp_window_words {
     const int64_t *kernel, *stride, *default_stride, *dilation, *before, *after;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const cp_pad_words[] = {"explicit", "valid", "same", "same_lower", NULL};
+const char *const cp_pad_words[] = {"explicit", "valid", "same", "same_lower", "causal", "full", NULL};
 const char *const cp_activation_words[] = {"linear", "relu", "sigmoid", "tanh", NULL};
 const cp_field cp_no_fields[] = {{0}};
 
@@ -53,6 +53,11 @@ static void add_explicit_padding(const cp_window_words *window, int axes, char *
     }
 }
 
+void cp_words_axes(char *text, size_t size, const char *name, const int64_t *values, int axes) {
+    static const int64_t zeros[CP_MAX_AXES];
+    if (!is_default(values, zeros, axes)) add_values(text, size, name, values, axes, false);
+}
+
 void cp_words_window(const cp_window_words *window, char *text, size_t size) {
     static const int64_t ones[CP_MAX_AXES] = {1, 1, 1};
     int axes = 0;
@@ -60,20 +65,10 @@ void cp_words_window(const cp_window_words *window, char *text, size_t size) {
     if (axes == 0) return;
 
     add_values(text, size, "", window->kernel, axes, true);
-    switch (window->pad) {
-    case CP_PAD_EXPLICIT:
+    if (window->pad == CP_PAD_EXPLICIT)
         add_explicit_padding(window, axes, text, size);
-        break;
-    case CP_PAD_VALID:
-        cp_words_add(text, size, "valid");
-        break;
-    case CP_PAD_SAME:
-        cp_words_add(text, size, "same");
-        break;
-    case CP_PAD_SAME_LOWER:
-        cp_words_add(text, size, "same_lower");
-        break;
-    }
+    else
+        cp_words_add(text, size, "%s", cp_pad_words[window->pad]);
     const int64_t *usual = window->default_stride ? window->default_stride : ones;
     if (!is_default(window->stride, usual, axes)) add_values(text, size, "stride ", window->stride, axes, false);
     if (!is_default(window->dilation, ones, axes)) add_values(text, size, "dilation ", window->dilation, axes, false);

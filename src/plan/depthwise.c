@@ -211,9 +211,14 @@ static void run_weight_gradient(const cp_call *call, int phase, int id, int n) {
     }
 }
 
+/* A transposed convolution may have a bias. */
+static const char *refuse_input_gradient(const cp_problem *p) {
+    return cp_has_input(p, 2) || p->relu ? "adds no bias" : refuse(p);
+}
+
 const cp_algo cp_algo_depthwise = {.name = "depthwise", .refuse = refuse, .cost = cost, .prepare = prepare, .run = run};
 const cp_algo cp_algo_depthwise_input_gradient = {
-    .name = "depthwise", .refuse = refuse, .cost = cost, .prepare = prepare_input_gradient, .run = run};
+    .name = "depthwise", .refuse = refuse_input_gradient, .cost = cost, .prepare = prepare_input_gradient, .run = run};
 const cp_algo cp_algo_depthwise_weight_gradient = {.name = "depthwise",
                                                    .refuse = refuse,
                                                    .cost = cost,

@@ -45,11 +45,12 @@ static void conv_input_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     const cp_problem *p = call->problem;
     const cp_tensor dy = images(cp_call_in(call, 0), id, n), w = cp_call_in(call, 1);
-    const cp_tensor dx = images(cp_call_out(call, 0), id, n);
+    const cp_tensor dx = images(cp_call_out(call, 0), id, n), b = cp_call_in(call, 2);
+    const cp_tensor *bias = cp_has_input(p, 2) ? &b : NULL; /* of a transposed convolution */
     if (w.shape.rank == 2)
         cp_ref_dense_input_gradient(&dy, &w, &dx);
     else
-        cp_ref_conv_input_gradient(&p->window, p->groups, &dy, &w, &dx);
+        cp_ref_conv_transpose(&p->window, p->groups, p->relu, &dy, &w, bias, &dx);
 }
 
 static void conv_weight_gradient(const cp_call *call, int phase, int id, int n) {

@@ -25,24 +25,30 @@ void cp_ref_conv(const cp_window *window, int64_t groups, bool relu, const cp_te
             }
 }
 
-void cp_ref_conv_input_gradient(const cp_window *window, int64_t groups, const cp_tensor *dy, const cp_tensor *w,
-                                const cp_tensor *dx) {
-    const int64_t N = dx->shape.dim[0], I = cp_window_inputs(window), T = cp_window_taps(window);
+void cp_ref_conv_transpose(const cp_window *window, int64_t groups, bool relu, const cp_tensor *x, const cp_tensor *w,
+                           const cp_tensor *b, const cp_tensor *y) {
+    const int64_t N = y->shape.dim[0], I = cp_window_inputs(window), T = cp_window_taps(window);
     const int64_t C = w->shape.dim[w->shape.rank - 2], K = w->shape.dim[w->shape.rank - 1] / groups;
 
     for (int64_t n = 0; n < N; n++)
         for (int64_t i = 0; i < I; i++)
             for (int64_t c = 0; c < C * groups; c++) {
                 const int64_t first = c / C * K; /* filter of c's group */
-                double sum = 0;
+                double sum = b ? cp_get(b, c * b->stride[0]) : 0;
                 for (int64_t t = 0; t < T; t++) {
                     int64_t o;
                     if (!cp_window_from(window, i, t, &o)) continue;
                     for (int64_t k = first; k < first + K; k++)
-                        sum += cp_get(dy, cp_at(dy, n, o, k)) * cp_get(w, cp_weight_at(w, t, c % C, k));
+                        sum += cp_get(x, cp_at(x, n, o, k)) * cp_get(w, cp_weight_at(w, t, c % C, k));
                 }
-                cp_put(dx, cp_at(dx, n, i, c), sum);
+                cp_put(y, cp_at(y, n, i, c), relu && sum < 0 ? 0 : sum);
             }
+}
+
+/* The adjoint of the convolution is the transposed one. */
+void cp_ref_conv_input_gradient(const cp_window *window, int64_t groups, const cp_tensor *dy, const cp_tensor *w,
+                                const cp_tensor *dx) {
+    cp_ref_conv_transpose(window, groups, false, dy, w, NULL, dx);
 }
 
 void cp_ref_conv_weight_gradient(const cp_window *window, int64_t groups, const cp_tensor *x, const cp_tensor *dy,

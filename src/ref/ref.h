@@ -32,6 +32,10 @@ void cp_ref_conv(const cp_window *window, int64_t groups, bool relu, const cp_te
 /* dx[n,i,c] = sum over o, t that meet at i, k of dy[n,o,k] * w[t,c,k] */
 void cp_ref_conv_input_gradient(const cp_window *window, int64_t groups, const cp_tensor *dy, const cp_tensor *w,
                                 const cp_tensor *dx);
+/* The transposed convolution: y[n,i,c] = b[c] + sum over o, t that meet at i, k of x[n,o,k] * w[t,c,k], then max(0, .)
+ * with relu. window is that of the convolution whose adjoint it is. */
+void cp_ref_conv_transpose(const cp_window *window, int64_t groups, bool relu, const cp_tensor *x, const cp_tensor *w,
+                           const cp_tensor *b, const cp_tensor *y);
 /* dw[t,c,k] = sum over n, o of x[n, i(o,t), c] * dy[n,o,k] */
 void cp_ref_conv_weight_gradient(const cp_window *window, int64_t groups, const cp_tensor *x, const cp_tensor *dy,
                                  const cp_tensor *dw);

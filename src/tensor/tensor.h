@@ -66,6 +66,9 @@ int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad)
 /* The window of a convolution of x [N,space,C] by w [kernel,C/groups,K], or of a pooling of x: every check on the
  * attributes and sizes is here. The texts are those of the hit list: "stride[0] = 0: must be at least 1". */
 cp_status cp_conv_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_shape w);
+/* The window of the convolution that a transposed one is the adjoint of: its outputs are the pixels of x [N,space,K],
+ * its inputs those of the result; w [kernel,C/groups,K]. */
+cp_status cp_conv_transpose_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_shape w);
 cp_status cp_pool_window(cp_window *window, const cp_pool *pool, cp_shape x);
 static inline int64_t cp_groups(const cp_conv *conv) {
     return conv->groups ? conv->groups : 1;

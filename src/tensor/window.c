@@ -112,7 +112,7 @@ static const char *axis_name(int axes, int d) {
 }
 
 static const char *pad_name(cp_pad pad) {
-    static const char *const names[] = {"EXPLICIT", "VALID", "SAME", "SAME_LOWER"};
+    static const char *const names[] = {"EXPLICIT", "VALID", "SAME", "SAME_LOWER", "CAUSAL", "FULL"};
     return names[pad];
 }
 
@@ -136,7 +136,7 @@ static cp_status check_values(const char *name, const int64_t *values, int axes,
 }
 
 static cp_status check_padding(const attributes *at, int axes) {
-    if ((unsigned)at->pad > CP_PAD_SAME_LOWER) return cp_fail(CP_E_ARG, "pad = %d: no such padding", (int)at->pad);
+    if ((unsigned)at->pad > CP_PAD_FULL) return cp_fail(CP_E_ARG, "pad = %d: no such padding", (int)at->pad);
     cp_status status = check_values("pad_before", at->before, axes, 0);
     if (!status) status = check_values("pad_after", at->after, axes, 0);
     if (status || at->pad == CP_PAD_EXPLICIT) return status;
@@ -155,6 +155,8 @@ static cp_status size_axis(cp_axis *a, const attributes *at, const char *name) {
     if (!cp_mul(a->kernel - 1, a->dilation, &extent) || !cp_sum(extent, 1, &extent))
         return cp_fail(CP_E_SHAPE, "effective kernel (%lld-1)*%lld+1 along the %s overflows", (long long)a->kernel,
                        (long long)a->dilation, name);
+    if (at->pad == CP_PAD_CAUSAL || at->pad == CP_PAD_FULL) a->before = extent - 1;
+    if (at->pad == CP_PAD_FULL) a->after = extent - 1;
     if (!cp_sum(a->in, a->before, &padded) || !cp_sum(padded, a->after, &padded) || !cp_sum(padded, extent, &all))
         return cp_fail(CP_E_SHAPE, "padded input along the %s overflows", name);
 
@@ -259,21 +261,30 @@ static cp_status check_weights(cp_window *window, int64_t groups, int64_t channe
     return CP_OK;
 }
 
+static attributes conv_attributes(const cp_conv *conv) {
+    static const int64_t ones[CP_MAX_AXES] = {1, 1, 1};
+    return (attributes){.stride = conv->stride,
+                        .default_stride = ones,
+                        .dilation = conv->dilation,
+                        .before = conv->pad_before,
+                        .after = conv->pad_after,
+                        .pad = conv->pad};
+}
+
+static cp_status check_conv(const cp_conv *conv) {
+    if ((unsigned)conv->activation > CP_TANH)
+        return cp_fail(CP_E_ARG, "activation = %d: no such activation", (int)conv->activation);
+    return check_reserved(conv->reserved);
+}
+
 cp_status cp_conv_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_shape w) {
     static const cp_conv defaults;
-    static const int64_t ones[CP_MAX_AXES] = {1, 1, 1};
     if (!conv) conv = &defaults;
-    const attributes at = {.stride = conv->stride,
-                           .default_stride = ones,
-                           .dilation = conv->dilation,
-                           .before = conv->pad_before,
-                           .after = conv->pad_after,
-                           .pad = conv->pad};
-
+    const attributes at = conv_attributes(conv);
     cp_status status = check_input(window, x);
-    if (!status) status = check_reserved(conv->reserved);
-    if (!status && (unsigned)conv->activation > CP_TANH)
-        status = cp_fail(CP_E_ARG, "activation = %d: no such activation", (int)conv->activation);
+    if (!status) status = check_conv(conv);
+    if (!status && (!all_zero(conv->output_padding, CP_MAX_AXES) || !all_zero(conv->output_size, CP_MAX_AXES)))
+        status = cp_fail(CP_E_ARG, "output_padding and output_size belong to transposed convolutions");
     if (!status) status = check_weights(window, cp_groups(conv), x.dim[x.rank - 1], w);
     if (!status) status = size_window(window, &at);
     return status;
@@ -285,6 +296,91 @@ cp_status cp_conv_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w
     *y = (cp_shape){0};
     const cp_status status = cp_conv_window(&window, conv, x, w);
     return status ? status : output_shape(y, &window, x, w.dim[w.rank - 1]);
+}
+
+/* --- transposed convolution --- */
+
+/* The size of the result along one axis whose out, kernel, stride, dilation and explicit padding are set; d counts the
+ * user's axes. */
+static cp_status size_transposed_axis(cp_axis *a, const cp_conv *conv, int d, const char *name) {
+    int64_t extent, reach, room;
+    const int64_t more = conv->output_padding[d], size = conv->output_size[d];
+    if (more && more >= max(a->stride, a->dilation))
+        return cp_fail(CP_E_ARG, "output_padding[%d] = %lld: must be less than max(stride, dilation) = %lld", d,
+                       (long long)more, (long long)max(a->stride, a->dilation));
+    if (!cp_mul(a->kernel - 1, a->dilation, &extent) || !cp_sum(extent, 1, &extent) ||
+        !cp_mul(a->out - 1, a->stride, &reach) || !cp_sum(reach, extent, &room) || !cp_sum(room, more, &room) ||
+        !cp_sum(room, a->stride, &reach))
+        return cp_fail(CP_E_SHAPE, "the output's %s overflows", name);
+    const bool same = conv->pad == CP_PAD_SAME || conv->pad == CP_PAD_SAME_LOWER;
+    if (conv->pad == CP_PAD_CAUSAL || conv->pad == CP_PAD_FULL) a->before = extent - 1;
+    if (conv->pad == CP_PAD_FULL) a->after = extent - 1;
+    if (same || size) { /* the padding follows; where it would be negative, the last rows are zero */
+        a->in = size ? size : a->out * a->stride;
+        const int64_t total = max(0, (same && !size ? room - more : room) - a->in);
+        a->before = conv->pad == CP_PAD_SAME ? total / 2 : total - total / 2;
+        a->after = total - a->before;
+    } else {
+        a->in = room - a->before - a->after;
+    }
+    if (a->in < 1) return cp_fail(CP_E_SHAPE, "output %s would be %lld", name, (long long)a->in);
+    return CP_OK;
+}
+
+static cp_status size_transposed(cp_window *w, const cp_conv *conv) {
+    const int axes = w->axes;
+    const attributes at = conv_attributes(conv);
+    cp_status status = check_padding(&at, axes);
+    if (!status && !all_zero(conv->stride, CP_MAX_AXES)) status = check_values("stride", conv->stride, axes, 1);
+    if (!status && !all_zero(conv->dilation, CP_MAX_AXES)) status = check_values("dilation", conv->dilation, axes, 1);
+    if (!status) status = check_values("output_padding", conv->output_padding, axes, 0);
+    if (!status && !all_zero(conv->output_size, CP_MAX_AXES))
+        status = check_values("output_size", conv->output_size, axes, 1);
+    int64_t taps = 1;
+    for (int d = 0; d < axes && !status; d++) {
+        cp_axis *a = &w->axis[CP_MAX_AXES - axes + d];
+        a->stride = conv->stride[d] ? conv->stride[d] : 1;
+        a->dilation = conv->dilation[d] ? conv->dilation[d] : 1;
+        a->before = conv->pad_before[d];
+        a->after = conv->pad_after[d];
+        status = size_transposed_axis(a, conv, d, axis_name(axes, d));
+        if (!status && !cp_mul(taps, a->kernel, &taps)) status = cp_fail(CP_E_SHAPE, "the number of taps overflows");
+    }
+    return status;
+}
+
+cp_status cp_conv_transpose_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_shape w) {
+    static const cp_conv defaults;
+    if (!conv) conv = &defaults;
+    cp_status status = check_input(window, x);
+    if (!status) status = check_conv(conv);
+    if (status) return status;
+    for (int d = 0; d < window->axes; d++) {
+        cp_axis *a = &window->axis[CP_MAX_AXES - window->axes + d];
+        a->out = a->in;
+    }
+    if (w.rank >= 3 && w.dim[w.rank - 1] != x.dim[x.rank - 1])
+        return cp_fail(CP_E_SHAPE, "weights take %lld input channels (their last dimension), the input has %lld",
+                       (long long)w.dim[w.rank - 1], (long long)x.dim[x.rank - 1]);
+    int64_t channels = 0; /* of the result: the weights say it */
+    if (w.rank >= 3 && (cp_groups(conv) < 1 || !cp_mul(w.dim[w.rank - 2], cp_groups(conv), &channels)))
+        return cp_fail(CP_E_ARG, "groups = %lld: must be at least 1", (long long)conv->groups);
+    status = check_weights(window, cp_groups(conv), channels, w);
+    return status ? status : size_transposed(window, conv);
+}
+
+cp_status cp_conv_transpose_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w) {
+    cp_window window;
+    if (!y) return cp_fail(CP_E_ARG, "y is NULL");
+    *y = (cp_shape){0};
+    const cp_status status = cp_conv_transpose_window(&window, conv, x, w);
+    if (status) return status;
+    cp_shape shape = {.rank = x.rank, .dim = {x.dim[0]}};
+    for (int d = 0; d < window.axes; d++) shape.dim[1 + d] = window.axis[CP_MAX_AXES - window.axes + d].in;
+    shape.dim[x.rank - 1] = w.dim[w.rank - 2] * (conv ? cp_groups(conv) : 1);
+    const cp_status fits = cp_check_shape(shape, CP_F32, "output");
+    if (!fits) *y = shape;
+    return fits;
 }
 
 /* --- pooling --- */
