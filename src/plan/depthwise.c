@@ -59,7 +59,9 @@ static void stretch(void *user, const cp_stretch *s) {
     const taps z = in_memory_order(s->axis[0]), y = in_memory_order(s->axis[1]), x = in_memory_order(s->axis[2]);
     const int64_t c = p->channels, row = segments->reads[2], plane = segments->reads[1] * row;
     const float *bias = call->in[2];
-    cp_depthwise job = {.x_step = s->axis[2]->advance * c,
+    cp_depthwise job = {.x = call->in[0],
+                        .w = call->in[1],
+                        .x_step = s->axis[2]->advance * c,
                         .x_row = y.distance * row * c,
                         .x_column = x.distance * c,
                         .w_row = y.step * a[2].kernel * c,

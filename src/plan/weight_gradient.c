@@ -297,8 +297,12 @@ static void add_parts(const outer *o, const cp_kernels *kernels, const float *pa
 static void run(const cp_call *call, int number, int id, int n) {
     const cp_problem *p = call->problem;
     const outer *o = call->prepared->state;
-    float *padded = call->scratch, *copied_x = padded + o->padded, *copied_y = copied_x + o->copied_x;
-    float *partial = copied_y + o->copied_y;
+    float *padded = call->scratch, *copied_x = padded, *copied_y = padded, *partial = padded;
+    if (padded) { /* NULL where nothing is copied and there is one part */
+        copied_x += o->padded;
+        copied_y = copied_x + o->copied_x;
+        partial = copied_y + o->copied_y;
+    }
     const float *dy = call->in[0], *x = call->in[1];
     if (!o->units) { /* an empty batch */
         if (number == 0 && id == 0) memset(call->out[0], 0, (size_t)o->floats * sizeof(float));
