@@ -137,8 +137,10 @@ INLINE vec max_gradient(const cp_pool_gather *p, int64_t at, const int64_t taps,
 
 INLINE vec average_gradient(const cp_pool_gather *p, int64_t at, const int64_t taps, int count) {
     vec sum = {0};
-    UNROLL_IF_CONSTANT for (int64_t t = 0; t < taps; t++) sum +=
-        p->factor[t] * vec_load_some(p->dy + at + p->offset[t], count);
+    UNROLL_IF_CONSTANT for (int64_t t = 0; t < taps; t++) {
+        vec value = vec_load_some(p->dy + at + p->offset[t], count);
+        sum = vec_multiply_add(vec_all(p->factor[t]), value, sum);
+    }
     return sum;
 }
 
