@@ -135,11 +135,12 @@ static double deviation(cp_tensor tensor, double *largest) {
 
 static void initial_weights(void **state) {
     (void)state;
-    /* fan_in = 9 * 8 / 2, fan_out = 9 * 16 / 2; of the dense layer 256 and 50 */
-    static const double in[] = {36, 256}, out[] = {72, 50};
-    cp_net *net = new_net(cp_shape_nhwc(0, 4, 4, 8), "conv 16 3x3 same groups 2; flatten; dense 50", 1);
+    /* fan_in = 9 * 8 / 2, fan_out = 9 * 16 / 2; transposed 9 * 16 / 4 and 9 * 48 / 4; of the dense layer 768 and 20 */
+    static const double in[] = {36, 36, 768}, out[] = {72, 108, 20};
+    cp_net *net = new_net(cp_shape_nhwc(0, 4, 4, 8),
+                          "conv 16 3x3 same groups 2; conv-transpose 48 3x3 same groups 4; flatten; dense 20", 1);
     double largest;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         const double limit = sqrt(6 / (in[i] + out[i])), expected = sqrt(2 / in[i]);
         ok(cp_net_initialize(net, CP_GLOROT, 7));
         assert_true(fabs(deviation(cp_net_parameter(net, 2 * i), &largest) / (limit / sqrt(3)) - 1) < 0.05);
@@ -963,7 +964,9 @@ static cp_net *varied_net(void) {
     x = cp_net_conv_with(net, x, cp_net_constant(net, "kernel", &weights), cp_net_constant(net, "shift", &constant),
                          NULL);
     cp_net_output(net, x, "features");
-    x = cp_net_parse(net, x, "tanh; flatten; dropout 0.3; dense 7 relu; dropout 0.25; dense 3; softmax");
+    x = cp_net_parse(net, x,
+                     "conv-transpose 4 2x3 stride 2 groups 2; tanh; flatten; dropout 0.3; dense 7 relu; dropout 0.25; "
+                     "dense 3; softmax");
     cp_net_output(net, x, "probabilities");
     cp_net_output(net, x, "again");
     const char *error;

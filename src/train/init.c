@@ -2,6 +2,7 @@
 #include "train/train.h"
 
 #include <math.h>
+#include <string.h>
 
 /* How many inputs one output of a layer sees, and how many outputs see one of its inputs: fan_in = taps * channels /
  * groups, fan_out = taps * filters / groups. */
@@ -9,22 +10,24 @@ typedef struct fans {
     double in, out;
 } fans;
 
-/* The groups of the convolution that a value is the weights of; 1 for any other layer. */
-static int64_t groups_of(const cp_net *net, cp_node weights) {
-    for (int64_t i = 0; i < net->n_nodes; i++) {
-        const cp_net_node *node = &net->nodes[i];
-        if (node->inputs > 1 && node->in[1] == weights) return cp_groups(&node->attributes.conv);
-    }
-    return 1;
+/* The layer that a value is the weights of. */
+static const cp_net_node *layer_of(const cp_net *net, cp_node weights) {
+    for (int64_t i = 0; i < net->n_nodes; i++)
+        if (net->nodes[i].inputs > 1 && net->nodes[i].in[1] == weights) return &net->nodes[i];
+    return NULL;
 }
 
 static fans fans_of(const cp_net *net, cp_node weights) {
+    const cp_net_node *layer = layer_of(net, weights);
     const cp_shape shape = cp_net_shape(net, weights);
     double taps = 1;
     for (int a = 0; a < shape.rank - 2; a++) taps *= (double)shape.dim[a];
-    /* The shape's channels are those of one group, its filters those of all. */
-    return (fans){.in = taps * (double)shape.dim[shape.rank - 2],
-                  .out = taps * (double)shape.dim[shape.rank - 1] / (double)groups_of(net, weights)};
+    /* One axis of the shape has the channels of a single group, the other those of all groups. */
+    const double single = taps * (double)shape.dim[shape.rank - 2];
+    const double all = taps * (double)shape.dim[shape.rank - 1];
+    const double other = all / (double)(layer ? cp_groups(&layer->attributes.conv) : 1);
+    if (layer && !strcmp(layer->op->name, "conv-transpose")) return (fans){.in = other, .out = single};
+    return (fans){.in = single, .out = other};
 }
 
 cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t seed) {
