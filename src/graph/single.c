@@ -121,11 +121,13 @@ cp_status cp_conv_gradient(cp_ctx *ctx, const cp_conv *conv, const cp_tensor *x,
         cp_status status = i < 3 || all[i] ? need(all[i], names[i]) : CP_OK;
         if (status) return status;
     }
-    if (!dx && !dw && !db) return CP_OK;
+    cp_shape y_shape;
+    cp_status status = cp_conv_shape(&y_shape, conv, x->shape, w->shape);
+    if (status || (!dx && !dw && !db)) return status;
     cp_net *net;
-    cp_status status = cp_net_new(&net);
+    status = cp_net_new(&net);
     if (status) return status;
-    int64_t filters = w->shape.rank ? w->shape.dim[w->shape.rank - 1] : 0;
+    int64_t filters = y_shape.dim[y_shape.rank - 1];
     cp_node wrt[3] = {cp_net_input(net, "x", CP_F32, x->shape), cp_net_input(net, "w", CP_F32, w->shape)};
     if (b)
         wrt[2] = cp_net_input(net, "b", CP_F32, b->shape);

@@ -145,38 +145,34 @@ static cp_status add_parts(maker *m, phase *ph) {
     return CP_OK;
 }
 
-static cp_status class_of(maker *m, const class_key *key, int32_t *class) {
-    for (int64_t c = 0; c < m->n_classes; c++)
-        if (!memcmp(&m->classes[c], key, sizeof *key)) {
-            *class = (int32_t)c;
-            return CP_OK;
-        }
-    if (cp_grow(&m->classes, &m->classes_capacity, m->n_classes, sizeof *key)) return CP_E_MEMORY;
-    m->classes[m->n_classes] = *key;
-    *class = (int32_t)m->n_classes++;
-    return CP_OK;
+/* The first tap of output o that meets the input at a position or behind it. */
+static int64_t tap_at(const walk *w, int64_t o, int64_t position) {
+    int64_t low = 0, high = w->taps;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (o * w->in_step + w->offset[middle] < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 static void valid_taps(const walk *w, int64_t o, int64_t *first, int64_t *last) {
-    int64_t a = 0, b = w->taps;
-    while (a < b && o * w->in_step + w->offset[a] < 0) a++;
-    while (b > a && o * w->in_step + w->offset[b - 1] >= w->in) b--;
-    if (a == b) a = b = 0;
-    *first = a;
-    *last = b;
+    *first = tap_at(w, o, 0);
+    *last = tap_at(w, o, w->in);
+    if (*first == *last) *first = *last = 0;
 }
 
-/* Tiles for `count` pixels from (z,y,x) on, along x or y, in equal pieces of at most `most`. */
-static cp_status add_tiles(maker *m, phase *ph, const class_key *key, int64_t z, int64_t y, int64_t x, int64_t count,
-                           bool vertical, int64_t most) {
-    int32_t class;
-    if (class_of(m, key, &class)) return CP_E_MEMORY;
+/* Tiles of the newest class for `count` pixels from (z,y,x) on, along x or y, in equal pieces of at most `most`. */
+static cp_status add_tiles(maker *m, phase *ph, int64_t z, int64_t y, int64_t x, int64_t count, bool vertical,
+                           int64_t most) {
     const walk *a = ph->axis;
     int64_t pieces = (count + most - 1) / most;
     for (int64_t i = 0; i < pieces; i++) {
         int64_t b = count * i / pieces, e = count * (i + 1) / pieces, oy = vertical ? y + b : y,
                 ox = vertical ? x : x + b;
-        pixel_tile t = {.class = class, .pixels = (int32_t)(e - b), .vertical = vertical};
+        pixel_tile t = {.class = (int32_t)m->n_classes - 1, .pixels = (int32_t)(e - b), .vertical = vertical};
         t.in = ((z * a[0].in_step * a[1].in + oy * a[1].in_step) * a[2].in + ox * a[2].in_step) * m->d.in_pixel;
         t.out = (((a[0].out_first + z * a[0].out_step) * a[1].out + a[1].out_first + oy * a[1].out_step) * a[2].out +
                  a[2].out_first + ox * a[2].out_step) *
@@ -198,19 +194,22 @@ static int64_t same_until(const walk *w, int64_t o, int64_t *first, int64_t *las
     return end;
 }
 
-/* One block of positions with the same taps in every axis: rows along x, or, where that is short, columns along y. */
+/* One block of positions with the same taps in every axis, which are a class: rows along x, or, where that is short,
+ * columns along y. */
 static cp_status add_block(maker *m, phase *ph, const class_key *key, const int64_t begin[3], const int64_t end[3],
                            int64_t most) {
+    if (cp_grow(&m->classes, &m->classes_capacity, m->n_classes, sizeof *key)) return CP_E_MEMORY;
+    m->classes[m->n_classes++] = *key;
     int64_t width = end[2] - begin[2], height = end[1] - begin[1];
     bool vertical = width < most && height > width;
     cp_status status = CP_OK;
     for (int64_t z = begin[0]; z < end[0] && !status; z++) {
         if (vertical)
             for (int64_t x = begin[2]; x < end[2] && !status; x++)
-                status = add_tiles(m, ph, key, z, begin[1], x, height, true, most);
+                status = add_tiles(m, ph, z, begin[1], x, height, true, most);
         else
             for (int64_t y = begin[1]; y < end[1] && !status; y++)
-                status = add_tiles(m, ph, key, z, y, begin[2], width, false, most);
+                status = add_tiles(m, ph, z, y, begin[2], width, false, most);
     }
     return status;
 }
@@ -219,7 +218,6 @@ static cp_status add_all_tiles(maker *m, phase *ph, int64_t most) {
     class_key key;
     int64_t begin[3], end[3];
     cp_status status = CP_OK;
-    memset(&key, 0, sizeof key);
     for (begin[0] = 0; begin[0] < ph->axis[0].count; begin[0] = end[0]) {
         end[0] = same_until(&ph->axis[0], begin[0], &key.first[0], &key.last[0]);
         for (begin[1] = 0; begin[1] < ph->axis[1].count; begin[1] = end[1]) {
@@ -561,9 +559,34 @@ static void run(const cp_call *call, int number, int id, int n) {
     }
 }
 
-static const char *refuse(const cp_problem *p) {
+/* Tiles and runs are listed: there must not be too many of them. */
+static const char *refuse_lists(const cp_problem *p, int flags) {
+    enum { MAX_POSITIONS = 1 << 28, MAX_RUNS = 1 << 24 };
     if (p->type != CP_F32) return "needs f32";
-    return cp_window_taps(&p->window) > MAX_TAPS ? "too many taps" : NULL;
+    if (cp_window_taps(&p->window) > MAX_TAPS) return "too many taps";
+    if (!cp_segments_possible(&p->window)) return "too long an axis";
+    int64_t positions = flags & CP_GRADIENT ? cp_window_inputs(&p->window) : cp_window_outputs(&p->window), runs = 1;
+    cp_segments_size size = cp_segments_measure(&p->window, flags);
+    bool few = true;
+    for (int i = 0; i < CP_MAX_AXES; i++) few = few && cp_mul(runs, size.taps[i] > 0 ? size.taps[i] : 1, &runs);
+    return positions > MAX_POSITIONS || !few || runs > MAX_RUNS ? "too many different windows" : NULL;
+}
+
+static const char *refuse(const cp_problem *p) {
+    return refuse_lists(p, 0);
+}
+
+/* All combinations of the axes' phases are gone through, and for each phase the kernel. */
+static const char *refuse_input_gradient(const cp_problem *p) {
+    enum { MAX_PHASES = 1 << 16, MAX_STEPS = 1 << 26 };
+    int64_t phases = 1;
+    for (int i = 0; i < CP_MAX_AXES; i++) {
+        const cp_axis *a = &p->window.axis[i];
+        int64_t of_axis = a->stride < a->in ? a->stride : a->in, steps;
+        if (!cp_mul(phases, of_axis, &phases) || phases > MAX_PHASES) return "too many phases";
+        if (!cp_mul(of_axis, a->kernel, &steps) || steps > MAX_STEPS) return "too many phases of too large a kernel";
+    }
+    return refuse_lists(p, CP_GRADIENT);
 }
 
 /* Columns are computed in whole vectors. */
@@ -589,7 +612,7 @@ const cp_algo cp_algo_direct = {
 
 const cp_algo cp_algo_direct_input_gradient = {
     .name = "direct",
-    .refuse = refuse,
+    .refuse = refuse_input_gradient,
     .cost = cost_input_gradient,
     .prepare = prepare_input_gradient,
     .pack = pack_input_gradient,

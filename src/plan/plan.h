@@ -175,6 +175,8 @@ typedef struct cp_segments_size {
     int64_t segments[CP_MAX_AXES], taps[CP_MAX_AXES]; /* how many; of all together */
     int64_t bytes;
 } cp_segments_size;
+/* Whether the axes are so short that all their positions may be gone through while planning. */
+bool cp_segments_possible(const cp_window *window);
 cp_segments_size cp_segments_measure(const cp_window *window, int flags);
 /* memory: as many bytes as were measured. */
 void cp_segments_make(cp_segments *s, const cp_problem *problem, int flags, void *memory);

@@ -156,6 +156,13 @@ static int64_t written(const cp_axis *a, int flags) {
     return flags & CP_GRADIENT ? a->in : a->out;
 }
 
+bool cp_segments_possible(const cp_window *window) {
+    enum { LONGEST_AXIS = 1 << 26 };
+    for (int i = 0; i < CP_MAX_AXES; i++)
+        if (window->axis[i].in > LONGEST_AXIS || window->axis[i].out > LONGEST_AXIS) return false;
+    return true;
+}
+
 cp_segments_size cp_segments_measure(const cp_window *window, int flags) {
     cp_segments_size size = {0};
     for (int i = 0; i < CP_MAX_AXES; i++) {

@@ -35,16 +35,24 @@ static int64_t pixels_out(const outer *o) {
     return o->axis[0].out * o->axis[1].out * o->axis[2].out;
 }
 
-/* A padded copy is read: exactly what the windows cover, zeros where the input has nothing. */
+/* A padded copy is read: exactly what the windows cover, zeros where the input has nothing. Unless that is padding for
+ * the most part. */
 static void plan_padding(outer *o, const cp_problem *p) {
-    o->pads =
-        p->groups == 1 && p->channels < FEW_CHANNELS && o->axis[2].dilation == 1 && cp_window_taps(&p->window) > 1;
-    if (!o->pads) return;
+    enum { MOST_TIMES = 4, ALWAYS = 1 << 16 };
+    cp_axis padded[CP_MAX_AXES];
+    int64_t pixels = 1;
+    bool fits = true;
     for (int i = 0; i < CP_MAX_AXES; i++) {
-        cp_axis *a = &o->axis[i];
+        cp_axis *a = &padded[i];
+        *a = o->axis[i];
         a->in = (a->out - 1) * a->stride + (a->kernel - 1) * a->dilation + 1;
         a->before = a->after = 0;
+        fits = fits && cp_mul(pixels, a->in, &pixels);
     }
+    o->pads = fits && pixels / MOST_TIMES <= pixels_in(o) + ALWAYS && p->groups == 1 && p->channels < FEW_CHANNELS &&
+              o->axis[2].dilation == 1 && cp_window_taps(&p->window) > 1;
+    if (!o->pads) return;
+    memcpy(o->axis, padded, sizeof padded);
     o->x_image = pixels_in(o) * p->channels;
     o->padded = o->images * o->x_image;
     o->rows_of_tap = o->axis[2].kernel * p->channels;

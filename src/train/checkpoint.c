@@ -236,8 +236,9 @@ static cp_status read_trainer(cp_trainer **trainer, cp_ctx *ctx, const cp_safete
 }
 
 cp_status cp_trainer_load(cp_trainer **trainer, cp_ctx *ctx, const char *path) {
-    if (!trainer || !path) return cp_fail(CP_E_ARG, "%s is NULL", trainer ? "path" : "trainer");
+    if (!trainer) return cp_fail(CP_E_ARG, "trainer is NULL");
     *trainer = NULL;
+    if (!path) return cp_fail(CP_E_ARG, "path is NULL");
     cp_safetensors file;
     cp_status status = cp_safetensors_load(&file, path);
     if (status) return status;

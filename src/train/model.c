@@ -251,8 +251,9 @@ cp_status cp_model_read(cp_net **net, const cp_safetensors *file) {
 }
 
 cp_status cp_net_load(cp_net **net, const char *path) {
-    if (!net || !path) return cp_fail(CP_E_ARG, "%s is NULL", net ? "path" : "net");
+    if (!net) return cp_fail(CP_E_ARG, "net is NULL");
     *net = NULL;
+    if (!path) return cp_fail(CP_E_ARG, "path is NULL");
     cp_safetensors file;
     cp_status status = cp_safetensors_load(&file, path);
     if (status) return status;

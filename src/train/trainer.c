@@ -232,8 +232,9 @@ static cp_status start(cp_trainer *t, const cp_net *net) {
 
 cp_status cp_trainer_new(cp_trainer **trainer, const cp_net *net, cp_ctx *ctx, const cp_train *train) {
     static const cp_train defaults;
-    if (!trainer || !net) return cp_fail(CP_E_ARG, "%s is NULL", trainer ? "net" : "trainer");
+    if (!trainer) return cp_fail(CP_E_ARG, "trainer is NULL");
     *trainer = NULL;
+    if (!net) return cp_fail(CP_E_ARG, "net is NULL");
     if (!train) train = &defaults;
     cp_status status = check_options(train);
     if (!status) status = check_model(net);
