@@ -7,6 +7,7 @@
 
 static const char *refuse(const cp_problem *p) {
     if (p->type != CP_F32) return "needs f32";
+    if (!cp_segments_possible(&p->window)) return "too long an axis";
     return p->groups != p->channels || p->filters != p->channels ? "needs one filter for each channel" : NULL;
 }
 
