@@ -1,6 +1,7 @@
 /* convpool op: one operation, or its gradients, on NumPy files. */
 #include "args.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -21,6 +22,8 @@ enum {
     OPTION_OUTPUT_PADDING,
     OPTION_OUTPUT_SIZE,
     OPTION_ACTIVATION,
+    OPTION_ALPHA,
+    OPTION_BETA,
     OPTION_CEIL,
     OPTION_COUNT_PAD,
     OPTION_LAYOUT,
@@ -33,6 +36,7 @@ enum {
 };
 #define BIT(option) ((uint64_t)1 << ((option)-OPTION_INPUT))
 #define WINDOW_BITS (BIT(OPTION_STRIDE) | BIT(OPTION_DILATION) | BIT(OPTION_PADDING))
+#define ALPHA_BITS (BIT(OPTION_ALPHA) | BIT(OPTION_BETA))
 #define WEIGHT_BITS (BIT(OPTION_WEIGHTS) | BIT(OPTION_BIAS) | BIT(OPTION_ACTIVATION) | BIT(OPTION_DW) | BIT(OPTION_DB))
 
 static const struct argp_option option_list[] = {
@@ -53,7 +57,9 @@ static const struct argp_option option_list[] = {
     {"groups", OPTION_GROUPS, "N", 0, "of a convolution (default 1)", 2},
     {"output-padding", OPTION_OUTPUT_PADDING, "SIZE", 0, "of conv-transpose: rows added behind (default 0)", 2},
     {"output-size", OPTION_OUTPUT_SIZE, "SIZE", 0, "of conv-transpose: the padding follows from it", 2},
-    {"activation", OPTION_ACTIVATION, "NAME", 0, "behind conv and dense: none (default), relu, sigmoid, tanh", 2},
+    {"activation", OPTION_ACTIVATION, "NAME", 0, "behind conv and dense: relu, gelu and so on (default none)", 2},
+    {"alpha", OPTION_ALPHA, "REAL", 0, "the first number of an activation (of clip: the least value)", 2},
+    {"beta", OPTION_BETA, "REAL", 0, "the second (of clip: the largest value); both 0: the usual", 2},
     {"ceil", OPTION_CEIL, NULL, 0, "round the number of windows up", 2},
     {"count-include-pad", OPTION_COUNT_PAD, NULL, 0, "an average divides by padded taps, too", 2},
     {"output", 'o', "FILE", 0, "write the result here; without, it is printed where it is small", 3},
@@ -67,15 +73,20 @@ static const struct argp_option option_list[] = {
 
 typedef struct options {
     const struct operation *operation;
+    const char *name; /* of the operation */
     const char *inputs[2], *weights, *bias, *target, *grad, *output, *dx, *dw, *db;
     int n_inputs, threads;
     axes kernel, stride, dilation, output_padding, output_size;
     padding padding;
     int64_t groups;
     cp_activation activation;
+    float alpha, beta;
     bool ceil, count_include_pad, channels_first, real64;
     uint64_t given; /* BIT of each option */
 } options;
+
+#define WORD(name, identifier, word, ...) word,
+static const char *const activation_words[] = {CP_ACTIVATIONS(WORD) "none", NULL}; /* by value */
 
 /* --- values: arrays of files and of results --- */
 
@@ -254,18 +265,10 @@ static int build_dense(session *s, cp_node *y) {
     return STATUS_OK;
 }
 
-static int build_relu(session *s, cp_node *y) {
-    *y = cp_net_activation(s->net, s->x.node, CP_RELU);
-    return STATUS_OK;
-}
-
-static int build_sigmoid(session *s, cp_node *y) {
-    *y = cp_net_activation(s->net, s->x.node, CP_SIGMOID);
-    return STATUS_OK;
-}
-
-static int build_tanh(session *s, cp_node *y) {
-    *y = cp_net_activation(s->net, s->x.node, CP_TANH);
+static int build_activation(session *s, cp_node *y) {
+    const options *o = s->options;
+    const int activation = arg_choice("operation", o->name, activation_words);
+    *y = cp_net_activation_with(s->net, s->x.node, (cp_activation)activation, o->alpha, o->beta);
     return STATUS_OK;
 }
 
@@ -318,15 +321,13 @@ static const struct operation {
     {"global-max-pool", build_global_max_pool, 0, false, false, false, 1},
     {"global-avg-pool", build_global_average_pool, 0, false, false, false, 1},
     {"dense", build_dense, WEIGHT_BITS, true, false, false, 1},
-    {"relu", build_relu, 0, false, false, false, 1},
-    {"sigmoid", build_sigmoid, 0, false, false, false, 1},
-    {"tanh", build_tanh, 0, false, false, false, 1},
     {"softmax", build_softmax, 0, false, false, false, 1},
     {"flatten", build_flatten, 0, false, false, false, 1},
     {"add", build_add, 0, false, false, false, 2},
     {"softmax-cross-entropy", build_cross_entropy, BIT(OPTION_TARGET), false, true, true, 1},
     {"mean-squared-error", build_squared_error, BIT(OPTION_TARGET), false, true, false, 1},
-};
+#define ACTIVATION(value, identifier, word, ...) {word, build_activation, ALPHA_BITS, false, false, false, 1},
+    CP_ACTIVATIONS(ACTIVATION)};
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 /* What every operation takes. */
 #define COMMON_BITS                                                                                                    \
@@ -340,11 +341,11 @@ static void choose_operation(options *o, const char *name) {
     const char *names[OPERATIONS + 1] = {NULL};
     for (int i = 0; i < OPERATIONS; i++) names[i] = operations[i].name;
     o->operation = &operations[arg_choice("operation", name, names)];
+    o->name = o->operation->name;
 }
 
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
-    static const char *const activations[] = {"none", "relu", "sigmoid", "tanh", NULL};
     static const char *const layouts[] = {"nhwc", "nchw", NULL};
     if (key >= OPTION_INPUT && key <= OPTION_THREADS) o->given |= BIT(key);
     switch (key) {
@@ -407,7 +408,14 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         o->output_size = arg_axes("output-size", text);
         return 0;
     case OPTION_ACTIVATION:
-        o->activation = (cp_activation)arg_choice("activation", text, activations);
+        o->activation = (cp_activation)arg_choice("activation", text, activation_words);
+        if (o->activation > CP_CLIP) o->activation = CP_LINEAR;
+        return 0;
+    case OPTION_ALPHA:
+        o->alpha = (float)arg_real("alpha", text, -FLT_MAX, FLT_MAX);
+        return 0;
+    case OPTION_BETA:
+        o->beta = (float)arg_real("beta", text, -FLT_MAX, FLT_MAX);
         return 0;
     case OPTION_CEIL:
         o->ceil = true;
@@ -594,6 +602,8 @@ static int give_results(const session *s) {
     return status ? status : give(&s->db, o->db);
 }
 
+#define COMMA_WORD(name, identifier, word, ...) ", " word
+
 int cmd_op(int argc, char **argv) {
     options o = {0};
     const struct argp parser = {
@@ -601,9 +611,10 @@ int cmd_op(int argc, char **argv) {
         .parser = parse,
         .args_doc = "OPERATION",
         .doc = "Runs one operation on NumPy files (.npy, '-' for a standard stream), or with --grad its gradients.\v"
-               "OPERATION: conv, max-pool, avg-pool, global-max-pool, global-avg-pool, dense, relu, sigmoid, tanh, "
-               "softmax, flatten, add, softmax-cross-entropy, mean-squared-error. Any type of number is read; results "
-               "are float32, or float64 with --double.",
+               "OPERATION: conv, max-pool, avg-pool, global-max-pool, global-avg-pool, dense, softmax, flatten, add, "
+               "softmax-cross-entropy, mean-squared-error" CP_ACTIVATIONS(
+                   COMMA_WORD) ". Any type of number is read; "
+                               "results are float32, or float64 with --double.",
         .children = args_common};
     args_parse(&parser, "op", argc, argv, &o);
     check_options(&o);

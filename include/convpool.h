@@ -129,7 +129,34 @@ typedef enum cp_pad {
     CP_PAD_FULL
 } cp_pad;
 
-typedef enum cp_activation { CP_LINEAR, CP_RELU, CP_SIGMOID, CP_TANH } cp_activation;
+/* Functions of one number: name, identifier, word, the usual alpha and beta, what it is. s(x) = 1/(1+exp(-x)), P the
+ * normal distribution. Sources: Maas et al. 2013 (leaky ReLU), Clevert et al. 2015 (ELU), Klambauer et al. 2017 (SELU),
+ * Barron 2017 (CELU), Hendrycks and Gimpel 2016 (GELU), Ramachandran et al. 2017 (SiLU, or swish), Misra 2019 (mish),
+ * Howard et al. 2019 (hard swish); the hard sigmoid's usual numbers are ONNX's. */
+#define CP_ACTIVATIONS(X)                                                                                              \
+    X(CP_LINEAR, linear, "linear", 0, 0, "x")                                                                          \
+    X(CP_RELU, relu, "relu", 0, 0, "max(0, x)")                                                                        \
+    X(CP_SIGMOID, sigmoid, "sigmoid", 0, 0, "s(x)")                                                                    \
+    X(CP_TANH, tanh, "tanh", 0, 0, "tanh(x)")                                                                          \
+    X(CP_LEAKY_RELU, leaky_relu, "leaky-relu", 0.01, 0, "x, below 0 alpha*x")                                          \
+    X(CP_ELU, elu, "elu", 1, 0, "x, below 0 alpha*(exp(x)-1)")                                                         \
+    X(CP_SELU, selu, "selu", 1.6732632423543772, 1.0507009873554805, "beta times x, below 0 alpha*(exp(x)-1)")         \
+    X(CP_CELU, celu, "celu", 1, 0, "x, below 0 alpha*(exp(x/alpha)-1)")                                                \
+    X(CP_GELU, gelu, "gelu", 0, 0, "x*P(x)")                                                                           \
+    X(CP_GELU_TANH, gelu_tanh, "gelu-tanh", 0, 0, "x*(1+tanh(sqrt(2/pi)*(x+0.044715*x^3)))/2")                         \
+    X(CP_SILU, silu, "silu", 0, 0, "x*s(x)")                                                                           \
+    X(CP_MISH, mish, "mish", 0, 0, "x*tanh(log(1+exp(x)))")                                                            \
+    X(CP_SOFTPLUS, softplus, "softplus", 0, 0, "log(1+exp(x))")                                                        \
+    X(CP_SOFTSIGN, softsign, "softsign", 0, 0, "x/(1+|x|)")                                                            \
+    X(CP_HARD_SIGMOID, hard_sigmoid, "hard-sigmoid", 0.2, 0.5, "alpha*x+beta, within 0 and 1")                         \
+    X(CP_HARD_SWISH, hard_swish, "hard-swish", 0, 0, "x*(x/6+1/2, within 0 and 1)")                                    \
+    X(CP_CLIP, clip, "clip", 0, 6, "x, within alpha and beta")
+
+typedef enum cp_activation {
+#define CP_ACTIVATION_ENUM(name, identifier, word, alpha, beta, text) name,
+    CP_ACTIVATIONS(CP_ACTIVATION_ENUM)
+#undef CP_ACTIVATION_ENUM
+} cp_activation;
 
 /* A convolution, as the field calls it (a cross-correlation: the kernel is not flipped):
  *   y[n,o,k] = activation(b[k] + sum over taps t and channels c of x[n, o*stride - pad_before + t*dilation, c] *
@@ -270,6 +297,9 @@ CP_API cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, c
 CP_API cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool);
 CP_API cp_node cp_net_flatten(cp_net *net, cp_node x); /* [N, the rest] */
 CP_API cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation);
+/* The same with other numbers than the usual; alpha = beta = 0 are the usual. CP_E_ARG where they are not finite, where
+ * CELU's alpha is 0 or clip's beta below alpha. */
+CP_API cp_node cp_net_activation_with(cp_net *net, cp_node x, cp_activation activation, float alpha, float beta);
 CP_API cp_node cp_net_softmax(cp_net *net, cp_node x); /* over the last axis */
 /* While training a share `rate` of the values is zero and the others are scaled by 1/(1-rate); else nothing. */
 CP_API cp_node cp_net_dropout(cp_net *net, cp_node x, float rate);

@@ -275,8 +275,8 @@ static bool draw_sample(sample *s, const cp_op *op) {
         s->in[0] = (cp_shape){.rank = 2, .dim = {one_in(3) ? draw(200, 2000) : draw_batch(), draw_channels()}};
         s->chain = s->in[0].dim[0] + 1;
     }
-    if (op == &cp_op_relu || op == &cp_op_sigmoid || op == &cp_op_tanh || op == &cp_op_softmax) draw_elements(s, 1);
-    if (op == &cp_op_relu_gradient || op == &cp_op_sigmoid_gradient || op == &cp_op_tanh_gradient) draw_elements(s, 2);
+    if (op->algos == cp_algos_activation || op == &cp_op_softmax) draw_elements(s, 1);
+    if (op->algos == cp_algos_activation_gradient) draw_elements(s, 2);
     if (op == &cp_op_softmax_gradient || op == &cp_op_add) draw_elements(s, 2);
     if (op == &cp_op_dropout) {
         draw_elements(s, 1);

@@ -588,40 +588,74 @@ static void activations_and_their_slopes(void **state) {
     const cp_tensor x = random_tensor(shape), dy = random_tensor(shape), y = tensor(shape), dx = tensor(shape);
     const cp_tensor above = tensor(shape), below = tensor(shape);
     const double h = 1e-6;
-    for (int f = CP_LINEAR; f <= CP_TANH + 1; f++) {
-        const bool softmax = f > CP_TANH;
+    for (int f = CP_LINEAR; f <= CP_CLIP + 1; f++) {
+        const bool softmax = f > CP_CLIP;
         for (int64_t e = 0; e < 12; e++) {
             const double kept = values(&x)[e];
             if (softmax)
                 cp_ref_softmax(&x, &y);
             else
-                cp_ref_activation((cp_activation)f, &x, &y);
+                cp_ref_activation((cp_activation)f, 0.4, 0.7, &x, &y);
             if (softmax)
                 cp_ref_softmax_gradient(&y, &dy, &dx);
             else
-                cp_ref_activation_gradient((cp_activation)f, &y, &dy, &dx);
+                cp_ref_activation_gradient((cp_activation)f, 0.4, 0.7, cp_slope_by_value((cp_activation)f) ? &y : &x,
+                                           &dy, &dx);
             values(&x)[e] = kept + h;
             if (softmax)
                 cp_ref_softmax(&x, &above);
             else
-                cp_ref_activation((cp_activation)f, &x, &above);
+                cp_ref_activation((cp_activation)f, 0.4, 0.7, &x, &above);
             values(&x)[e] = kept - h;
             if (softmax)
                 cp_ref_softmax(&x, &below);
             else
-                cp_ref_activation((cp_activation)f, &x, &below);
+                cp_ref_activation((cp_activation)f, 0.4, 0.7, &x, &below);
             values(&x)[e] = kept;
             assert_true(fabs((dot(&above, &dy) - dot(&below, &dy)) / (2 * h) - values(&dx)[e]) < 1e-8);
         }
     }
     const cp_tensor known = filled(cp_shape_of(1, (int64_t[]){4}), (double[]){-1000, 0, 1000, NAN});
     const cp_tensor out = tensor(known.shape);
-    cp_ref_activation(CP_RELU, &known, &out);
+    cp_ref_activation(CP_RELU, 0, 0, &known, &out);
     assert_values(&out, (double[]){0, 0, 1000, NAN});
-    cp_ref_activation(CP_SIGMOID, &known, &out);
+    cp_ref_activation(CP_SIGMOID, 0, 0, &known, &out);
     assert_values(&out, (double[]){0, 0.5, 1, NAN});
-    cp_ref_activation(CP_TANH, &known, &out);
+    cp_ref_activation(CP_TANH, 0, 0, &known, &out);
     assert_values(&out, (double[]){-1, 0, 1, NAN});
+}
+
+/* Values at -2, 0, 1 and NaN, worked out apart. */
+static void activations_known_values(void **state) {
+    (void)state;
+    static const struct {
+        cp_activation f;
+        double alpha, beta, low, zero, one;
+    } cases[] = {
+        {CP_LEAKY_RELU, 0.01, 0, -0.02, 0, 1},
+        {CP_ELU, 2, 0, -1.7293294335267746, 0, 1},
+        {CP_SELU, 1.6732632423543772, 1.0507009873554805, -1.5201664685956948, 0, 1.0507009873554805},
+        {CP_CELU, 0.5, 0, -0.49084218055563291, 0, 1},
+        {CP_GELU, 0, 0, -0.045500263896358417, 0, 0.84134474606854293},
+        {CP_GELU_TANH, 0, 0, -0.04540230591222494, 0, 0.84119199060827676},
+        {CP_SILU, 0, 0, -0.23840584404423515, 0, 0.73105857863000488},
+        {CP_MISH, 0, 0, -0.25250148269570166, 0, 0.86509838826731034},
+        {CP_SOFTPLUS, 0, 0, 0.12692801104297263, 0.69314718055994531, 1.3132616875182228},
+        {CP_SOFTSIGN, 0, 0, -2.0 / 3, 0, 0.5},
+        {CP_HARD_SIGMOID, 0.2, 0.5, 0.1, 0.5, 0.7},
+        {CP_HARD_SWISH, 0, 0, -1.0 / 3, 0, 2.0 / 3},
+        {CP_CLIP, -0.5, 0.25, -0.5, 0, 0.25},
+    };
+    const cp_tensor x = filled(cp_shape_of(1, (int64_t[]){4}), (double[]){-2, 0, 1, NAN}), y = tensor(x.shape);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cp_ref_activation(cases[i].f, cases[i].alpha, cases[i].beta, &x, &y);
+        const double expected[] = {cases[i].low, cases[i].zero, cases[i].one};
+        for (int e = 0; e < 3; e++)
+            if (!(fabs(values(&y)[e] - expected[e]) <= 1e-14))
+                fail_msg("activation %d of %g is %.17g, not %.17g", cases[i].f, values(&x)[e], values(&y)[e],
+                         expected[e]);
+        assert_true(isnan(values(&y)[3]));
+    }
 }
 
 static void softmax_of_large_numbers(void **state) {
@@ -764,6 +798,7 @@ int main(void) {
         TEST(pooling_in_other_orders),
         TEST(dense_by_hand_and_adjoint),
         TEST(activations_and_their_slopes),
+        TEST(activations_known_values),
         TEST(softmax_of_large_numbers),
         TEST(losses_and_their_gradients),
         TEST(labels_that_are_no_class),

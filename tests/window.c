@@ -356,7 +356,7 @@ static const bad_conv bad_convs[] = {
     {"pad SAME and explicit padding together", CP_E_ARG, X4, W4, {.pad = CP_PAD_SAME, .pad_before = {1}}},
     {"pad VALID and explicit padding together", CP_E_ARG, X4, W4, {.pad = CP_PAD_VALID, .pad_after = {0, 1}}},
     {"pad = 6: no such padding", CP_E_ARG, X4, W4, {.pad = (cp_pad)6}},
-    {"activation = 9: no such activation", CP_E_ARG, X4, W4, {.activation = (cp_activation)9}},
+    {"activation = 99: no such activation", CP_E_ARG, X4, W4, {.activation = (cp_activation)99}},
     {"reserved", CP_E_ARG, X4, W4, {.reserved = {0, 1}}},
     {"weights have 3 spatial dimensions, the input has 2", CP_E_SHAPE, X4, {5, {3, 3, 3, 2, 4}}, PLAIN},
     {"weights have 1 spatial dimension, the input has 2", CP_E_SHAPE, X4, {3, {3, 2, 4}}, PLAIN},

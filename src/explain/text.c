@@ -142,7 +142,9 @@ static void hear(void *user, int64_t n, int64_t o, int64_t k, int64_t t, int64_t
 /* Runs the reference and listens. */
 static void compute(story *s) {
     cp_ref_conv(&s->window, cp_groups(s->conv), false, s->x, s->w, s->b, &s->sum, &(cp_trace){hear, s});
-    cp_ref_activation(s->conv->activation, &s->sum, &s->y);
+    double alpha, beta;
+    cp_usual_numbers(s->conv->activation, &alpha, &beta);
+    cp_ref_activation(s->conv->activation, alpha, beta, &s->sum, &s->y);
 }
 
 /* Where things stand in the overview of a filter. */

@@ -13,19 +13,15 @@ static cp_node add(cp_net *net, const char *op, const cp_attributes *attributes,
     return cp_net_add_node(net, cp_op_find(op), attributes, in, inputs);
 }
 
-static const char *activation_op(cp_activation activation) {
-    return activation == CP_RELU      ? "relu"
-           : activation == CP_SIGMOID ? "sigmoid"
-           : activation == CP_TANH    ? "tanh"
-                                      : NULL;
+cp_node cp_net_activation_with(cp_net *net, cp_node x, cp_activation activation, float alpha, float beta) {
+    if ((unsigned)activation > CP_CLIP)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "activation %d is none of CP_ACTIVATIONS", (int)activation));
+    if (activation == CP_LINEAR) return x;
+    return add(net, cp_activation_words[activation], &(cp_attributes){.alpha = alpha, .beta = beta}, &x, 1);
 }
 
 cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation) {
-    if (activation == CP_LINEAR) return x;
-    if (!activation_op(activation))
-        return cp_net_fail(net, cp_fail(CP_E_ARG, "activation %d is none of CP_LINEAR, CP_RELU, CP_SIGMOID, CP_TANH",
-                                        (int)activation));
-    return add(net, activation_op(activation), &(cp_attributes){.activation = activation}, &x, 1);
+    return cp_net_activation_with(net, x, activation, 0, 0);
 }
 
 /* Layers apply ReLU themselves; any other activation becomes a node behind them. */

@@ -125,10 +125,12 @@ static cp_status take_window_word(reader *r, int axes, window_words w, bool *tak
     return CP_OK;
 }
 
+#define COMMA_WORD(name, identifier, word, ...) ", " word
+#define ACTIVATION_WORDS CP_ACTIVATIONS(COMMA_WORD)
+
 static bool activation_of(const char *word, cp_activation *activation) {
-    static const char *const names[] = {"linear", "relu", "sigmoid", "tanh"};
-    for (int i = 0; i < 4; i++)
-        if (!strcmp(word, names[i])) {
+    for (int i = 0; cp_activation_words[i]; i++)
+        if (!strcmp(word, cp_activation_words[i])) {
             *activation = (cp_activation)i;
             return true;
         }
@@ -147,9 +149,8 @@ static cp_node conv(cp_net *net, reader *r, cp_node x, int axes, bool transposed
     int64_t filters = 0;
     cp_status status = take_count(r, "the number of filters, as 32", &filters);
     if (!status) status = take_axes(r, "the kernel's size", axes, conv.kernel);
-    const char *expected = transposed ? WINDOW_WORDS
-                               ", output_padding P, output_size S, groups G, linear, relu, sigmoid, tanh"
-                                      : WINDOW_WORDS ", groups G, linear, relu, sigmoid, tanh";
+    const char *expected = transposed ? WINDOW_WORDS ", output_padding P, output_size S, groups G" ACTIVATION_WORDS
+                                      : WINDOW_WORDS ", groups G" ACTIVATION_WORDS;
     window_words words = {conv.stride, conv.dilation, conv.pad_before, conv.pad_after, &conv.pad};
     while (!status) {
         bool taken;
@@ -202,22 +203,55 @@ static cp_node dense(cp_net *net, reader *r, cp_node x) {
     if (status) return cp_net_fail(net, status);
     advance(r);
     if (*r->word && !activation_of(r->word, &activation))
-        return cp_net_fail(net, mistake(r, "linear, relu, sigmoid, tanh"));
+        return cp_net_fail(net, mistake(r, "the end of the layer" ACTIVATION_WORDS));
     return cp_net_dense(net, x, units, activation);
 }
 
-static cp_node dropout(cp_net *net, reader *r, cp_node x) {
-    const char *t = r->word;
-    int64_t whole, part = 0;
-    double scale = 1;
-    advance(r);
-    bool good = read_number(&t, &whole) && whole == 0 && *t == '.';
-    if (good) {
-        for (t++; *t >= '0' && *t <= '9' && scale < 1e9; scale *= 10) part = part * 10 + (*t++ - '0');
-        good = !*t;
+/* "0.4", "-1", "1e-05": a number of at most 15 digits; the word must be nothing else. */
+static bool read_real(const char *word, double *number) {
+    const bool negative = *word == '-';
+    double digits = 0;
+    int64_t exponent = 0;
+    int places = 0, count = 0;
+    bool point = false;
+    for (word += negative; (*word >= '0' && *word <= '9') || (*word == '.' && !point); word++) {
+        point |= *word == '.';
+        if (*word == '.') continue;
+        digits = digits * 10 + (*word - '0');
+        places += point;
+        count++;
     }
-    if (!good && !is(r, "0")) return cp_net_fail(net, mistake(r, "the share that is dropped, as 0.4"));
-    return cp_net_dropout(net, x, (float)((double)part / scale));
+    if (count == 0 || count > 15) return false;
+    if (*word == 'e') {
+        word++;
+        const bool small = *word == '-';
+        word += *word == '-' || *word == '+';
+        if (!read_number(&word, &exponent) || exponent > 60) return false;
+        if (small) exponent = -exponent;
+    }
+    if (*word) return false;
+    for (exponent -= places; exponent < 0; exponent++) digits /= 10;
+    for (; exponent > 0; exponent--) digits *= 10;
+    *number = negative ? -digits : digits;
+    return true;
+}
+
+static cp_node dropout(cp_net *net, reader *r, cp_node x) {
+    double rate;
+    advance(r);
+    if (!read_real(r->word, &rate)) return cp_net_fail(net, mistake(r, "the share that is dropped, as 0.4"));
+    return cp_net_dropout(net, x, (float)rate);
+}
+
+/* Behind it up to two numbers, alpha and beta. */
+static cp_node activated(cp_net *net, reader *r, cp_node x, cp_activation activation) {
+    double numbers[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        advance(r);
+        if (!*r->word) break;
+        if (!read_real(r->word, &numbers[i])) return cp_net_fail(net, mistake(r, "a number, or the end of the layer"));
+    }
+    return cp_net_activation_with(net, x, activation, (float)numbers[0], (float)numbers[1]);
 }
 
 /* One layer; its first word is at hand. */
@@ -237,12 +271,11 @@ static cp_node layer(cp_net *net, reader *r, cp_node x) {
     if (is(r, "dropout")) return dropout(net, r, x);
     if (is(r, "flatten")) return cp_net_flatten(net, x);
     if (is(r, "softmax")) return cp_net_softmax(net, x);
-    if (activation_of(r->word, &activation)) return cp_net_activation(net, x, activation);
+    if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
     return cp_net_fail(
         net,
-        mistake(
-            r,
-            "conv, conv-transpose, pool, max-pool, avg-pool, flatten, dense, dropout, softmax, relu, sigmoid, tanh"));
+        mistake(r,
+                "conv, conv-transpose, pool, max-pool, avg-pool, flatten, dense, dropout, softmax" ACTIVATION_WORDS));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {

@@ -1,48 +1,87 @@
-/* ReLU, sigmoid, hyperbolic tangent and softmax, and their gradients, as operators. */
+/* The activations and softmax, and their gradients, as operators. */
 #include "op/op.h"
 
-static cp_status infer(cp_problem *problem, cp_activation activation) {
+#include <math.h>
+
+static const cp_field fields[] = {
+    CP_FIELD("alpha", CP_FIELD_REAL, alpha, NULL), CP_FIELD("beta", CP_FIELD_REAL, beta, NULL), {0}};
+
+/* The numbers of an activation, the usual ones filled in. */
+static cp_status set_activation(cp_problem *problem, cp_activation f, const cp_attributes *attributes) {
+    const bool given = attributes->alpha != 0 || attributes->beta != 0;
+    double alpha = 0, beta = 0;
+    cp_usual_numbers(f, &alpha, &beta);
+    if (given && alpha == 0 && beta == 0) return cp_fail(CP_E_ARG, "alpha and beta must be 0: it takes none");
+    if (given) {
+        alpha = (double)attributes->alpha;
+        beta = (double)attributes->beta;
+    }
+    char a[32], b[32];
+    cp_real_text(alpha, 9, a);
+    cp_real_text(beta, 9, b);
+    if (!isfinite(alpha) || !isfinite(beta))
+        return cp_fail(CP_E_ARG, "alpha = %s, beta = %s: must be finite numbers", a, b);
+    if (f == CP_CELU && alpha == 0) return cp_fail(CP_E_ARG, "alpha = 0: must be another number");
+    if (f == CP_CLIP && beta < alpha) return cp_fail(CP_E_ARG, "alpha = %s is above beta = %s", a, b);
+    problem->activation = f;
+    problem->alpha = alpha;
+    problem->beta = beta;
+    return CP_OK;
+}
+
+static cp_status infer(cp_problem *problem) {
     const cp_status status = cp_check_in(problem, 0, problem->type, "input");
-    if (status) return status;
-    problem->activation = activation;
-    return cp_set_output(problem, 0, problem->type, problem->in[0]);
+    return status ? status : cp_set_output(problem, 0, problem->type, problem->in[0]);
 }
 
-/* From y and dy: each of these functions has a slope that its value tells. */
-static cp_status infer_gradient(cp_problem *problem, cp_activation activation) {
-    cp_status status = cp_check_in(problem, 0, problem->type, "output");
+/* From dy and what tells the slope: the output, or the input. */
+static cp_status infer_gradient(cp_problem *problem, const char *name) {
+    cp_status status = cp_check_in(problem, 0, problem->type, name);
     if (!status) status = cp_check_in(problem, 1, problem->type, "gradient");
-    if (!status) status = cp_check_same("gradient", problem->in[1], "output", problem->in[0]);
-    if (status) return status;
-    problem->activation = activation;
-    return cp_set_output(problem, 0, problem->type, problem->in[0]);
+    if (!status) status = cp_check_same("gradient", problem->in[1], name, problem->in[0]);
+    return status ? status : cp_set_output(problem, 0, problem->type, problem->in[0]);
 }
 
-static void backward(cp_backward *b, const char *gradient) {
-    const cp_attributes none = {0};
-    b->din[0] = b->node(b->net, gradient, &none, (cp_node[]){b->out[0], b->dout[0]}, 2);
+static cp_status infer_activation(cp_problem *problem, const cp_attributes *attributes, cp_activation f) {
+    const cp_status status = set_activation(problem, f, attributes);
+    return status ? status : infer(problem);
 }
 
-#define ACTIVATION(id, word, value)                                                                                    \
+static cp_status infer_activation_gradient(cp_problem *problem, const cp_attributes *attributes, cp_activation f) {
+    const cp_status status = set_activation(problem, f, attributes);
+    return status ? status : infer_gradient(problem, cp_slope_by_value(f) ? "output" : "input");
+}
+
+static void backward(cp_backward *b, cp_node seen, const char *gradient) {
+    b->din[0] = b->node(b->net, gradient, b->attributes, (cp_node[]){seen, b->dout[0]}, 2);
+}
+
+static void words(const cp_attributes *attributes, char *text, size_t size) {
+    text[0] = 0;
+    if (attributes->alpha == 0 && attributes->beta == 0) return;
+    cp_words_real(text, size, attributes->alpha);
+    if (attributes->beta != 0) cp_words_real(text, size, attributes->beta);
+}
+
+#define ACTIVATION(value, id, word, alpha, beta, text)                                                                 \
     static cp_status infer_##id(cp_problem *problem, const cp_attributes *attributes) {                                \
-        (void)attributes;                                                                                              \
-        return infer(problem, value);                                                                                  \
+        return infer_activation(problem, attributes, value);                                                           \
     }                                                                                                                  \
     static cp_status infer_##id##_gradient(cp_problem *problem, const cp_attributes *attributes) {                     \
-        (void)attributes;                                                                                              \
-        return infer_gradient(problem, value);                                                                         \
+        return infer_activation_gradient(problem, attributes, value);                                                  \
     }                                                                                                                  \
     static void backward_##id(cp_backward *b) {                                                                        \
-        backward(b, word "-gradient");                                                                                 \
+        backward(b, cp_slope_by_value(value) ? b->out[0] : b->in[0], word "-gradient");                                \
     }                                                                                                                  \
     const cp_op cp_op_##id = {.name = word,                                                                            \
-                              .fields = cp_no_fields,                                                                  \
+                              .fields = fields,                                                                        \
                               .min_inputs = 1,                                                                         \
                               .max_inputs = 1,                                                                         \
                               .outputs = 1,                                                                            \
                               .infer = infer_##id,                                                                     \
                               .algos = cp_algos_activation,                                                            \
-                              .backward = backward_##id};                                                              \
+                              .backward = backward_##id,                                                               \
+                              .words = words};                                                                         \
     const cp_op cp_op_##id##_gradient = {.name = word "-gradient",                                                     \
                                          .min_inputs = 2,                                                              \
                                          .max_inputs = 2,                                                              \
@@ -50,9 +89,7 @@ static void backward(cp_backward *b, const char *gradient) {
                                          .infer = infer_##id##_gradient,                                               \
                                          .algos = cp_algos_activation_gradient};
 
-ACTIVATION(relu, "relu", CP_RELU)
-ACTIVATION(sigmoid, "sigmoid", CP_SIGMOID)
-ACTIVATION(tanh, "tanh", CP_TANH)
+CP_ACTIVATIONS(ACTIVATION)
 
 /* --- softmax, over the last axis --- */
 
@@ -63,18 +100,18 @@ static cp_status check_rows(cp_shape x) {
 
 static cp_status infer_softmax(cp_problem *problem, const cp_attributes *attributes) {
     (void)attributes;
-    const cp_status status = infer(problem, CP_LINEAR);
+    const cp_status status = infer(problem);
     return status ? status : check_rows(problem->in[0]);
 }
 
 static cp_status infer_softmax_gradient(cp_problem *problem, const cp_attributes *attributes) {
     (void)attributes;
-    const cp_status status = infer_gradient(problem, CP_LINEAR);
+    const cp_status status = infer_gradient(problem, "output");
     return status ? status : check_rows(problem->in[0]);
 }
 
 static void backward_softmax(cp_backward *b) {
-    backward(b, "softmax-gradient");
+    backward(b, b->out[0], "softmax-gradient");
 }
 
 const cp_op cp_op_softmax = {.name = "softmax",

@@ -1,9 +1,6 @@
 /* Dropout, as an operator; with its random numbers a function of place, the gradient is the same operation. */
 #include "op/op.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 static cp_status infer(cp_problem *problem, const cp_attributes *attributes) {
     const int64_t most = (int64_t)1 << 34; /* random numbers of one stream */
     const cp_status status = cp_check_in(problem, 0, problem->type, "input");
@@ -29,15 +26,9 @@ static void backward(cp_backward *b) {
     b->din[0] = b->node(b->net, "dropout", b->attributes, b->dout, 1);
 }
 
-/* The fewest digits that give the same number again. */
 static void words(const cp_attributes *attributes, char *text, size_t size) {
-    char number[32];
-    int digits = 1;
-    while (digits < 9 && (snprintf(number, sizeof number, "%.*g", digits, (double)attributes->rate),
-                          strtof(number, NULL) != attributes->rate))
-        digits++;
     text[0] = 0;
-    cp_words_add(text, size, "%s", cp_real_text((double)attributes->rate, digits, number));
+    cp_words_real(text, size, attributes->rate);
 }
 
 static const cp_field fields[] = {

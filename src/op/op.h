@@ -12,6 +12,7 @@ typedef struct cp_attributes {
     int64_t size[CP_MAX_AXES];
     cp_shape shape; /* reshape: dim[0] stays the batch */
     cp_activation activation;
+    float alpha, beta; /* of an activation; both 0: the usual */
     float rate;
     uint32_t layer;
 } cp_attributes;
@@ -76,8 +77,10 @@ extern const cp_op cp_op_conv, cp_op_conv_input_gradient, cp_op_conv_weight_grad
 extern const cp_op cp_op_conv_transpose, cp_op_conv_transpose_input_gradient, cp_op_conv_transpose_weight_gradient;
 extern const cp_op cp_op_dense, cp_op_dense_input_gradient, cp_op_dense_weight_gradient;
 extern const cp_op cp_op_max_pool, cp_op_max_pool_gradient, cp_op_average_pool, cp_op_average_pool_gradient;
-extern const cp_op cp_op_relu, cp_op_sigmoid, cp_op_tanh, cp_op_softmax;
-extern const cp_op cp_op_relu_gradient, cp_op_sigmoid_gradient, cp_op_tanh_gradient, cp_op_softmax_gradient;
+#define CP_ACTIVATION_OPS(name, identifier, ...) extern const cp_op cp_op_##identifier, cp_op_##identifier##_gradient;
+CP_ACTIVATIONS(CP_ACTIVATION_OPS)
+#undef CP_ACTIVATION_OPS
+extern const cp_op cp_op_softmax, cp_op_softmax_gradient;
 extern const cp_op cp_op_add, cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;
 extern const cp_op cp_op_mean_squared_error, cp_op_mean_squared_error_gradient;
@@ -107,6 +110,8 @@ void cp_backward_weights(cp_backward *backward, bool relu, const cp_attributes *
 
 /* Appends a word (and a space before it where text is not empty). */
 void cp_words_add(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Appends a number in the fewest digits that give it again. */
+void cp_words_real(char *text, size_t size, float number);
 /* Appends a value per axis, "2" or "2x1", behind a name; nothing where all are zero. */
 void cp_words_axes(char *text, size_t size, const char *name, const int64_t *values, int axes);
 /* What convolution and pooling have in common; the number of axes is that of the kernel. Defaults are left out. */

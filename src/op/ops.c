@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define ACTIVATION(name, identifier, ...) &cp_op_##identifier, &cp_op_##identifier##_gradient,
+
 static const cp_op *const table[] = {
     &cp_op_conv,
     &cp_op_conv_input_gradient,
@@ -18,13 +20,7 @@ static const cp_op *const table[] = {
     &cp_op_max_pool_gradient,
     &cp_op_average_pool,
     &cp_op_average_pool_gradient,
-    &cp_op_relu,
-    &cp_op_relu_gradient,
-    &cp_op_sigmoid,
-    &cp_op_sigmoid_gradient,
-    &cp_op_tanh,
-    &cp_op_tanh_gradient,
-    &cp_op_softmax,
+    CP_ACTIVATIONS(ACTIVATION) & cp_op_softmax,
     &cp_op_softmax_gradient,
     &cp_op_dropout,
     &cp_op_add,

@@ -3,10 +3,15 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const cp_pad_words[] = {"explicit", "valid", "same", "same_lower", "causal", "full", NULL};
-const char *const cp_activation_words[] = {"linear", "relu", "sigmoid", "tanh", NULL};
+const char *const cp_activation_words[] = {
+#define WORD(name, identifier, word, ...) word,
+    CP_ACTIVATIONS(WORD)
+#undef WORD
+        NULL};
 const cp_field cp_no_fields[] = {{0}};
 
 void cp_words_add(char *text, size_t size, const char *format, ...) {
@@ -19,6 +24,13 @@ void cp_words_add(char *text, size_t size, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(text + length, size - length, format, arguments);
     va_end(arguments);
+}
+
+void cp_words_real(char *text, size_t size, float number) {
+    char digits[32];
+    int n = 1;
+    while (n < 9 && (snprintf(digits, sizeof digits, "%.*g", n, (double)number), strtof(digits, NULL) != number)) n++;
+    cp_words_add(text, size, "%s", cp_real_text((double)number, n, digits));
 }
 
 /* An axis array that is all zero means the default, as does one that spells it out. */

@@ -1,7 +1,7 @@
 /* What happens to each element alone, in f32 and in shares of the elements: activations, sums, dropout. */
 #include "plan/algos.h"
 
-#include <math.h>
+#include <tgmath.h>
 
 static const char *refuse(const cp_problem *problem) {
     return problem->type == CP_F32 ? NULL : "needs f32";
@@ -17,48 +17,48 @@ static bool share(const cp_call *call, int id, int n, int64_t *first, int64_t *l
     return *first < *last;
 }
 
+#define VALUES(name, value, slope)                                                                                     \
+    case name:                                                                                                         \
+        for (int64_t e = first; e < last; e++) {                                                                       \
+            const float x = in[e];                                                                                     \
+            out[e] = value;                                                                                            \
+        }                                                                                                              \
+        break;
+#define SLOPES(name, value, slope)                                                                                     \
+    case name:                                                                                                         \
+        for (int64_t e = first; e < last; e++) {                                                                       \
+            const float x = in[e], y = x;                                                                              \
+            (void)y;                                                                                                   \
+            dx[e] = dy[e] * (slope);                                                                                   \
+        }                                                                                                              \
+        break;
+
 static void activation(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     int64_t first, last;
     if (!share(call, id, n, &first, &last)) return;
-    const float *x = call->in[0];
-    float *y = call->out[0];
-    switch (call->problem->activation) {
-    case CP_LINEAR:
-        for (int64_t e = first; e < last; e++) y[e] = x[e];
-        break;
-    case CP_RELU:
-        call->problem->kernels->relu(x + first, y + first, last - first);
-        break;
-    case CP_SIGMOID:
-        for (int64_t e = first; e < last; e++) y[e] = 1 / (1 + expf(-x[e]));
-        break;
-    case CP_TANH:
-        for (int64_t e = first; e < last; e++) y[e] = tanhf(x[e]);
-        break;
+    const float *in = call->in[0], alpha = (float)call->problem->alpha, beta = (float)call->problem->beta;
+    float *out = call->out[0];
+    if (call->problem->activation == CP_RELU) {
+        call->problem->kernels->relu(in + first, out + first, last - first);
+        return;
     }
+    switch (call->problem->activation) { CP_ACTIVATION_FORMULAS(VALUES, float) }
 }
 
+/* in: the values or the arguments, whichever tell the slope */
 static void activation_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     int64_t first, last;
     if (!share(call, id, n, &first, &last)) return;
-    const float *y = call->in[0], *dy = call->in[1];
+    const float *in = call->in[0], *dy = call->in[1];
+    const float alpha = (float)call->problem->alpha, beta = (float)call->problem->beta;
     float *dx = call->out[0];
-    switch (call->problem->activation) {
-    case CP_LINEAR:
-        for (int64_t e = first; e < last; e++) dx[e] = dy[e];
-        break;
-    case CP_RELU:
-        call->problem->kernels->relu_gradient(y + first, dy + first, dx + first, last - first);
-        break;
-    case CP_SIGMOID:
-        for (int64_t e = first; e < last; e++) dx[e] = dy[e] * (y[e] * (1 - y[e]));
-        break;
-    case CP_TANH:
-        for (int64_t e = first; e < last; e++) dx[e] = dy[e] * ((1 - y[e]) * (1 + y[e])); /* 1 - y*y, near 1 too */
-        break;
+    if (call->problem->activation == CP_RELU) {
+        call->problem->kernels->relu_gradient(in + first, dy + first, dx + first, last - first);
+        return;
     }
+    switch (call->problem->activation) { CP_ACTIVATION_FORMULAS(SLOPES, float) }
 }
 
 static void add(const cp_call *call, int phase, int id, int n) {

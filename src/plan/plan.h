@@ -42,6 +42,7 @@ typedef struct cp_problem {
     bool training;
     float rate; /* of dropout */
     cp_activation activation;
+    double alpha, beta;    /* of an activation, none left to be the usual */
     uint32_t layer;        /* of dropout: its stream of random numbers */
     int64_t multiply_adds; /* padded taps counted */
 } cp_problem;
@@ -105,7 +106,7 @@ extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_
  *   (dense the same)                         bias_gradient dy -> db                add a b -> y
  *   max_pool x -> y index                    max_pool_gradient dy index -> dx
  *   average_pool x -> y                      average_pool_gradient dy -> dx
- *   activation x -> y                        activation_gradient y dy -> dx        dropout x -> y (also of the
+ *   activation x -> y                        activation_gradient y|x dy -> dx        dropout x -> y (also of the
  * gradient) softmax x -> y                           softmax_gradient y dy -> dx softmax_cross_entropy x labels -> loss
  * p softmax_cross_entropy_gradient p labels dloss -> dx mean_squared_error y target -> loss mean_squared_error_gradient
  * y target dloss -> dy */

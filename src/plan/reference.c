@@ -108,14 +108,16 @@ static void activation(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
     const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
-    cp_ref_activation(call->problem->activation, &x, &y);
+    const cp_problem *p = call->problem;
+    cp_ref_activation(p->activation, p->alpha, p->beta, &x, &y);
 }
 
 static void activation_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
-    const cp_tensor y = cp_call_in(call, 0), dy = cp_call_in(call, 1), dx = cp_call_out(call, 0);
-    cp_ref_activation_gradient(call->problem->activation, &y, &dy, &dx);
+    const cp_tensor seen = cp_call_in(call, 0), dy = cp_call_in(call, 1), dx = cp_call_out(call, 0);
+    const cp_problem *p = call->problem;
+    cp_ref_activation_gradient(p->activation, p->alpha, p->beta, &seen, &dy, &dx);
 }
 
 static void softmax(const cp_call *call, int phase, int id, int n) {

@@ -1,7 +1,7 @@
 /* What happens to each element, or to each row: activations, softmax, sums, dropout. */
 #include "ref/ref.h"
 
-#include <math.h>
+#include <tgmath.h>
 
 /* Element e in the order of the shape. */
 static double get(const cp_tensor *x, int64_t e) {
@@ -12,43 +12,34 @@ static void put(const cp_tensor *y, int64_t e, double value) {
     cp_put(y, cp_offset(y, 0, y->shape.rank, e), value);
 }
 
-static double activate(cp_activation f, double x) {
-    switch (f) {
-    case CP_LINEAR:
-        return x;
-    case CP_RELU:
-        return x < 0 ? 0 : x; /* NaN stays NaN */
-    case CP_SIGMOID:
-        return 1 / (1 + exp(-x));
-    case CP_TANH:
-        return tanh(x);
-    }
+#define VALUE(name, value, slope)                                                                                      \
+    case name:                                                                                                         \
+        return value;
+#define SLOPE(name, value, slope)                                                                                      \
+    case name:                                                                                                         \
+        return slope;
+
+static double activate(cp_activation f, double alpha, double beta, double x) {
+    switch (f) { CP_ACTIVATION_FORMULAS(VALUE, double) }
     return x;
 }
 
-/* f'(x), from y = f(x) */
-static double slope(cp_activation f, double y) {
-    switch (f) {
-    case CP_LINEAR:
-        return 1;
-    case CP_RELU:
-        return y > 0;
-    case CP_SIGMOID:
-        return y * (1 - y);
-    case CP_TANH:
-        return 1 - y * y;
-    }
+/* f'(x); seen: f(x), or x */
+static double slope_of(cp_activation f, double alpha, double beta, double seen) {
+    const double x = seen, y = seen;
+    switch (f) { CP_ACTIVATION_FORMULAS(SLOPE, double) }
     return 1;
 }
 
-void cp_ref_activation(cp_activation f, const cp_tensor *x, const cp_tensor *y) {
+void cp_ref_activation(cp_activation f, double alpha, double beta, const cp_tensor *x, const cp_tensor *y) {
     const int64_t count = cp_shape_count(x->shape);
-    for (int64_t e = 0; e < count; e++) put(y, e, activate(f, get(x, e)));
+    for (int64_t e = 0; e < count; e++) put(y, e, activate(f, alpha, beta, get(x, e)));
 }
 
-void cp_ref_activation_gradient(cp_activation f, const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx) {
-    const int64_t count = cp_shape_count(y->shape);
-    for (int64_t e = 0; e < count; e++) put(dx, e, get(dy, e) * slope(f, get(y, e)));
+void cp_ref_activation_gradient(cp_activation f, double alpha, double beta, const cp_tensor *seen, const cp_tensor *dy,
+                                const cp_tensor *dx) {
+    const int64_t count = cp_shape_count(dy->shape);
+    for (int64_t e = 0; e < count; e++) put(dx, e, get(dy, e) * slope_of(f, alpha, beta, get(seen, e)));
 }
 
 /* y[r,c] = exp(x[r,c] - m) / sum over c of exp(x[r,c] - m), m the row's maximum: the same quotient, but exp stays

@@ -57,9 +57,55 @@ void cp_ref_dense(bool relu, const cp_tensor *x, const cp_tensor *w, const cp_te
 void cp_ref_dense_input_gradient(const cp_tensor *dy, const cp_tensor *w, const cp_tensor *dx);
 void cp_ref_dense_weight_gradient(const cp_tensor *x, const cp_tensor *dy, const cp_tensor *dw);
 
-/* y = f(x), and dx = dy * f'(x) written with y = f(x): relu y > 0, sigmoid y(1-y), tanh 1-y*y. */
-void cp_ref_activation(cp_activation f, const cp_tensor *x, const cp_tensor *y);
-void cp_ref_activation_gradient(cp_activation f, const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx);
+/* The activations: X(name, value, slope), written once for float and double alike: who expands them includes
+ * <tgmath.h>. T is the type of x; alpha and beta are its numbers, of type T. A slope that is told by the value is
+ * written with y. */
+/* clang-format off */
+#define CP_ACTIVATION_FORMULAS(X, T)                                                                                   \
+    X(CP_LINEAR, x, 1)                                                                                                 \
+    X(CP_RELU, x < 0 ? 0 : x, y > 0)                                                                                   \
+    X(CP_SIGMOID, CP_LOGISTIC(x), y * (1 - y))                                                                         \
+    X(CP_TANH, tanh(x), (1 - y) * (1 + y))                                                                             \
+    X(CP_LEAKY_RELU, x < 0 ? alpha * x : x, x < 0 ? alpha : 1)                                                         \
+    X(CP_ELU, x < 0 ? alpha * expm1(x) : x, x < 0 ? alpha * exp(x) : 1)                                                \
+    X(CP_SELU, beta * (x < 0 ? alpha * expm1(x) : x), beta * (x < 0 ? alpha * exp(x) : 1))                             \
+    X(CP_CELU, x < 0 ? alpha * expm1(x / alpha) : x, x < 0 ? exp(x / alpha) : 1)                                       \
+    X(CP_GELU, x * CP_NORMAL(x, T), CP_NORMAL(x, T) + x * exp(-x * x / 2) * (T)0.39894228040143268 /* 1/sqrt(2 pi) */) \
+    X(CP_GELU_TANH, x * CP_GELU_LOGISTIC(x, T, 1),                                                                     \
+      CP_GELU_LOGISTIC(x, T, 1) + x * CP_GELU_LOGISTIC(x, T, 1) * CP_GELU_LOGISTIC(x, T, -1) *                         \
+                                          (T)1.5957691216057307 * (1 + (T)0.134145 * x * x))                           \
+    X(CP_SILU, x * CP_LOGISTIC(x), CP_LOGISTIC(x) * (1 + x * CP_LOGISTIC(-x)))                                         \
+    X(CP_MISH, x * tanh(CP_SOFT(x)),                                                                                   \
+      tanh(CP_SOFT(x)) + x * CP_LOGISTIC(x) * (1 - tanh(CP_SOFT(x))) * (1 + tanh(CP_SOFT(x))))                         \
+    X(CP_SOFTPLUS, CP_SOFT(x), CP_LOGISTIC(x))                                                                         \
+    X(CP_SOFTSIGN, x / (1 + fabs(x)), 1 / ((1 + fabs(x)) * (1 + fabs(x))))                                             \
+    X(CP_HARD_SIGMOID, CP_WITHIN(alpha * x + beta, 0, 1), alpha * x + beta > 0 && alpha * x + beta < 1 ? alpha : 0)    \
+    X(CP_HARD_SWISH, x * CP_WITHIN(x / 6 + (T)0.5, 0, 1), x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + (T)0.5)                   \
+    X(CP_CLIP, CP_WITHIN(x, alpha, beta), x >= alpha && x <= beta)
+/* clang-format on */
+
+#define CP_LOGISTIC(x) (1 / (1 + exp(-(x))))
+#define CP_SOFT(x) (((x) > 0 ? (x) : 0) + log1p(exp(-fabs(x)))) /* log(1+exp(x)), where exp(x) overflows too */
+#define CP_NORMAL(x, T) (erfc((x) * -(T)0.70710678118654752) / 2)
+/* (1+tanh(u))/2 = s(2u) keeps its digits where tanh(u) is near -1. */
+#define CP_GELU_LOGISTIC(x, T, sign) CP_LOGISTIC((sign) * (T)1.5957691216057307 * ((x) + (T)0.044715 * (x) * (x) * (x)))
+#define CP_WITHIN(x, least, most) ((x) < (least) ? (least) : (x) > (most) ? (most) : (x)) /* NaN stays NaN */
+/* What an activation's alpha and beta are where nobody says. */
+static inline void cp_usual_numbers(cp_activation f, double *alpha, double *beta) {
+#define CP_USUAL(name, identifier, word, usual_alpha, usual_beta, text) {usual_alpha, usual_beta},
+    static const double usual[][2] = {CP_ACTIVATIONS(CP_USUAL)};
+#undef CP_USUAL
+    *alpha = usual[f][0];
+    *beta = usual[f][1];
+}
+/* Whether the slope is told by y = f(x), else by x. */
+static inline bool cp_slope_by_value(cp_activation f) {
+    return f <= CP_TANH;
+}
+/* y = f(x) and dx = dy * f'(x). seen: what tells the slope, y or x. */
+void cp_ref_activation(cp_activation f, double alpha, double beta, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_activation_gradient(cp_activation f, double alpha, double beta, const cp_tensor *seen, const cp_tensor *dy,
+                                const cp_tensor *dx);
 void cp_ref_softmax(const cp_tensor *x, const cp_tensor *y); /* over the last axis, the maximum subtracted first */
 void cp_ref_softmax_gradient(const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx);
 void cp_ref_add(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);

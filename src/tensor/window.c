@@ -272,7 +272,7 @@ static attributes conv_attributes(const cp_conv *conv) {
 }
 
 static cp_status check_conv(const cp_conv *conv) {
-    if ((unsigned)conv->activation > CP_TANH)
+    if ((unsigned)conv->activation > CP_CLIP)
         return cp_fail(CP_E_ARG, "activation = %d: no such activation", (int)conv->activation);
     return check_reserved(conv->reserved);
 }
