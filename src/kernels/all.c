@@ -7,6 +7,12 @@
 #include "outer.c"
 #include "pack.c"
 #include "depthwise.c"
+#if CP_LANES > 4
+#include "grouped.c"
+#define GROUPED grouped
+#else
+#define GROUPED NULL
+#endif
 #include "pool.c"
 #include "elementwise.c"
 #include "optimizer.c"
@@ -25,6 +31,7 @@ const cp_kernels TABLE_OF(CP_LEVEL) = {
     .outer = {EACH_BLOCK(OUTER_ENTRY)},
     .pack = pack,
     .depthwise = depthwise,
+    .grouped = GROUPED,
     .channel_products = channel_products,
     .max_pool = max_pool,
     .average_pool = average_pool,

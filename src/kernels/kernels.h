@@ -1,8 +1,8 @@
 /* The inner loops: one table per instruction set, filled from one source (all.c, compiled per level).
  *
  * Nothing here allocates, fails, knows threads or tensors. Pointers are to floats; steps and offsets count floats. Only
- * packed panels must be aligned (64 bytes). Unless said otherwise, results do not depend on how the caller splits rows of
- * work among calls, and no byte outside the named elements is read or written. */
+ * packed panels must be aligned (64 bytes). Unless said otherwise, results do not depend on how the caller splits rows
+ * of work among calls, and no byte outside the named elements is read or written. */
 #ifndef CP_KERNELS_H
 #define CP_KERNELS_H
 
@@ -24,8 +24,8 @@ typedef struct cp_run {
 } cp_run;
 
 /* The micro-kernel of everything that is a matrix product: a tile of R pixels by V vectors of filters,
- *   c[i*c_step + j] (+)= bias[j] + sum over runs r, k < run_length of a[i*a_step + r.a + k] * b[(r.row + k)*V*lanes + j].
- * i < R, j < (V-1)*lanes + tail. The sum of each output is one chain in the order of the runs. */
+ *   c[i*c_step + j] (+)= bias[j] + sum over runs r, k < run_length of a[i*a_step + r.a + k] * b[(r.row + k)*V*lanes +
+ * j]. i < R, j < (V-1)*lanes + tail. The sum of each output is one chain in the order of the runs. */
 typedef struct cp_tile {
     const float *a;
     int64_t a_step;
@@ -57,7 +57,8 @@ typedef struct cp_outer {
 typedef void cp_outer_fn(const cp_outer *outer);
 
 /* A row of outputs of a depthwise convolution, all with the same valid taps:
- *   y[p*y_step + ch] = relu?(bias[ch] + sum over r < rows, s < columns of x[p*x_step + r*x_row + s*x_column + ch] * w[r*w_row + s*w_column + ch]) */
+ *   y[p*y_step + ch] = relu?(bias[ch] + sum over r < rows, s < columns of x[p*x_step + r*x_row + s*x_column + ch] *
+ * w[r*w_row + s*w_column + ch]) */
 typedef struct cp_depthwise {
     const float *x;
     int64_t x_step, x_row, x_column;
@@ -69,6 +70,15 @@ typedef struct cp_depthwise {
     int64_t pixels, rows, columns, channels;
     int flags; /* CP_ACCUMULATE too: for the taps of further depths */
 } cp_depthwise;
+
+/* The same where the channels of a group of G are mixed: what is at lane l of a vector is the sum over j < G of
+ * x[.. + first channel of l's group + j] * w[(vector of channels)*w_vector + r*w_row + s*w_column + j*lanes + l].
+ * channels is a multiple of lanes; no CP_ACCUMULATE. */
+typedef struct cp_grouped {
+    cp_depthwise rows;
+    int64_t w_vector;
+    int group; /* G: 2, 4, 8, not more than lanes */
+} cp_grouped;
 
 /* The weight gradient of a depthwise convolution, over a rectangle of outputs that all have the same valid taps:
  *   y[r*y_tap_row + t*y_tap + ch] += sum over i < rows, p < pixels of
@@ -85,7 +95,8 @@ typedef struct cp_channel_products {
 } cp_channel_products;
 
 /* A row of outputs of a pooling, all with the same valid taps: offset[t] from the window's x, id[t] its number in the
- * window. max: the first of equal maxima wins, NaN (the first) wins over all; y or index may be NULL. average: factor * sum. */
+ * window. max: the first of equal maxima wins, NaN (the first) wins over all; y or index may be NULL. average: factor *
+ * sum. */
 typedef struct cp_pool_row {
     const float *x;
     int64_t x_step;
@@ -115,10 +126,12 @@ typedef struct cp_pool_gather {
     int64_t pixels, channels;
 } cp_pool_gather;
 
-/* One step of an optimizer on n weights w with gradient g (scaled by g_scale, plus decay * w); m and v are its moments. */
+/* One step of an optimizer on n weights w with gradient g (scaled by g_scale, plus decay * w); m and v are its moments.
+ */
 typedef struct cp_adam {
-    float rate, beta1, beta2, epsilon; /* w -= rate * m / (sqrt(v) * v_scale + epsilon), rate with its corrections in it */
-    float v_scale;                     /* 1 (epsilon-hat form), or 1/sqrt(1-beta2^t) */
+    float rate, beta1, beta2,
+        epsilon;   /* w -= rate * m / (sqrt(v) * v_scale + epsilon), rate with its corrections in it */
+    float v_scale; /* 1 (epsilon-hat form), or 1/sqrt(1-beta2^t) */
     float g_scale, decay;
 } cp_adam;
 typedef struct cp_sgd {
@@ -127,17 +140,19 @@ typedef struct cp_sgd {
 } cp_sgd;
 
 typedef struct cp_kernels {
-    const char *name;               /* "avx512" */
-    int lanes;                      /* floats in a vector */
-    int vectors;                    /* V of a full panel: panels are vectors*lanes wide, the last one narrower */
-    int rows[CP_MAX_VECTORS + 1];   /* most rows of a tile with V vectors; all fewer exist too */
+    const char *name;             /* "avx512" */
+    int lanes;                    /* floats in a vector */
+    int vectors;                  /* V of a full panel: panels are vectors*lanes wide, the last one narrower */
+    int rows[CP_MAX_VECTORS + 1]; /* most rows of a tile with V vectors; all fewer exist too */
     cp_tile_fn *tile[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1]; /* [R][V] */
     cp_outer_fn *outer[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1];
 
-    /* panel[r*width + j] = w[r*row_step + j*column_step], j < columns; the rest up to width is 0. Fast where either step is 1. */
+    /* panel[r*width + j] = w[r*row_step + j*column_step], j < columns; the rest up to width is 0. Fast where either
+     * step is 1. */
     void (*pack)(const float *w, int64_t row_step, int64_t column_step, int64_t rows, int64_t columns, int64_t width,
                  float *panel);
     void (*depthwise)(const cp_depthwise *);
+    void (*grouped)(const cp_grouped *); /* NULL where vectors cannot be permuted at will */
     void (*channel_products)(const cp_channel_products *);
     void (*max_pool)(const cp_pool_row *);
     void (*average_pool)(const cp_pool_row *);
@@ -151,7 +166,8 @@ typedef struct cp_kernels {
     void (*column_sums)(const float *x, int64_t x_step, int64_t rows, int64_t columns, float *y, int flags);
     double (*sum_of_squares)(const float *x, int64_t n); /* depends on n and the level alone */
     void (*adam)(const cp_adam *, float *w, const float *g, float *m, float *v, int64_t n);
-    void (*sgd)(const cp_sgd *, float *w, const float *g, float *v, int64_t n); /* v unused (may be NULL) without momentum */
+    void (*sgd)(const cp_sgd *, float *w, const float *g, float *v,
+                int64_t n); /* v unused (may be NULL) without momentum */
 } cp_kernels;
 
 extern const cp_kernels cp_kernels_portable;

@@ -70,6 +70,10 @@ INLINE vec vec_max(vec a, vec b) {
 INLINE vec vec_sqrt(vec v) {
     return (vec)_mm512_sqrt_ps((__m512)v);
 }
+/* Lane l of the result is lane from[l] of v. */
+INLINE vec vec_permute(vec v, vec_int from) {
+    return (vec)_mm512_permutexvar_ps((__m512i)from, (__m512)v);
+}
 
 INLINE vec_mask vec_greater(vec a, vec b) {
     return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
@@ -134,6 +138,9 @@ INLINE vec vec_max(vec a, vec b) {
 }
 INLINE vec vec_sqrt(vec v) {
     return (vec)_mm256_sqrt_ps((__m256)v);
+}
+INLINE vec vec_permute(vec v, vec_int from) {
+    return (vec)_mm256_permutevar8x32_ps((__m256)v, (__m256i)from);
 }
 INLINE vec_mask vec_unordered(vec a, vec b) {
     return (vec_mask)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);

@@ -4,9 +4,9 @@
 
 #define TABLE(op, ...) const cp_algo *const cp_algos_##op[] = {__VA_ARGS__, NULL}
 
-TABLE(conv, &cp_algo_depthwise, &cp_algo_direct, &cp_algo_conv_reference);
-TABLE(conv_input_gradient, &cp_algo_depthwise_input_gradient, &cp_algo_direct_input_gradient,
-      &cp_algo_conv_input_gradient_reference);
+TABLE(conv, &cp_algo_depthwise, &cp_algo_grouped, &cp_algo_direct, &cp_algo_conv_reference);
+TABLE(conv_input_gradient, &cp_algo_depthwise_input_gradient, &cp_algo_grouped_input_gradient,
+      &cp_algo_direct_input_gradient, &cp_algo_conv_input_gradient_reference);
 TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_outer_weight_gradient,
       &cp_algo_conv_weight_gradient_reference);
 TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_reference);

@@ -7,6 +7,7 @@
 /* direct.c, weight_gradient.c */
 extern const cp_algo cp_algo_direct, cp_algo_direct_input_gradient, cp_algo_outer_weight_gradient;
 /* depthwise.c */
+extern const cp_algo cp_algo_grouped, cp_algo_grouped_input_gradient;
 extern const cp_algo cp_algo_depthwise, cp_algo_depthwise_input_gradient, cp_algo_depthwise_weight_gradient;
 /* pool.c */
 extern const cp_algo cp_algo_max_pool_rows, cp_algo_max_pool_gather;

@@ -1,6 +1,7 @@
-/* Depthwise convolution, one filter for each channel: rows of outputs that meet the same taps, the weights as they are.
- * The input gradient is the same walk over dy with every stride-th tap, backwards; the weight gradient sums products of
- * x and dy over blocks of outputs. */
+/* Depthwise convolution, one filter for each channel, and convolution with groups of few channels: rows of outputs that
+ * meet the same taps. A depthwise convolution reads the weights as they are; groups want them packed (cp_grouped). The
+ * input gradient is the same walk over dy with every stride-th tap, backwards; the weight gradient sums products of x
+ * and dy over blocks of outputs. */
 #include <string.h>
 
 #include "plan/algos.h"
@@ -52,6 +53,25 @@ static taps in_memory_order(const cp_segment *s) {
                   .step = -s->tap_step};
 }
 
+/* Where the weights of a tap and of a vector of channels lie. */
+typedef struct filters {
+    int64_t tap, vector, lanes;
+} filters;
+
+static filters filters_of(const cp_problem *p) {
+    const int64_t group = p->channels / p->groups, lanes = p->kernels->lanes;
+    if (group == 1) return (filters){p->channels, 1, 1};
+    return (filters){group * lanes, cp_window_taps(&p->window) * group * lanes, lanes};
+}
+
+static void run_rows(const cp_problem *p, const cp_depthwise *rows, filters w) {
+    const int group = (int)(p->channels / p->groups);
+    if (group == 1)
+        p->kernels->depthwise(rows);
+    else
+        p->kernels->grouped(&(cp_grouped){.rows = *rows, .w_vector = w.vector, .group = group});
+}
+
 static void stretch(void *user, const cp_stretch *s) {
     const cp_call *call = user;
     const cp_problem *p = call->problem;
@@ -60,13 +80,14 @@ static void stretch(void *user, const cp_stretch *s) {
     const taps z = in_memory_order(s->axis[0]), y = in_memory_order(s->axis[1]), x = in_memory_order(s->axis[2]);
     const int64_t c = p->channels, row = segments->reads[2], plane = segments->reads[1] * row;
     const float *bias = call->in[2];
+    const filters w = filters_of(p);
     cp_depthwise job = {.x = call->in[0],
                         .w = call->in[1],
                         .x_step = s->axis[2]->advance * c,
                         .x_row = y.distance * row * c,
                         .x_column = x.distance * c,
-                        .w_row = y.step * a[2].kernel * c,
-                        .w_column = x.step * c,
+                        .w_row = y.step * a[2].kernel * w.tap,
+                        .w_column = x.step * w.tap,
                         .bias = bias ? bias + s->channel : NULL,
                         .y = (float *)call->out[0] + s->write * c + s->channel,
                         .y_step = s->axis[2]->step * c,
@@ -77,16 +98,16 @@ static void stretch(void *user, const cp_stretch *s) {
     if (!z.count || !y.count || !x.count) { /* nothing is met: the bias */
         job.rows = 0;
         job.flags = p->relu ? CP_APPLY_RELU : 0;
-        p->kernels->depthwise(&job);
+        run_rows(p, &job, w);
         return;
     }
     const float *from = (const float *)call->in[0] + (s->read + z.read * plane + y.read * row + x.read) * c;
     for (int64_t i = 0; i < z.count; i++) {
         const int64_t tap = ((z.tap + i * z.step) * a[1].kernel + y.tap) * a[2].kernel + x.tap;
         job.x = from + i * z.distance * plane * c + s->channel;
-        job.w = (const float *)call->in[1] + tap * c + s->channel;
+        job.w = (const float *)call->in[1] + tap * w.tap + s->channel / w.lanes * w.vector;
         job.flags = (i > 0 ? CP_ACCUMULATE : 0) | (i == z.count - 1 && p->relu ? CP_APPLY_RELU : 0);
-        p->kernels->depthwise(&job);
+        run_rows(p, &job, w);
     }
 }
 
@@ -214,14 +235,76 @@ static void run_weight_gradient(const cp_call *call, int phase, int id, int n) {
     }
 }
 
-/* A transposed convolution may have a bias. */
-static const char *refuse_input_gradient(const cp_problem *p) {
-    return cp_has_input(p, 2) || p->relu ? "adds no bias" : refuse(p);
+/* --- groups of few channels --- */
+
+static const char *refuse_groups(const cp_problem *p) {
+    const int64_t group = p->channels / p->groups;
+    if (p->type != CP_F32) return "needs f32";
+    if (!p->kernels->grouped) return "needs vectors that can be permuted";
+    if (p->filters != p->channels) return "needs as many filters as channels";
+    if ((group != 2 && group != 4 && group != 8) || group > p->kernels->lanes)
+        return "needs groups of 2, 4 or 8 channels";
+    if (p->channels % p->kernels->lanes) return "needs whole vectors of channels";
+    return p->window.axis[0].kernel > 1 ? "needs a kernel of depth 1" : NULL;
 }
+
+/* A permutation for every few multiplications. */
+static double cost_groups(const cp_problem *p) {
+    return 1.5 * (double)p->multiply_adds;
+}
+
+static cp_status pack_later(const cp_problem *p, cp_prepared *prepared, int flags) {
+    prepared->packed = cp_window_taps(&p->window) * p->channels * (p->channels / p->groups) * (int64_t)sizeof(float);
+    return prepare_segments(p, prepared, flags);
+}
+static cp_status prepare_groups(const cp_problem *p, cp_prepared *prepared) {
+    return pack_later(p, prepared, 0);
+}
+static cp_status prepare_groups_input_gradient(const cp_problem *p, cp_prepared *prepared) {
+    return pack_later(p, prepared, CP_GRADIENT);
+}
+
+/* packed[vector][tap][j][lane]: the weight between channel j of the lane's group on the side that is read and the
+ * lane's channel on the side that is written. */
+static void pack(const cp_call *call, bool gradient, int id, int n) {
+    const cp_problem *p = call->problem;
+    const int64_t group = p->channels / p->groups, lanes = p->kernels->lanes, all = cp_window_taps(&p->window);
+    const float *w = call->in[1];
+    int64_t first, last;
+    cp_share(p->channels / lanes, id, n, &first, &last);
+    float *to = (float *)call->out[0] + first * all * group * lanes;
+    for (int64_t v = first; v < last; v++)
+        for (int64_t t = 0; t < all; t++)
+            for (int64_t j = 0; j < group; j++)
+                for (int64_t channel = v * lanes; channel < (v + 1) * lanes; channel++) {
+                    const int64_t read = gradient ? channel % group : j;
+                    const int64_t filter = gradient ? channel / group * group + j : channel;
+                    *to++ = w[(t * group + read) * p->filters + filter];
+                }
+}
+static void pack_groups(const cp_call *call, int id, int n) {
+    pack(call, false, id, n);
+}
+static void pack_groups_input_gradient(const cp_call *call, int id, int n) {
+    pack(call, true, id, n);
+}
+
+const cp_algo cp_algo_grouped = {.name = "grouped",
+                                 .refuse = refuse_groups,
+                                 .cost = cost_groups,
+                                 .prepare = prepare_groups,
+                                 .pack = pack_groups,
+                                 .run = run};
+const cp_algo cp_algo_grouped_input_gradient = {.name = "grouped",
+                                                .refuse = refuse_groups,
+                                                .cost = cost_groups,
+                                                .prepare = prepare_groups_input_gradient,
+                                                .pack = pack_groups_input_gradient,
+                                                .run = run};
 
 const cp_algo cp_algo_depthwise = {.name = "depthwise", .refuse = refuse, .cost = cost, .prepare = prepare, .run = run};
 const cp_algo cp_algo_depthwise_input_gradient = {
-    .name = "depthwise", .refuse = refuse_input_gradient, .cost = cost, .prepare = prepare_input_gradient, .run = run};
+    .name = "depthwise", .refuse = refuse, .cost = cost, .prepare = prepare_input_gradient, .run = run};
 const cp_algo cp_algo_depthwise_weight_gradient = {.name = "depthwise",
                                                    .refuse = refuse,
                                                    .cost = cost,
