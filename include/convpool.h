@@ -533,6 +533,8 @@ CP_API cp_status cp_net_evaluate(const cp_net *net, cp_ctx *ctx, const cp_data *
  * O,I,H,W; dense: units, inputs in C,H,W order behind a flatten). */
 CP_API cp_status cp_net_save(const cp_net *net, const char *path);
 CP_API cp_status cp_net_load(cp_net **net, const char *path);
+/* The same of the `length` bytes of such a file, wherever they lie: the net keeps none of them. */
+CP_API cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t length);
 /* A trainer with all that it needs to go on to the same bits: parameters, moments, step, the epoch's sums. The file is
  * also a model. */
 CP_API cp_status cp_trainer_save(const cp_trainer *trainer, const char *path);

@@ -79,7 +79,7 @@ char *cp_text_take(cp_text *text);
 
 typedef struct cp_stored {
     const char *name;
-    cp_tensor tensor; /* dense; when reading, a view of the file's memory, aligned to its type */
+    cp_tensor tensor; /* dense; when reading, a view of the file's bytes, aligned to its type */
 } cp_stored;
 typedef struct cp_note {
     const char *name, *value;
@@ -95,12 +95,15 @@ typedef struct cp_safetensors {
     cp_note *notes; /* without "crc32c" and "convpool" */
     int64_t n_notes;
     bool checked;   /* there were checksums, and they are right */
-    uint8_t *bytes; /* the file */
+    uint8_t *bytes; /* of a file that was loaded */
+    uint8_t *copy;  /* of data that do not lie where all types are aligned */
     cp_json header;
 } cp_safetensors;
 /* Header length and every range are checked against the file before use: no holes, overlaps, trailing bytes, duplicate
  * names. */
 cp_status cp_safetensors_load(cp_safetensors *file, const char *path);
+/* The same of the caller's bytes, which must stay until cp_safetensors_free. */
+cp_status cp_safetensors_read(cp_safetensors *file, const void *bytes, int64_t length);
 void cp_safetensors_free(cp_safetensors *file);
 const cp_tensor *cp_safetensors_find(const cp_safetensors *file, const char *name);
 const char *cp_safetensors_note(const cp_safetensors *file, const char *name);

@@ -17,7 +17,8 @@ enum {
     PREFIX = 8, /* the header's length */
     DIGITS_AT = PREFIX + sizeof signature - 1,
     DIGITS = 8,
-    ALIGN = 64 /* of the data in our files */
+    ALIGN = 64, /* of the data in our files */
+    WIDEST = 8  /* of the types */
 };
 
 static const struct {
@@ -259,7 +260,7 @@ static cp_status read_type(const cp_json_value *dtype, const char *name, cp_type
                    cp_escape(dtype->text, strlen(dtype->text), text));
 }
 
-static cp_status read_tensor(const cp_json *json, const cp_json_value *entry, uint8_t *data, int64_t length,
+static cp_status read_tensor(const cp_json *json, const cp_json_value *entry, const uint8_t *data, int64_t length,
                              cp_tensor *tensor) {
     char name[404], shape_text[CP_SHAPE_TEXT];
     cp_shape shape;
@@ -287,7 +288,7 @@ static cp_status read_tensor(const cp_json *json, const cp_json_value *entry, ui
     return CP_OK;
 }
 
-static cp_status read_tensors(cp_safetensors *file, uint8_t *data, int64_t length) {
+static cp_status read_tensors(cp_safetensors *file, const uint8_t *data, int64_t length) {
     const cp_json *json = &file->header;
     file->tensors = cp_alloc(NULL, count_children(json, &json->value[1]) * (int64_t)sizeof *file->tensors);
     if (!file->tensors) return CP_E_MEMORY;
@@ -350,21 +351,24 @@ static cp_status check_sums(const cp_safetensors *file, const cp_json *sums) {
     return next ? cp_fail(CP_E_FORMAT, "a checksum of a tensor that is missing") : CP_OK;
 }
 
-static cp_status read_contents(cp_safetensors *file, int64_t length) {
+static cp_status read_contents(cp_safetensors *file, const uint8_t *bytes, int64_t length) {
     int64_t header_end = 0;
     bool ours = false;
     const char *sums_text;
-    cp_status status = find_header(file->bytes, length, &header_end);
-    if (!status) status = check_header_sum(file->bytes, header_end, &ours);
+    cp_status status = find_header(bytes, length, &header_end);
+    if (!status) status = check_header_sum(bytes, header_end, &ours);
     if (status) return status;
-    status = cp_json_parse(&file->header, (const char *)file->bytes + PREFIX, header_end - PREFIX);
+    status = cp_json_parse(&file->header, (const char *)bytes + PREFIX, header_end - PREFIX);
     if (status) return cp_fail_within(status, "header");
     if ((status = read_notes(file, ours, &sums_text))) return status;
 
-    /* The header is no longer needed: data that begin at any byte are moved to where all types are aligned. */
-    const int64_t data_at = header_end % ALIGN ? 0 : header_end, data_length = length - header_end;
-    uint8_t *data = file->bytes + data_at;
-    if (data_at != header_end) memmove(data, file->bytes + header_end, (size_t)data_length);
+    const uint8_t *data = bytes + header_end;
+    const int64_t data_length = length - header_end;
+    if ((uintptr_t)data % WIDEST) {
+        file->copy = cp_alloc(NULL, data_length);
+        if (!file->copy) return CP_E_MEMORY;
+        data = memcpy(file->copy, data, (size_t)data_length);
+    }
     if ((status = read_tensors(file, data, data_length)) || (status = check_layout(file, data, data_length)) || !ours)
         return status;
 
@@ -377,20 +381,32 @@ static cp_status read_contents(cp_safetensors *file, int64_t length) {
     return status;
 }
 
+cp_status cp_safetensors_read(cp_safetensors *file, const void *bytes, int64_t length) {
+    *file = (cp_safetensors){0};
+    const cp_status status = read_contents(file, bytes, length);
+    if (status) cp_safetensors_free(file);
+    return status;
+}
+
 cp_status cp_safetensors_load(cp_safetensors *file, const char *path) {
+    uint8_t *bytes;
     int64_t length;
     *file = (cp_safetensors){0};
-    cp_status status = cp_file_read(path, FILE_LIMIT, &file->bytes, &length);
+    cp_status status = cp_file_read(path, FILE_LIMIT, &bytes, &length);
     if (status) return status;
-    status = read_contents(file, length);
-    if (!status) return CP_OK;
-    cp_safetensors_free(file);
+    status = cp_safetensors_read(file, bytes, length);
+    if (!status) {
+        file->bytes = bytes;
+        return CP_OK;
+    }
+    cp_free(NULL, bytes);
     return cp_fail_within(status, "%s", path);
 }
 
 void cp_safetensors_free(cp_safetensors *file) {
     cp_free(NULL, file->tensors);
     cp_free(NULL, file->notes);
+    cp_free(NULL, file->copy);
     cp_free(NULL, file->bytes);
     cp_json_free(&file->header);
     *file = (cp_safetensors){0};

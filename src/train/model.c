@@ -261,3 +261,15 @@ cp_status cp_net_load(cp_net **net, const char *path) {
     cp_safetensors_free(&file);
     return status ? cp_fail_within(status, "%s", path) : CP_OK;
 }
+
+cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t length) {
+    if (!net) return cp_fail(CP_E_ARG, "net is NULL");
+    *net = NULL;
+    if (!bytes) return cp_fail(CP_E_ARG, "bytes is NULL");
+    cp_safetensors file;
+    cp_status status = cp_safetensors_read(&file, bytes, length);
+    if (status) return status;
+    status = cp_model_read(net, &file);
+    cp_safetensors_free(&file);
+    return status;
+}
