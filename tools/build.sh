@@ -10,19 +10,23 @@ log=build/log.txt
 
 # quietly TEXT COMMAND...: runs the command with its output in the log; where it fails, what went wrong is shown.
 quietly() {
-    local text=$1 start=$SECONDS status=0
+    local text=$1 start=$SECONDS status=0 before
     shift
+    before=$(wc -l <"$log")
     printf '%s ... ' "$text"
     echo "== $text: $*" >>"$log"
     "$@" >>"$log" 2>&1 </dev/null || status=$?
     if [ "$status" != 0 ]; then
         echo "failed. From $PWD/$log:"
-        tail -n 400 "$log" | grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' | tail -n 60
+        tail -n +"$((before + 1))" "$log" | grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' | tail -n 60
         exit "$status"
     fi
     echo "done ($((SECONDS - start)) s)"
 }
 
+available() {
+    command -v "$1" >/dev/null
+}
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
@@ -40,8 +44,8 @@ install_with_apt() {
 # build says what it cannot do without.
 install_packages() {
     local package missing=()
-    if ! command -v apt-get >/dev/null; then
-        if ! command -v cmake ninja pkg-config >/dev/null || ! pkg-config --exists "${modules[@]}"; then
+    if ! available apt-get; then
+        if ! { available cc && available cmake && available ninja && pkg-config --exists "${modules[@]}"; }; then
             echo "Convpool needs a C compiler, CMake 3.25, Ninja, pkg-config, libpng, libjpeg, zlib, jansson and cmocka;"
             echo "in Debian they are called: $*"
         fi
@@ -51,7 +55,7 @@ install_packages() {
         installed "$package" || missing+=("$package")
     done
     [ "${#missing[@]}" != 0 ] || return 0
-    if [ "$(id -u)" != 0 ] && ! { command -v sudo >/dev/null && sudo true; }; then
+    if [ "$(id -u)" != 0 ] && ! { available sudo && sudo true; }; then
         echo "Not installed: ${missing[*]}; going on without. As root: apt-get install ${missing[*]}"
         return
     fi
@@ -65,6 +69,6 @@ configure_and_build() {
 build() {
     local preset=$1
     shift
-    command -v cmake >/dev/null || { echo "CMake is missing"; exit 1; }
+    available cmake || { echo "CMake is missing"; exit 1; }
     quietly "Building (build/$preset)" configure_and_build "$preset" "$@"
 }
