@@ -277,7 +277,7 @@ npy empty "0, 3, 3, 1"
 expect 0 "y 0x2x2x1" op conv --input empty --weights w2
 
 refuses 1 "the operation is missing" op
-refuses 1 "operation = conf: must be one of conv, max-pool" op conf
+refuses 1 "operation = conf: must be one of conv, conv-transpose" op conf
 refuses 1 "conv needs 1 --input, has 0" op conv
 refuses 1 "conv needs --weights" op conv --input x9
 refuses 1 "--kernel is missing" op max-pool --input x9
@@ -499,6 +499,7 @@ if [ -e "$mnist/t10k-images-idx3-ubyte.gz" ]; then
     expect 0 "of 10,000), loss" eval mnist.model --data "$mnist"
 else
     echo "SKIPPED: MNIST, for CONVPOOL_TEST_DATA does not lead to it"
+    [ -z "${CONVPOOL_REQUIRE_DATA:-}" ] || failed=$((failed + 1))
 fi
 
 # --- bench ---
@@ -521,7 +522,8 @@ bad() { # TEXT CASE
     printf '%s\n' "$2" >case
     expect 2 "$1" bench ops --cases case --json --seconds 0
 }
-bad "conv-transpose is not supported" '{"name": "t", "op": "conv-transpose", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3]}'
+printf '%s\n' '{"name": "t", "op": "conv-transpose", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3]}' >case
+expect 0 '"algorithm": "direct"' bench ops --cases case --json --seconds 0
 bad "op must be conv" '{"name": "t", "op": "conf"}'
 bad "unknown key 'strides'" '{"name": "t", "op": "conv", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3], "strides": [1, 1]}'
 bad "kernel must be 2 whole numbers" '{"name": "t", "op": "conv", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3]}'
