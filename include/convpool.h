@@ -295,6 +295,13 @@ CP_API cp_node cp_net_conv_transpose_with(cp_net *net, cp_node x, cp_node w, cp_
 CP_API cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, cp_activation activation);
 
 CP_API cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool);
+/* The windows of a convolution as the rows of a matrix: y[n,o,t*C+c] = x[n, o*stride - pad_before + t*dilation, c], 0
+ * in the padding; y [N,outputs,taps*C], positions and taps in row-major order. conv says kernel, stride, dilation and
+ * padding. And its adjoint, which adds up what a pixel has become: size (a value per axis of the kernel) is that of the
+ * result. CP_E_SHAPE where the matrix does not fit. Source: Chellapilla et al., "High performance convolutional neural
+ * networks for document processing" (2006). */
+CP_API cp_node cp_net_im2col(cp_net *net, cp_node x, const cp_conv *conv);
+CP_API cp_node cp_net_col2im(cp_net *net, cp_node y, const cp_conv *conv, const int64_t *size);
 CP_API cp_node cp_net_flatten(cp_net *net, cp_node x); /* [N, the rest] */
 CP_API cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation);
 /* The same with other numbers than the usual; alpha = beta = 0 are the usual. CP_E_ARG where they are not finite, where

@@ -429,6 +429,19 @@ static void other_layers(void **state) {
     CHECK_ALL(subjects);
 }
 
+/* Matrices of windows, and what else moves pixels. */
+static void movements(void **state) {
+    static const subject subjects[] = {
+        {"im2col 2x3 stride 2x1 same", PLANE(2, 4, 3, 2), SQUARED},
+        {"tanh; im2col 3 dilation 2 full; tanh", LINE(2, 5, 3), SQUARED},
+        {"tanh; im2col 2x2x1 pad 1; tanh", SPACE(1, 2, 3, 2, 2), SQUARED},
+        {"tanh; col2im 2x3 size 4x3 stride 2x1 same", LINE(2, 6, 12), SQUARED},
+        {"conv 3 3x3 same; im2col 3x2 stride 2; col2im 3x2 size 5x4 stride 2", PLANE(1, 5, 4, 2), SQUARED},
+    };
+    (void)state;
+    CHECK_ALL(subjects);
+}
+
 static void whole_nets(void **state) {
     static const subject subjects[] = {
         {"conv 4 3x3 same relu; pool 2; flatten; dense 6 relu; dropout 0.4; dense 4", PLANE(3, 6, 6, 1), CLASSIFIED},
@@ -549,7 +562,7 @@ static void extreme_logits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions),   cmocka_unit_test(poolings),    cmocka_unit_test(other_layers),
-        cmocka_unit_test(whole_nets),     cmocka_unit_test(random_nets), cmocka_unit_test(ties),
+        cmocka_unit_test(whole_nets),     cmocka_unit_test(movements),   cmocka_unit_test(random_nets), cmocka_unit_test(ties),
         cmocka_unit_test(extreme_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,6 +260,32 @@ static void draw_loss(sample *s, bool labels) {
     if (strstr(s->op->name, "gradient")) s->in[s->inputs++] = scalar;
 }
 
+/* im2col, or the same the other way. */
+static bool draw_matrix(sample *s) {
+    const cp_op *const op = s->op;
+    const geometry g = draw_geometry();
+    cp_conv *conv = &s->attributes.conv;
+    cp_problem forward;
+    *conv = (cp_conv){.pad = g.pad};
+    memcpy(conv->kernel, g.kernel, sizeof conv->kernel);
+    memcpy(conv->stride, g.stride, sizeof conv->stride);
+    memcpy(conv->dilation, g.dilation, sizeof conv->dilation);
+    memcpy(conv->pad_before, g.before, sizeof conv->pad_before);
+    memcpy(conv->pad_after, g.after, sizeof conv->pad_after);
+    s->inputs = 1;
+    s->in[0] = image_shape(&g, draw_channels());
+    s->chain = 1;
+    if (op == &cp_op_im2col) return true;
+    s->op = &cp_op_im2col;
+    const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK;
+    s->op = op;
+    if (!possible) return false;
+    for (int d = 0; d < g.axes; d++) s->attributes.size[d] = g.size[d];
+    s->in[0] = forward.out[0];
+    s->chain = cp_window_taps(&forward.window);
+    return true;
+}
+
 /* Draws shapes and attributes for an operation; false: not possible, draw again. */
 static bool draw_sample(sample *s, const cp_op *op) {
     *s = (sample){.op = op};
@@ -271,6 +297,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_conv_transpose_weight_gradient) possible = turn_around(s, false);
     if (op == &cp_op_conv_input_gradient || op == &cp_op_dense_input_gradient) possible = turn_around(s, true);
     if (op == &cp_op_conv_weight_gradient || op == &cp_op_dense_weight_gradient) possible = turn_around(s, false);
+    if (op == &cp_op_im2col || op == &cp_op_col2im) possible = draw_matrix(s);
     if (strstr(op->name, "pool")) draw_pool(s);
     if (op == &cp_op_max_pool_gradient) possible = turn_pool_around(s, &cp_op_max_pool);
     if (op == &cp_op_average_pool_gradient) possible = turn_pool_around(s, &cp_op_average_pool);
@@ -311,7 +338,7 @@ typedef enum nearness { SAME, SUMS, AVERAGES, CLOSE } nearness;
 static nearness nearness_of(const cp_op *op) {
     if (op->algos == cp_algos_conv || op->algos == cp_algos_conv_input_gradient ||
         op->algos == cp_algos_conv_weight_gradient || op->algos == cp_algos_bias_gradient || op == &cp_op_add ||
-        op == &cp_op_max_pool_gradient)
+        op == &cp_op_max_pool_gradient || op == &cp_op_im2col || op == &cp_op_col2im)
         return SUMS;
     if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient) return AVERAGES;
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout) return SAME;

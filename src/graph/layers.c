@@ -138,6 +138,18 @@ cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool) {
     return add(net, pool->kind == CP_MAX ? "max-pool" : "avg-pool", &(cp_attributes){.pool = *pool}, &x, 1);
 }
 
+cp_node cp_net_im2col(cp_net *net, cp_node x, const cp_conv *conv) {
+    if (!conv) return cp_net_fail(net, cp_fail(CP_E_ARG, "im2col needs its kernel's size"));
+    return add(net, "im2col", &(cp_attributes){.conv = *conv}, &x, 1);
+}
+
+cp_node cp_net_col2im(cp_net *net, cp_node y, const cp_conv *conv, const int64_t *size) {
+    if (!conv || !size) return cp_net_fail(net, cp_fail(CP_E_ARG, "col2im needs its kernel's and its result's size"));
+    cp_attributes attributes = {.conv = *conv};
+    for (int d = 0; d < CP_MAX_AXES && conv->kernel[d]; d++) attributes.size[d] = size[d];
+    return add(net, "col2im", &attributes, &y, 1);
+}
+
 cp_node cp_net_flatten(cp_net *net, cp_node x) {
     return add(net, "flatten", &(cp_attributes){0}, &x, 1);
 }

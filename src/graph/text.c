@@ -196,6 +196,42 @@ static cp_node pool(cp_net *net, reader *r, cp_node x, int axes, cp_pooling kind
     return cp_net_fail(net, status);
 }
 
+static cp_node im2col(cp_net *net, reader *r, cp_node x, int axes) {
+    cp_conv conv = {0};
+    const window_words words = {conv.stride, conv.dilation, conv.pad_before, conv.pad_after, &conv.pad};
+    cp_status status = take_axes(r, "the kernel's size", axes, conv.kernel);
+    while (!status) {
+        bool taken;
+        advance(r);
+        if (!*r->word) return cp_net_im2col(net, x, &conv);
+        status = take_window_word(r, axes, words, &taken);
+        if (!status && !taken) status = mistake(r, WINDOW_WORDS);
+    }
+    return cp_net_fail(net, status);
+}
+
+/* The kernel tells how many axes there are. */
+static cp_node col2im(cp_net *net, reader *r, cp_node y) {
+    cp_conv conv = {0};
+    int64_t size[CP_MAX_AXES] = {0};
+    int axes = 1;
+    const window_words words = {conv.stride, conv.dilation, conv.pad_before, conv.pad_after, &conv.pad};
+    advance(r);
+    for (const char *t = r->word; *t; t++) axes += *t == 'x';
+    if (axes > CP_MAX_AXES || !read_axes(r->word, axes, conv.kernel))
+        return cp_net_fail(net, mistake(r, "the kernel's size along each axis, as 3x3"));
+    cp_status status = CP_OK;
+    while (!status) {
+        bool taken;
+        advance(r);
+        if (!*r->word) return cp_net_col2im(net, y, &conv, size);
+        status = take_window_word(r, axes, words, &taken);
+        if (status || taken) continue;
+        status = is(r, "size") ? take_axes(r, "the result's size", axes, size) : mistake(r, "size S, " WINDOW_WORDS);
+    }
+    return cp_net_fail(net, status);
+}
+
 static cp_node dense(cp_net *net, reader *r, cp_node x) {
     int64_t units;
     cp_activation activation = CP_LINEAR;
@@ -258,7 +294,8 @@ static cp_node activated(cp_net *net, reader *r, cp_node x, cp_activation activa
 static cp_node layer(cp_net *net, reader *r, cp_node x) {
     int axes = cp_net_shape(net, x).rank - 2;
     cp_activation activation;
-    bool windowed = is(r, "conv") || is(r, "conv-transpose") || is(r, "pool") || is(r, "max-pool") || is(r, "avg-pool");
+    bool windowed = is(r, "conv") || is(r, "conv-transpose") || is(r, "pool") || is(r, "max-pool") || is(r, "avg-pool") ||
+                    is(r, "im2col");
     if (windowed && (axes < 1 || axes > CP_MAX_AXES))
         return cp_net_fail(net, cp_fail(CP_E_SHAPE,
                                         "net, position %lld: '%s' needs spatial axes, and there are none left here",
@@ -267,6 +304,8 @@ static cp_node layer(cp_net *net, reader *r, cp_node x) {
     if (is(r, "conv-transpose")) return conv(net, r, x, axes, true);
     if (is(r, "pool") || is(r, "max-pool")) return pool(net, r, x, axes, CP_MAX);
     if (is(r, "avg-pool")) return pool(net, r, x, axes, CP_AVERAGE);
+    if (is(r, "im2col")) return im2col(net, r, x, axes);
+    if (is(r, "col2im")) return col2im(net, r, x);
     if (is(r, "dense")) return dense(net, r, x);
     if (is(r, "dropout")) return dropout(net, r, x);
     if (is(r, "flatten")) return cp_net_flatten(net, x);
@@ -275,7 +314,7 @@ static cp_node layer(cp_net *net, reader *r, cp_node x) {
     return cp_net_fail(
         net,
         mistake(r,
-                "conv, conv-transpose, pool, max-pool, avg-pool, flatten, dense, dropout, softmax" ACTIVATION_WORDS));
+                "conv, conv-transpose, pool, max-pool, avg-pool, im2col, col2im, flatten, dense, dropout, softmax" ACTIVATION_WORDS));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {

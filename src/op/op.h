@@ -34,7 +34,9 @@ typedef struct cp_backward {
 /* A field of the attributes as it stands in a model file, where it is not the usual (zero). A list ends with name NULL.
  */
 typedef enum cp_field_kind {
-    CP_FIELD_AXES,  /* int64_t, one for each spatial axis */
+    CP_FIELD_AXES,  /* int64_t, one for each spatial axis of the first input */
+    CP_FIELD_LIST,  /* int64_t, at most CP_MAX_AXES; zeros at the end are left out */
+    CP_FIELD_REALS, /* float, one for each spatial axis of the first input */
     CP_FIELD_COUNT, /* int64_t */
     CP_FIELD_LAYER, /* uint32_t */
     CP_FIELD_FLAG,  /* bool */
@@ -81,6 +83,7 @@ extern const cp_op cp_op_max_pool, cp_op_max_pool_gradient, cp_op_average_pool, 
 CP_ACTIVATIONS(CP_ACTIVATION_OPS)
 #undef CP_ACTIVATION_OPS
 extern const cp_op cp_op_softmax, cp_op_softmax_gradient;
+extern const cp_op cp_op_im2col, cp_op_col2im;
 extern const cp_op cp_op_add, cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;
 extern const cp_op cp_op_mean_squared_error, cp_op_mean_squared_error_gradient;

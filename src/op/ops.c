@@ -12,6 +12,8 @@ static const cp_op *const table[] = {
     &cp_op_conv_transpose,
     &cp_op_conv_transpose_input_gradient,
     &cp_op_conv_transpose_weight_gradient,
+    &cp_op_im2col,
+    &cp_op_col2im,
     &cp_op_dense,
     &cp_op_dense_input_gradient,
     &cp_op_dense_weight_gradient,

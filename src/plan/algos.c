@@ -11,6 +11,9 @@ TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_outer_w
       &cp_algo_conv_weight_gradient_reference);
 TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_reference);
 
+TABLE(im2col, &cp_algo_im2col_rows, &cp_algo_im2col_reference);
+TABLE(col2im, &cp_algo_col2im_gather, &cp_algo_col2im_reference);
+
 TABLE(max_pool, &cp_algo_max_pool_rows, &cp_algo_max_pool_reference);
 TABLE(max_pool_gradient, &cp_algo_max_pool_gather, &cp_algo_max_pool_gradient_reference);
 TABLE(average_pool, &cp_algo_average_pool_rows, &cp_algo_average_pool_reference);

@@ -9,6 +9,8 @@ extern const cp_algo cp_algo_direct, cp_algo_direct_input_gradient, cp_algo_oute
 /* depthwise.c */
 extern const cp_algo cp_algo_grouped, cp_algo_grouped_input_gradient;
 extern const cp_algo cp_algo_depthwise, cp_algo_depthwise_input_gradient, cp_algo_depthwise_weight_gradient;
+/* im2col.c */
+extern const cp_algo cp_algo_im2col_rows, cp_algo_col2im_gather;
 /* pool.c */
 extern const cp_algo cp_algo_max_pool_rows, cp_algo_max_pool_gather;
 extern const cp_algo cp_algo_average_pool_rows, cp_algo_average_pool_gather;
@@ -24,6 +26,7 @@ extern const cp_algo cp_algo_bias_gradient_columns, cp_algo_mean_squared_error_p
 /* reference.c: one per operation, any problem */
 extern const cp_algo cp_algo_conv_reference, cp_algo_conv_input_gradient_reference;
 extern const cp_algo cp_algo_conv_weight_gradient_reference, cp_algo_bias_gradient_reference;
+extern const cp_algo cp_algo_im2col_reference, cp_algo_col2im_reference;
 extern const cp_algo cp_algo_max_pool_reference, cp_algo_max_pool_gradient_reference;
 extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradient_reference;
 extern const cp_algo cp_algo_activation_reference, cp_algo_activation_gradient_reference;

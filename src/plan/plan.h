@@ -93,6 +93,7 @@ typedef struct cp_algo {
 
 extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient[],
                                                  *const cp_algos_conv_weight_gradient[];
+extern const cp_algo *const cp_algos_im2col[], *const cp_algos_col2im[];
 extern const cp_algo *const cp_algos_max_pool[], *const cp_algos_max_pool_gradient[];
 extern const cp_algo *const cp_algos_average_pool[], *const cp_algos_average_pool_gradient[];
 extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gradient[];

@@ -71,6 +71,20 @@ static void bias_gradient(const cp_call *call, int phase, int id, int n) {
     cp_ref_bias_gradient(&dy, &db);
 }
 
+/* --- windows as a matrix --- */
+
+static void im2col(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), y = images(cp_call_out(call, 0), id, n);
+    cp_ref_im2col(&call->problem->window, &x, &y);
+}
+
+static void col2im(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor y = images(cp_call_in(call, 0), id, n), x = images(cp_call_out(call, 0), id, n);
+    cp_ref_col2im(&call->problem->window, &y, &x);
+}
+
 /* --- pooling --- */
 
 static void max_pool(const cp_call *call, int phase, int id, int n) {
@@ -189,6 +203,8 @@ REFERENCE(conv);
 REFERENCE(conv_input_gradient);
 REFERENCE(conv_weight_gradient);
 REFERENCE(bias_gradient);
+REFERENCE(im2col);
+REFERENCE(col2im);
 REFERENCE(max_pool);
 REFERENCE(max_pool_gradient);
 REFERENCE(average_pool);

@@ -42,6 +42,11 @@ void cp_ref_conv_weight_gradient(const cp_window *window, int64_t groups, const 
 /* db[k] = sum over n, o of dy[n,o,k]; dy of any rank, the last axis stays */
 void cp_ref_bias_gradient(const cp_tensor *dy, const cp_tensor *db);
 
+/* y[n,o,t*C+c] = x[n, i(o,t), c], 0 in the padding; y [N,outputs,taps*C]. And its adjoint:
+ * x[n,i,c] = sum over o, t that meet at i of y[n,o,t*C+c] */
+void cp_ref_im2col(const cp_window *window, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_col2im(const cp_window *window, const cp_tensor *y, const cp_tensor *x);
+
 /* index: the flat tap that was the maximum, in U8 (I32 where there are more than 256), or NULL. */
 void cp_ref_max_pool(const cp_window *window, const cp_tensor *x, const cp_tensor *y, const cp_tensor *index,
                      const cp_trace *trace);

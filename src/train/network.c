@@ -54,6 +54,20 @@ static void add_integers(cp_text *text, const int64_t *values, int n) {
     cp_text_add(text, n ? "]" : "[]");
 }
 
+static void add_reals(cp_text *text, const float *values, int n) {
+    for (int i = 0; i < n; i++) {
+        cp_text_add(text, i ? "," : "[");
+        cp_text_add_real(text, (double)values[i]);
+    }
+    cp_text_add(text, n ? "]" : "[]");
+}
+
+static int list_length(const int64_t *values) {
+    int n = CP_MAX_AXES;
+    while (n > 0 && values[n - 1] == 0) n--;
+    return n;
+}
+
 static void add_value(cp_text *text, const cp_value *value, bool first, bool typed) {
     cp_text_add(text, first ? "{" : ",{");
     add_member(text, "name", value->name);
@@ -71,6 +85,11 @@ static bool is_usual(const cp_field *f, const char *at, int axes) {
     switch (f->kind) {
     case CP_FIELD_AXES:
         for (int a = 0; a < axes; a++) usual &= ((const int64_t *)at)[a] == 0;
+        return usual;
+    case CP_FIELD_LIST:
+        return list_length((const int64_t *)at) == 0;
+    case CP_FIELD_REALS:
+        for (int a = 0; a < axes; a++) usual &= ((const float *)at)[a] == 0;
         return usual;
     case CP_FIELD_COUNT:
         return *(const int64_t *)at == 0;
@@ -92,6 +111,12 @@ static void add_field(cp_text *text, const cp_field *f, const char *at, int axes
     switch (f->kind) {
     case CP_FIELD_AXES:
         add_integers(text, (const int64_t *)at, axes);
+        break;
+    case CP_FIELD_LIST:
+        add_integers(text, (const int64_t *)at, list_length((const int64_t *)at));
+        break;
+    case CP_FIELD_REALS:
+        add_reals(text, (const float *)at, axes);
         break;
     case CP_FIELD_COUNT:
         cp_text_add(text, "%" PRId64, *(const int64_t *)at);
@@ -242,6 +267,16 @@ static cp_status read_integers(const network_reader *r, entry *list, const char 
     return CP_OK;
 }
 
+static cp_status read_reals(const network_reader *r, entry *list, const char *key, float *values, int n) {
+    if (!list || list->kind != CP_JSON_ARRAY) return cp_fail(CP_E_FORMAT, "'%s' is no list", key);
+    int found = 0;
+    for (entry *e = first_of(r, list); e; e = next_of(r, e), found++) {
+        if (e->kind != CP_JSON_NUMBER) return cp_fail(CP_E_FORMAT, "'%s' must be numbers", key);
+        if (found < n) values[found] = (float)e->number;
+    }
+    return found == n ? CP_OK : cp_fail(CP_E_FORMAT, "'%s' needs %d values, has %d", key, n, found);
+}
+
 static cp_status read_shape(const network_reader *r, entry *object, cp_shape *shape) {
     *shape = (cp_shape){0};
     return read_integers(r, cp_json_member(&r->json, object, "shape"), "shape", shape->dim, CP_MAX_RANK, &shape->rank);
@@ -299,6 +334,10 @@ static cp_status read_field(const network_reader *r, const cp_field *f, entry *v
         if (!status && n != axes) return cp_fail(CP_E_FORMAT, "'%s' needs %d values, has %d", f->name, axes, n);
         return status;
     }
+    case CP_FIELD_LIST:
+        return read_integers(r, value, f->name, (int64_t *)at, CP_MAX_AXES, &n);
+    case CP_FIELD_REALS:
+        return read_reals(r, value, f->name, (float *)at, axes);
     case CP_FIELD_COUNT:
         return cp_json_integer(value, (int64_t *)at) ? CP_OK
                                                      : cp_fail(CP_E_FORMAT, "'%s' must be a whole number", f->name);
