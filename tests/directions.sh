@@ -14,6 +14,7 @@ declare -A below=(
     [op]="base tensor ref kernels plan"
     [graph]="base tensor ref kernels plan op"
     [file]="base tensor"
+    [minimal]="base tensor file"
     [data]="base tensor file"
     [train]="base tensor ref kernels plan op graph file data"
     [onnx]="base tensor ref kernels plan op graph file"

@@ -19,13 +19,19 @@ const char *cp_real_text(double value, int digits, char text[32]);
 const char *cp_escape(const char *name, size_t length, char text[400]);
 
 /* Checked arithmetic on sizes: false on overflow. */
-static inline bool cp_mul(int64_t a, int64_t b, int64_t *result) { return !__builtin_mul_overflow(a, b, result); }
-static inline bool cp_sum(int64_t a, int64_t b, int64_t *result) { return !__builtin_add_overflow(a, b, result); }
+static inline bool cp_mul(int64_t a, int64_t b, int64_t *result) {
+    return !__builtin_mul_overflow(a, b, result);
+}
+static inline bool cp_sum(int64_t a, int64_t b, int64_t *result) {
+    return !__builtin_add_overflow(a, b, result);
+}
 
 /* --- mem.c --- */
 
 #define CP_ALIGN 64 /* of everything allocated: a cache line, and the widest vector */
-static inline int64_t cp_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static inline int64_t cp_round_up(int64_t n, int64_t to) {
+    return (n + to - 1) / to * to;
+}
 
 /* Memory of that many bytes (0 counts as 1), aligned to CP_ALIGN, by the allocator (NULL: the C library's); NULL with
  * the error set to CP_E_MEMORY where there is none. cp_zalloc clears it. */
@@ -53,6 +59,7 @@ typedef struct cp_pool_threads cp_threads;
 /* Share `id` of `n` of some work. */
 typedef void (*cp_job)(void *argument, int id, int n);
 
+#define CP_MOST_THREADS 1024
 /* A pool that runs a job on `threads` threads, the caller among them. Threads start at the first use, spin for a while
  * between jobs and then sleep; a forked child starts its own. */
 cp_status cp_threads_new(cp_threads **pool, int threads);
@@ -82,8 +89,12 @@ float cp_random_normal(const cp_random_key *key, uint64_t i);
 /* A permutation of 0..n-1 (Fisher and Yates), n < 2^32. */
 void cp_random_permutation(const cp_random_key *key, int64_t n, int64_t *order);
 
-/* --- clock.c --- */
+/* --- system.c: what an operating system gives --- */
 
-double cp_now(void); /* seconds of a clock that never goes back */
+double cp_now(void);                      /* seconds of a clock that never goes back */
+const char *cp_setting(const char *name); /* of the environment; NULL where it is not set */
+const char *cp_machine(char name[65]);    /* what the system calls the kind of machine; returns name */
+/* Prints what the user asked to be told, CONVPOOL_VERBOSE=1, on standard error. */
+void cp_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -1,11 +1,10 @@
 /* What the CPU is called, and which of the kernels' levels it can run. */
 #include "base/base.h"
 
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
+#ifndef CP_MINIMAL
+#include <pthread.h>
+#endif
 #ifdef __x86_64__
 #include <cpuid.h>
 #endif
@@ -14,7 +13,6 @@ static struct {
     cp_isa best;
     char name[65];
 } cpu;
-static pthread_once_t cpu_once = PTHREAD_ONCE_INIT;
 
 static const char *const isa_names[] = {"best", "portable", "avx2", "avx512"};
 
@@ -56,18 +54,25 @@ static void read_brand(char name[65]) {
 static void detect(void) {
     cpu.best = best_isa();
     read_brand(cpu.name);
-    struct utsname system;
-    if (!cpu.name[0] && uname(&system) == 0) snprintf(cpu.name, sizeof cpu.name, "%s", system.machine);
-    if (!cpu.name[0]) strcpy(cpu.name, "unknown");
+    if (!cpu.name[0]) cp_machine(cpu.name);
+}
+
+static void detect_once(void) {
+#ifdef CP_MINIMAL
+    if (!cpu.name[0]) detect();
+#else
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, detect);
+#endif
 }
 
 const char *cp_cpu_name(void) {
-    pthread_once(&cpu_once, detect);
+    detect_once();
     return cpu.name;
 }
 
 bool cp_cpu_can(cp_isa isa) {
-    pthread_once(&cpu_once, detect);
+    detect_once();
     return isa >= CP_ISA_PORTABLE && isa <= cpu.best;
 }
 
@@ -76,14 +81,14 @@ const char *cp_isa_name(cp_isa isa) {
 }
 
 const char *cp_isa_available(int i) {
-    pthread_once(&cpu_once, detect);
+    detect_once();
     return i >= 0 && i <= (int)cpu.best - CP_ISA_PORTABLE ? isa_names[(int)cpu.best - i] : NULL;
 }
 
 cp_status cp_cpu_choose(cp_isa *isa) {
-    pthread_once(&cpu_once, detect);
+    detect_once();
     *isa = cpu.best;
-    const char *word = getenv("CONVPOOL_ISA");
+    const char *word = cp_setting("CONVPOOL_ISA");
     if (!word || !*word) return CP_OK;
     for (int level = CP_ISA_PORTABLE; level <= CP_ISA_AVX512; level++) {
         if (strcmp(word, isa_names[level]) != 0) continue;

@@ -8,7 +8,11 @@
 
 enum { TEXT_BYTES = 1024, PATH_BYTES = 512, ESCAPED_CHARACTERS = 80 };
 
+#ifdef CP_MINIMAL
+static char error_text[TEXT_BYTES]; /* there is one thread */
+#else
 static _Thread_local char error_text[TEXT_BYTES];
+#endif
 
 const char *cp_version(void) {
     return CP_VERSION;

@@ -12,8 +12,6 @@
 #include <sys/syscall.h>
 #endif
 
-enum { MOST_THREADS = 1024 };
-
 /* --- a number that threads wait on: they spin for a while, then sleep --- */
 
 /* PAUSES bridge the serial work between two jobs, tens of microseconds; with more threads than cores the spinning ones
@@ -174,8 +172,8 @@ static void take_over(cp_threads *pool) {
 
 cp_status cp_threads_new(cp_threads **pool, int threads) {
     *pool = NULL;
-    if (threads < 1 || threads > MOST_THREADS)
-        return cp_fail(CP_E_ARG, "threads = %d: must be 1 to %d", threads, MOST_THREADS);
+    if (threads < 1 || threads > CP_MOST_THREADS)
+        return cp_fail(CP_E_ARG, "threads = %d: must be 1 to %d", threads, CP_MOST_THREADS);
     cp_threads *new = cp_zalloc(NULL, (int64_t)(sizeof *new + (size_t)(threads - 1) * sizeof *new->worker));
     if (!new) return CP_E_MEMORY;
     new->threads = threads;

@@ -2,11 +2,8 @@
 #include "data/data.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define LABELS_MAGIC 0x00000801u
 #define GREY_MAGIC 0x00000803u   /* N, H, W */
@@ -21,48 +18,9 @@ typedef struct input {
     int64_t at;     /* bytes read so far */
 } input;
 
-/* --- plain files --- */
-
-static int file_of(void *user) {
-    return (int)(intptr_t)user;
-}
-
-static int64_t read_plain(void *user, void *buffer, int64_t bytes) {
-    ssize_t got;
-    do got = read(file_of(user), buffer, (size_t)bytes);
-    while (got < 0 && errno == EINTR);
-    return got;
-}
-
-static void close_plain(void *user) {
-    close(file_of(user));
-}
-
-static cp_status open_plain(input *in) {
-    /* Not blocking: a FIFO would wait for a writer before it could be refused. */
-    int file = open(in->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat about;
-    if (file < 0) return cp_fail_errno(in->path, "cannot open", errno);
-    cp_status status = CP_OK;
-    if (fstat(file, &about))
-        status = cp_fail_errno(in->path, "cannot read", errno);
-    else if (!S_ISREG(about.st_mode))
-        status =
-            cp_fail(CP_E_IO, "%s: %s", in->path, S_ISDIR(about.st_mode) ? "is a directory" : "is not a regular file");
-    if (status) {
-        close(file);
-        return status;
-    }
-    in->reader = (cp_reader){.read = read_plain, .close = close_plain, .user = (void *)(intptr_t)file};
-    in->length = about.st_size;
-    return CP_OK;
-}
-
-/* --- reading through a cp_reader --- */
-
 static cp_status open_input(input *in, const char *path, cp_open open) {
     *in = (input){.path = path, .length = -1};
-    if (!open) return open_plain(in);
+    if (!open) return cp_file_open(&in->reader, path, &in->length);
     cp_status status = open(&in->reader, path);
     if (status) return cp_fail(status, "%s: %s", path, in->reader.text ? in->reader.text : cp_status_text(status));
     if (!in->reader.read) return cp_fail(CP_E_ARG, "%s: the reader has no function to read", path);

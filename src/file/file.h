@@ -24,6 +24,11 @@ void cp_saver_cancel(cp_saver *saver);      /* ends it; nothing happens after co
  * GiB, too. */
 cp_status cp_file_read(const char *path, int64_t limit, uint8_t **bytes, int64_t *length);
 
+/* --- plain.c --- */
+
+/* A regular file to be read bit by bit, and its length. */
+cp_status cp_file_open(cp_reader *reader, const char *path, int64_t *length);
+
 /* --- json.c: small, bounded, no recursion --- */
 
 typedef enum cp_json_kind {

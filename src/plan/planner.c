@@ -2,8 +2,6 @@
  * results are the same bits everywhere on one instruction set. */
 #include "plan/plan.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *refusal(const cp_algo *algo, const cp_problem *problem) {
@@ -17,20 +15,20 @@ static double cost(const cp_algo *algo, const cp_problem *problem) {
 /* "convpool: conv 1x28x28x1 -> 1x28x28x32: direct (depthwise: groups differ from channels)" */
 static void tell(const char *op, const cp_algo *const *algos, const cp_problem *problem, const cp_algo *chosen) {
     char in[CP_SHAPE_TEXT], out[CP_SHAPE_TEXT];
-    fprintf(stderr, "convpool: %s %s -> %s: %s", op, cp_shape_text(problem->in[0], in),
-            cp_shape_text(problem->out[0], out), chosen->name);
+    cp_tell("convpool: %s %s -> %s: %s", op, cp_shape_text(problem->in[0], in), cp_shape_text(problem->out[0], out),
+            chosen->name);
     const char *separator = " (";
     for (; *algos; algos++) {
         if (*algos == chosen) continue;
         const char *reason = refusal(*algos, problem);
-        fprintf(stderr, "%s%s: %s", separator, (*algos)->name, reason ? reason : "not the cheapest");
+        cp_tell("%s%s: %s", separator, (*algos)->name, reason ? reason : "not the cheapest");
         separator = "; ";
     }
-    fprintf(stderr, "%s\n", *separator == ';' ? ")" : "");
+    cp_tell("%s\n", *separator == ';' ? ")" : "");
 }
 
 const cp_algo *cp_choose(const char *op, const cp_algo *const *algos, const cp_problem *problem) {
-    const char *wanted = getenv("CONVPOOL_ALGORITHM"), *verbose = getenv("CONVPOOL_VERBOSE");
+    const char *wanted = cp_setting("CONVPOOL_ALGORITHM"), *verbose = cp_setting("CONVPOOL_VERBOSE");
     const cp_algo *best = NULL;
     for (const cp_algo *const *algo = algos; *algo; algo++) {
         if (refusal(*algo, problem)) continue;
