@@ -15,7 +15,7 @@
 enum { MAX_TAPS = 1 << 20 };
 
 typedef struct walk {
-    int64_t count, in, in_step, out, out_first, out_step;
+    int64_t count, in, in_step, out, out_first, out_step; /* the steps are 1 where there is but one position */
     int64_t taps;
     const int64_t *offset; /* ascending */
     const int64_t *tap;    /* of the forward kernel */
@@ -372,7 +372,8 @@ static cp_status prepare_forward(const cp_problem *p, cp_prepared *prepared) {
     phase ph = {0};
     for (int i = 0; i < CP_MAX_AXES; i++) {
         const cp_axis *a = &window.axis[i];
-        ph.axis[i] = (walk){.count = a->out, .in = a->in, .in_step = a->stride, .out = a->out, .out_step = 1};
+        ph.axis[i] = (walk){.count = a->out, .in = a->in, .in_step = 1, .out = a->out, .out_step = 1};
+        if (a->out > 1) ph.axis[i].in_step = a->stride;
         fill_walk(&m, &ph.axis[i], a->kernel, 0, 1, -a->before, a->dilation);
     }
     status = finish(&m, prepared, add_phase(&m, ph));
@@ -384,9 +385,9 @@ static cp_status prepare_forward(const cp_problem *p, cp_prepared *prepared) {
  * with (first + before - t*dilation) divisible by the stride, taken from the last to the first so that offsets ascend.
  */
 static walk gradient_walk(maker *m, const cp_axis *a, int64_t first) {
-    walk w = {.count = (a->in - first + a->stride - 1) / a->stride, .in = a->out, .in_step = 1, .out = a->in};
+    walk w = {.count = (a->in - 1 - first) / a->stride + 1, .in = a->out, .in_step = 1, .out = a->in};
     w.out_first = first;
-    w.out_step = a->stride;
+    w.out_step = w.count > 1 ? a->stride : 1;
     int64_t low = -1, high = -1, step = 1, count = 0;
     for (int64_t t = 0; t < a->kernel; t++)
         if ((first + a->before - t * a->dilation) % a->stride == 0) {

@@ -44,9 +44,9 @@ static void cut_outputs(cutter *c) {
                                     .step = 1,
                                     .count = end - o,
                                     .read = last > first ? o * a->stride - a->before + first * a->dilation : 0,
-                                    .advance = a->stride,
+                                    .advance = end - o > 1 ? a->stride : 1,
                                     .taps = last - first,
-                                    .distance = a->dilation,
+                                    .distance = last - first > 1 ? a->dilation : 0,
                                     .tap = first,
                                     .tap_step = 1});
     }
@@ -112,14 +112,14 @@ static void cut_phase(cutter *c, const phase *p, int64_t begin, int64_t limit) {
         for (end = j + 1; alike && end < limit; end++)
             if (!reached(p, end, &f, &l) || f != first || l != last) break;
         add_segment(c, (cp_segment){.first = p->index + j * c->axis->stride,
-                                    .step = c->axis->stride,
+                                    .step = end - j > 1 ? c->axis->stride : 1,
                                     .count = end - j,
                                     .read = last > first ? j + p->origin - first * p->distance : 0,
                                     .advance = 1,
                                     .taps = last - first,
-                                    .distance = -p->distance,
+                                    .distance = last - first > 1 ? -p->distance : 0,
                                     .tap = p->tap + first * p->period,
-                                    .tap_step = p->period});
+                                    .tap_step = last - first > 1 ? p->period : 1});
     }
 }
 

@@ -28,6 +28,10 @@ typedef struct outer {
     cp_panels panels;
 } outer;
 
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 static int64_t pixels_in(const outer *o) {
     return o->axis[0].in * o->axis[1].in * o->axis[2].in;
 }
@@ -76,7 +80,8 @@ static void merge_pixels(outer *o) {
 static void plan_units(outer *o) {
     enum { BLOCK_BYTES = 768 << 10, ENOUGH_PIXELS = 512 };
     const cp_axis *y = &o->axis[1], *x = &o->axis[2];
-    int64_t pixel = (int64_t)sizeof(float) * (y->stride * x->stride * o->x_pixel + o->y_pixel);
+    int64_t read = least(y->stride, y->in) * least(x->stride, x->in); /* pixels of x for one of y */
+    int64_t pixel = (int64_t)sizeof(float) * (read * o->x_pixel + o->y_pixel);
     int64_t pixels = BLOCK_BYTES / pixel > ENOUGH_PIXELS ? BLOCK_BYTES / pixel : ENOUGH_PIXELS;
     if (!o->images || !pixels_out(o)) return;
     o->unit_x = y->out == 1 && pixels < x->out ? pixels : x->out;
@@ -95,6 +100,8 @@ static cp_status prepare(const cp_problem *p, cp_prepared *prepared) {
     o->filters = p->filters / p->groups;
     o->taps = cp_window_taps(&p->window);
     memcpy(o->axis, p->window.axis, sizeof o->axis);
+    for (int i = 0; i < CP_MAX_AXES; i++) /* from one position there is no step */
+        if (o->axis[i].out == 1) o->axis[i].stride = 1;
     merge_pixels(o);
     o->x_image = pixels_in(o) * p->channels;
     o->y_image = pixels_out(o) * p->filters;
@@ -214,10 +221,6 @@ static item item_at(const outer *o, int64_t i) {
     int64_t row = (block * TILE_BLOCK + in_block % tiles) * o->tile_rows;
     int64_t rows = o->rows_of_tap - row < o->tile_rows ? o->rows_of_tap - row : o->tile_rows;
     return (item){group, in_block / tiles, tap, row, rows};
-}
-
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
 }
 
 /* One item over one unit of the output. */
