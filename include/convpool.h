@@ -409,6 +409,17 @@ CP_API cp_status cp_plan_step(const cp_plan *plan, const cp_work *work, int i, c
 /* From now on each run of this work notes the time of each step. */
 CP_API void cp_work_time(cp_work *work, bool on);
 
+/* A causal 1-D convolution (stride 1, pad CAUSAL) of a signal that arrives in chunks of up to `chunk` steps: x
+ * [batch,T,C] in, y [batch,T,K] out, T from 0 to chunk at each call, with the same bits as in one piece. The past is
+ * zero at first; w [kernel,C/groups,K] and b (or NULL) are copied. Runs allocate nothing. A stream is for one caller at
+ * a time. */
+typedef struct cp_stream cp_stream;
+CP_API cp_status cp_stream_new(cp_stream **stream, cp_ctx *ctx, const cp_conv *conv, const cp_tensor *w,
+                               const cp_tensor *b, int64_t batch, int64_t chunk);
+CP_API cp_status cp_stream_run(cp_stream *stream, const cp_tensor *x, const cp_tensor *y);
+CP_API void cp_stream_reset(cp_stream *stream); /* forgets the past */
+CP_API void cp_stream_free(cp_stream *stream);
+
 /* ---------------------------------------------------------------------------------------------------------------
  * Data
  * ------------------------------------------------------------------------------------------------------------- */
