@@ -89,6 +89,25 @@ float cp_random_normal(const cp_random_key *key, uint64_t i);
 /* A permutation of 0..n-1 (Fisher and Yates), n < 2^32. */
 void cp_random_permutation(const cp_random_key *key, int64_t n, int64_t *order);
 
+/* --- words.c: texts that people write, as nets --- */
+
+/* A text of parts between ';' (also '{', '|' and '}' end a part); word is the one at hand, position where it begins. */
+typedef struct cp_words {
+    const char *subject; /* what errors begin with: "net" */
+    const char *text, *next;
+    char word[64];
+    int64_t position; /* from 1 */
+} cp_words;
+/* The next word of this part; "" at its end, which is at *next then. */
+void cp_words_next(cp_words *words);
+bool cp_words_are(const cp_words *words, const char *word);
+/* "net, position 6: 'blah' is not possible here; possible: EXPECTED" (CP_E_ARG). */
+cp_status cp_words_mistake(const cp_words *words, const char *expected);
+/* A whole number, or one like "0.4", "-1", "1e-05" of at most 15 digits; *text then is behind it. False where the text
+ * does not begin with one, or it is over 2^40 (an exponent: over 60). */
+bool cp_read_number(const char **text, int64_t *number);
+bool cp_read_real(const char **text, double *number);
+
 /* --- system.c: what an operating system gives --- */
 
 double cp_now(void);                      /* seconds of a clock that never goes back */
