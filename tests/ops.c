@@ -115,9 +115,12 @@ static cp_shape image_shape(const geometry *g, int64_t channels) {
 static void draw_conv(sample *s) {
     const geometry g = draw_geometry();
     int64_t channels = draw_channels(), filters = draw_channels(), groups = 1;
-    if (one_in(4)) { /* groups of few channels */
+    if (one_in(3)) { /* groups of few channels */
         channels = filters = 16 * draw(1, 5);
-        groups = channels >> draw(1, 4);
+        groups = channels >> draw(0, 4);
+        if (one_in(3)) channels /= 2; /* fewer channels than filters, as a multiplier makes */
+        if (one_in(3)) groups = channels;
+        while (channels % groups || filters % groups) groups /= 2;
     } else if (one_in(4)) {
         groups = draw(2, 4);
         channels = groups * draw(1, 17);

@@ -71,13 +71,14 @@ typedef struct cp_depthwise {
     int flags; /* CP_ACCUMULATE too: for the taps of further depths */
 } cp_depthwise;
 
-/* The same where the channels of a group of G are mixed: what is at lane l of a vector is the sum over j < G of
- * x[.. + first channel of l's group + j] * w[(vector of channels)*w_vector + r*w_row + s*w_column + j*lanes + l].
- * channels is a multiple of lanes; no CP_ACCUMULATE. */
+/* The same where the channels of a group are mixed: `written` channels of the output are sums over `read` channels of
+ * the input. Lane l of a vector of outputs adds, for j < read, input channel j of its group times w[(vector of
+ * outputs)*w_vector + r*w_row + s*w_column + j*lanes + l]. Groups are counted from x and y on; channels (of the output)
+ * is a multiple of lanes; no CP_ACCUMULATE. */
 typedef struct cp_grouped {
     cp_depthwise rows;
     int64_t w_vector;
-    int group; /* G: 2, 4, 8, not more than lanes */
+    int read, written; /* written: 2, 4 or 8, not more than lanes; read: 1, 2, 4 or 8, not more than written */
 } cp_grouped;
 
 /* The weight gradient of a depthwise convolution, over a rectangle of outputs that all have the same valid taps:

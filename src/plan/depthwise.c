@@ -18,22 +18,42 @@ static double cost(const cp_problem *p) {
 
 /* --- forward and input gradient --- */
 
-/* One block: the segments behind their header. */
-static cp_status prepare_segments(const cp_problem *p, cp_prepared *prepared, int flags) {
+/* Channels of a group on the side that is read and on the side that is written, and where the weights of a tap and of a
+ * vector of written channels lie. */
+typedef struct filters {
+    int64_t read, written, tap, vector, lanes;
+} filters;
+
+static filters filters_of(const cp_problem *p, bool gradient) {
+    const int64_t channels = p->channels / p->groups, of_group = p->filters / p->groups, lanes = p->kernels->lanes;
+    const int64_t read = gradient ? of_group : channels, written = gradient ? channels : of_group;
+    if (read == 1 && written == 1) return (filters){1, 1, p->channels, 1, 1};
+    return (filters){read, written, read * lanes, cp_window_taps(&p->window) * read * lanes, lanes};
+}
+
+/* What is prepared: one block, with the segments' lists behind. */
+typedef struct row_plan {
+    cp_segments segments;
+    filters filters;
+} row_plan;
+
+static cp_status prepare_rows(const cp_problem *p, cp_prepared *prepared, int flags) {
     const cp_segments_size size = cp_segments_measure(&p->window, flags);
-    const int64_t header = cp_round_up(sizeof(cp_segments), CP_ALIGN);
-    cp_segments *s = cp_alloc(NULL, header + size.bytes);
-    if (!s) return CP_E_MEMORY;
-    cp_segments_make(s, p, flags, (char *)s + header);
-    prepared->state = s;
+    const int64_t header = cp_round_up(sizeof(row_plan), CP_ALIGN);
+    row_plan *r = cp_alloc(NULL, header + size.bytes);
+    if (!r) return CP_E_MEMORY;
+    cp_segments_make(&r->segments, p, flags, (char *)r + header);
+    r->filters = filters_of(p, flags & CP_GRADIENT);
+    r->segments.channels = p->groups * r->filters.written;
+    prepared->state = r;
     return CP_OK;
 }
 
 static cp_status prepare(const cp_problem *p, cp_prepared *prepared) {
-    return prepare_segments(p, prepared, 0);
+    return prepare_rows(p, prepared, 0);
 }
 static cp_status prepare_input_gradient(const cp_problem *p, cp_prepared *prepared) {
-    return prepare_segments(p, prepared, CP_GRADIENT);
+    return prepare_rows(p, prepared, CP_GRADIENT);
 }
 
 /* The taps of an axis in the order in which what they meet lies in memory: the first tap, and the distances. */
@@ -53,34 +73,25 @@ static taps in_memory_order(const cp_segment *s) {
                   .step = -s->tap_step};
 }
 
-/* Where the weights of a tap and of a vector of channels lie. */
-typedef struct filters {
-    int64_t tap, vector, lanes;
-} filters;
-
-static filters filters_of(const cp_problem *p) {
-    const int64_t group = p->channels / p->groups, lanes = p->kernels->lanes;
-    if (group == 1) return (filters){p->channels, 1, 1};
-    return (filters){group * lanes, cp_window_taps(&p->window) * group * lanes, lanes};
-}
-
 static void run_rows(const cp_problem *p, const cp_depthwise *rows, filters w) {
-    const int group = (int)(p->channels / p->groups);
-    if (group == 1)
+    if (w.written == 1)
         p->kernels->depthwise(rows);
     else
-        p->kernels->grouped(&(cp_grouped){.rows = *rows, .w_vector = w.vector, .group = group});
+        p->kernels->grouped(
+            &(cp_grouped){.rows = *rows, .w_vector = w.vector, .read = (int)w.read, .written = (int)w.written});
 }
 
 static void stretch(void *user, const cp_stretch *s) {
     const cp_call *call = user;
     const cp_problem *p = call->problem;
-    const cp_segments *segments = call->prepared->state;
+    const row_plan *prepared = call->prepared->state;
+    const cp_segments *segments = &prepared->segments;
+    const filters w = prepared->filters;
     const cp_axis *a = p->window.axis;
     const taps z = in_memory_order(s->axis[0]), y = in_memory_order(s->axis[1]), x = in_memory_order(s->axis[2]);
-    const int64_t c = p->channels, row = segments->reads[2], plane = segments->reads[1] * row;
+    const int64_t c = p->groups * w.read, written = segments->channels, row = segments->reads[2],
+                  plane = segments->reads[1] * row;
     const float *bias = call->in[2];
-    const filters w = filters_of(p);
     cp_depthwise job = {.x = call->in[0],
                         .w = call->in[1],
                         .x_step = s->axis[2]->advance * c,
@@ -89,8 +100,8 @@ static void stretch(void *user, const cp_stretch *s) {
                         .w_row = y.step * a[2].kernel * w.tap,
                         .w_column = x.step * w.tap,
                         .bias = bias ? bias + s->channel : NULL,
-                        .y = (float *)call->out[0] + s->write * c + s->channel,
-                        .y_step = s->axis[2]->step * c,
+                        .y = (float *)call->out[0] + s->write * written + s->channel,
+                        .y_step = s->axis[2]->step * written,
                         .pixels = s->axis[2]->count,
                         .rows = y.count,
                         .columns = x.count,
@@ -104,7 +115,7 @@ static void stretch(void *user, const cp_stretch *s) {
     const float *from = (const float *)call->in[0] + (s->read + z.read * plane + y.read * row + x.read) * c;
     for (int64_t i = 0; i < z.count; i++) {
         const int64_t tap = ((z.tap + i * z.step) * a[1].kernel + y.tap) * a[2].kernel + x.tap;
-        job.x = from + i * z.distance * plane * c + s->channel;
+        job.x = from + i * z.distance * plane * c + s->channel / w.written * w.read;
         job.w = (const float *)call->in[1] + tap * w.tap + s->channel / w.lanes * w.vector;
         job.flags = (i > 0 ? CP_ACCUMULATE : 0) | (i == z.count - 1 && p->relu ? CP_APPLY_RELU : 0);
         run_rows(p, &job, w);
@@ -113,7 +124,8 @@ static void stretch(void *user, const cp_stretch *s) {
 
 static void run(const cp_call *call, int phase, int id, int n) {
     (void)phase;
-    cp_segments_walk(call->prepared->state, call->problem, id, n, stretch, (void *)call);
+    const row_plan *prepared = call->prepared->state;
+    cp_segments_walk(&prepared->segments, call->problem, id, n, stretch, (void *)call);
 }
 
 /* --- weight gradient: rows of outputs in parts, their sums added in order --- */
@@ -147,7 +159,7 @@ static cp_status prepare_weight_gradient(const cp_problem *p, cp_prepared *prepa
         prepared->scratch = parts * gradient_floats(p) * (int64_t)sizeof(float);
         prepared->phases = 2;
     }
-    return prepare_segments(p, prepared, 0);
+    return prepare_rows(p, prepared, 0);
 }
 
 /* The channels that a share has of one part. */
@@ -160,7 +172,7 @@ typedef struct columns {
 static void add_products(const cp_call *call, int64_t image, int64_t oz, int64_t oy, int64_t rows, const cp_segment *x,
                          columns channels, float *dw) {
     const cp_problem *p = call->problem;
-    const cp_segments *s = call->prepared->state;
+    const cp_segments *s = &((const row_plan *)call->prepared->state)->segments;
     const cp_axis *a = p->window.axis;
     const cp_segment *z = &s->axis[0][s->at[0][oz]], *y = &s->axis[1][s->at[1][oy]];
     const int64_t c = p->channels, row = a[2].in * c, iz = z->read + (oz - z->first) * z->advance,
@@ -195,7 +207,7 @@ static void add_products(const cp_call *call, int64_t image, int64_t oz, int64_t
 /* The gradient of the rows of outputs [row, last) alone. */
 static void sum_rows(const cp_call *call, int64_t row, int64_t last, columns channels, float *dw) {
     const cp_problem *p = call->problem;
-    const cp_segments *s = call->prepared->state;
+    const cp_segments *s = &((const row_plan *)call->prepared->state)->segments;
     const cp_axis *a = p->window.axis;
     for (int64_t t = 0; t < cp_window_taps(&p->window); t++)
         memset(dw + t * p->channels + channels.first, 0, (size_t)channels.count * sizeof *dw);
@@ -237,15 +249,21 @@ static void run_weight_gradient(const cp_call *call, int phase, int id, int n) {
 
 /* --- groups of few channels --- */
 
-static const char *refuse_groups(const cp_problem *p) {
-    const int64_t group = p->channels / p->groups;
+static const char *refuse_sides(const cp_problem *p, bool gradient) {
     if (p->type != CP_F32) return "needs f32";
     if (!p->kernels->grouped) return "needs vectors that can be permuted";
-    if (p->filters != p->channels) return "needs as many filters as channels";
-    if ((group != 2 && group != 4 && group != 8) || group > p->kernels->lanes)
+    const filters w = filters_of(p, gradient);
+    if ((w.written != 2 && w.written != 4 && w.written != 8) || w.written > p->kernels->lanes)
         return "needs groups of 2, 4 or 8 channels";
-    if (p->channels % p->kernels->lanes) return "needs whole vectors of channels";
+    if (w.read > w.written || (w.read & (w.read - 1))) return "reads more channels of a group than it writes";
+    if (p->groups * w.written % p->kernels->lanes) return "needs whole vectors of channels";
     return p->window.axis[0].kernel > 1 ? "needs a kernel of depth 1" : NULL;
+}
+static const char *refuse_groups(const cp_problem *p) {
+    return refuse_sides(p, false);
+}
+static const char *refuse_groups_input_gradient(const cp_problem *p) {
+    return refuse_sides(p, true);
 }
 
 /* A permutation for every few multiplications. */
@@ -253,33 +271,36 @@ static double cost_groups(const cp_problem *p) {
     return 1.5 * (double)p->multiply_adds;
 }
 
-static cp_status pack_later(const cp_problem *p, cp_prepared *prepared, int flags) {
-    prepared->packed = cp_window_taps(&p->window) * p->channels * (p->channels / p->groups) * (int64_t)sizeof(float);
-    return prepare_segments(p, prepared, flags);
+static cp_status prepare_packed(const cp_problem *p, cp_prepared *prepared, int flags) {
+    const filters w = filters_of(p, flags & CP_GRADIENT);
+    prepared->packed = cp_window_taps(&p->window) * p->groups * w.written * w.read * (int64_t)sizeof(float);
+    return prepare_rows(p, prepared, flags);
 }
 static cp_status prepare_groups(const cp_problem *p, cp_prepared *prepared) {
-    return pack_later(p, prepared, 0);
+    return prepare_packed(p, prepared, 0);
 }
 static cp_status prepare_groups_input_gradient(const cp_problem *p, cp_prepared *prepared) {
-    return pack_later(p, prepared, CP_GRADIENT);
+    return prepare_packed(p, prepared, CP_GRADIENT);
 }
 
 /* packed[vector][tap][j][lane]: the weight between channel j of the lane's group on the side that is read and the
  * lane's channel on the side that is written. */
 static void pack(const cp_call *call, bool gradient, int id, int n) {
     const cp_problem *p = call->problem;
-    const int64_t group = p->channels / p->groups, lanes = p->kernels->lanes, all = cp_window_taps(&p->window);
-    const float *w = call->in[1];
+    const filters w = filters_of(p, gradient);
+    const int64_t channels = p->channels / p->groups, of_group = p->filters / p->groups,
+                  all = cp_window_taps(&p->window);
+    const float *from = call->in[1];
     int64_t first, last;
-    cp_share(p->channels / lanes, id, n, &first, &last);
-    float *to = (float *)call->out[0] + first * all * group * lanes;
+    cp_share(p->groups * w.written / w.lanes, id, n, &first, &last);
+    float *to = (float *)call->out[0] + first * w.vector;
     for (int64_t v = first; v < last; v++)
         for (int64_t t = 0; t < all; t++)
-            for (int64_t j = 0; j < group; j++)
-                for (int64_t channel = v * lanes; channel < (v + 1) * lanes; channel++) {
-                    const int64_t read = gradient ? channel % group : j;
-                    const int64_t filter = gradient ? channel / group * group + j : channel;
-                    *to++ = w[(t * group + read) * p->filters + filter];
+            for (int64_t j = 0; j < w.read; j++)
+                for (int64_t o = v * w.lanes; o < (v + 1) * w.lanes; o++) {
+                    const int64_t channel = gradient ? o % w.written : j;
+                    const int64_t filter = gradient ? o / w.written * of_group + j : o;
+                    *to++ = from[(t * channels + channel) * p->filters + filter];
                 }
 }
 static void pack_groups(const cp_call *call, int id, int n) {
@@ -296,7 +317,7 @@ const cp_algo cp_algo_grouped = {.name = "grouped",
                                  .pack = pack_groups,
                                  .run = run};
 const cp_algo cp_algo_grouped_input_gradient = {.name = "grouped",
-                                                .refuse = refuse_groups,
+                                                .refuse = refuse_groups_input_gradient,
                                                 .cost = cost_groups,
                                                 .prepare = prepare_groups_input_gradient,
                                                 .pack = pack_groups_input_gradient,

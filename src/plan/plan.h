@@ -170,7 +170,8 @@ typedef struct cp_segments {
     const cp_segment *axis[CP_MAX_AXES];
     const int64_t *at[CP_MAX_AXES];                  /* the segment of each position that is written */
     int64_t writes[CP_MAX_AXES], reads[CP_MAX_AXES]; /* positions */
-    int64_t slab; /* blocks of channels that are done for a whole image before the next ones */
+    int64_t channels; /* that are written: the problem's, unless the maker of the segments says otherwise */
+    int64_t slab;     /* blocks of channels that are done for a whole image before the next ones */
 } cp_segments;
 
 typedef struct cp_segments_size {

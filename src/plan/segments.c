@@ -200,6 +200,7 @@ static int64_t slab_of(const cp_problem *p) {
 
 void cp_segments_make(cp_segments *s, const cp_problem *p, int flags, void *memory) {
     char *free_memory = memory;
+    s->channels = p->channels;
     s->slab = slab_of(p);
     for (int i = 0; i < CP_MAX_AXES; i++) {
         const cp_axis *a = &p->window.axis[i];
@@ -225,7 +226,7 @@ static int64_t read_at(const cp_segment *segment, int64_t position) {
  * exist. */
 void cp_segments_walk(const cp_segments *s, const cp_problem *p, int id, int n, cp_stretch_fn *each, void *user) {
     const int64_t row_units = s->count[2] * s->slab, rows = s->writes[0] * s->writes[1];
-    const int64_t slabs = (cp_channel_blocks(p->channels) + s->slab - 1) / s->slab;
+    const int64_t slabs = (cp_channel_blocks(s->channels) + s->slab - 1) / s->slab;
     int64_t unit, last;
     cp_share(p->batch * slabs * rows * row_units, id, n, &unit, &last);
     while (unit < last) {
@@ -245,7 +246,7 @@ void cp_segments_walk(const cp_segments *s, const cp_problem *p, int id, int n, 
             stretch.number = (nz * s->count[1] + ny) * s->count[2] + nx;
             stretch.write = write + stretch.axis[2]->first;
             stretch.read = read + stretch.axis[2]->read;
-            cp_channel_range(p->channels, first, first + blocks, &stretch.channel, &stretch.channels);
+            cp_channel_range(s->channels, first, first + blocks, &stretch.channel, &stretch.channels);
             if (stretch.channels > 0) each(user, &stretch);
             unit += blocks;
         }
