@@ -24,6 +24,12 @@ enum {
     OPTION_ACTIVATION,
     OPTION_ALPHA,
     OPTION_BETA,
+    OPTION_KIND,
+    OPTION_AXES,
+    OPTION_AXIS,
+    OPTION_KEEP,
+    OPTION_BEGIN,
+    OPTION_COUNT,
     OPTION_CEIL,
     OPTION_COUNT_PAD,
     OPTION_LAYOUT,
@@ -40,8 +46,8 @@ enum {
 #define WEIGHT_BITS (BIT(OPTION_WEIGHTS) | BIT(OPTION_BIAS) | BIT(OPTION_ACTIVATION) | BIT(OPTION_DW) | BIT(OPTION_DB))
 
 static const struct argp_option option_list[] = {
-    {"input", OPTION_INPUT, "FILE", 0, "the input X; twice for add", 1},
-    {"weights", OPTION_WEIGHTS, "FILE", 0, "weights of conv, conv-transpose and dense", 1},
+    {"input", OPTION_INPUT, "FILE", 0, "the input X; twice for add, concat and the like", 1},
+    {"weights", OPTION_WEIGHTS, "FILE", 0, "weights of conv, conv-transpose and dense, slopes of prelu", 1},
     {"bias", OPTION_BIAS, "FILE", 0, "bias of conv and dense", 1},
     {"target", OPTION_TARGET, "FILE", 0, "of a loss: labels (whole numbers), or values like the input", 1},
     {"layout", OPTION_LAYOUT, "NAME", 0,
@@ -60,6 +66,12 @@ static const struct argp_option option_list[] = {
     {"activation", OPTION_ACTIVATION, "NAME", 0, "behind conv and dense: relu, gelu and so on (default none)", 2},
     {"alpha", OPTION_ALPHA, "REAL", 0, "the first number of an activation (of clip: the least value)", 2},
     {"beta", OPTION_BETA, "REAL", 0, "the second (of clip: the largest value); both 0: the usual", 2},
+    {"kind", OPTION_KIND, "NAME", 0, "of reduce: sum (default), mean, max, min, product, l1, l2", 2},
+    {"axes", OPTION_AXES, "LIST", 0, "of reduce: 1,2; 0 is the batch, the last are the channels (default all)", 2},
+    {"keep", OPTION_KEEP, NULL, 0, "of reduce: its axes stay, with size 1", 2},
+    {"axis", OPTION_AXIS, "N", 0, "of concat and slice (default the last, the channels)", 2},
+    {"begin", OPTION_BEGIN, "N", 0, "of slice: the first that stays (default 0)", 2},
+    {"count", OPTION_COUNT, "N", 0, "of slice: how many stay (default 1)", 2},
     {"ceil", OPTION_CEIL, NULL, 0, "round the number of windows up", 2},
     {"count-include-pad", OPTION_COUNT_PAD, NULL, 0, "an average divides by padded taps, too", 2},
     {"output", 'o', "FILE", 0, "write the result here; without, it is printed where it is small", 3},
@@ -81,6 +93,11 @@ typedef struct options {
     int64_t groups;
     cp_activation activation;
     float alpha, beta;
+    cp_reduction reduction;
+    int reduced[CP_MAX_RANK], n_reduced; /* axes */
+    int axis;
+    int64_t begin, count;
+    bool keep;
     bool ceil, count_include_pad, channels_first, real64;
     uint64_t given; /* BIT of each option */
 } options;
@@ -282,8 +299,37 @@ static int build_flatten(session *s, cp_node *y) {
     return STATUS_OK;
 }
 
-static int build_add(session *s, cp_node *y) {
-    *y = cp_net_add(s->net, s->x.node, s->second.node);
+#define BINARY(name)                                                                                                   \
+    static int build_##name(session *s, cp_node *y) {                                                                  \
+        *y = cp_net_##name(s->net, s->x.node, s->second.node);                                                         \
+        return STATUS_OK;                                                                                              \
+    }
+BINARY(add)
+BINARY(sub)
+BINARY(mul)
+BINARY(div)
+BINARY(min)
+BINARY(max)
+BINARY(pow)
+
+static int build_prelu(session *s, cp_node *y) {
+    *y = cp_net_prelu_with(s->net, s->x.node, s->weights.node);
+    return STATUS_OK;
+}
+
+static int build_reduce(session *s, cp_node *y) {
+    const options *o = s->options;
+    *y = cp_net_reduce(s->net, s->x.node, o->reduction, o->reduced, o->n_reduced, o->keep);
+    return STATUS_OK;
+}
+
+static int build_concat(session *s, cp_node *y) {
+    *y = cp_net_concat(s->net, (cp_node[]){s->x.node, s->second.node}, 2, s->options->axis);
+    return STATUS_OK;
+}
+
+static int build_slice(session *s, cp_node *y) {
+    *y = cp_net_slice(s->net, s->x.node, s->options->axis, s->options->begin, s->options->count);
     return STATUS_OK;
 }
 
@@ -324,6 +370,16 @@ static const struct operation {
     {"softmax", build_softmax, 0, false, false, false, 1},
     {"flatten", build_flatten, 0, false, false, false, 1},
     {"add", build_add, 0, false, false, false, 2},
+    {"sub", build_sub, 0, false, false, false, 2},
+    {"mul", build_mul, 0, false, false, false, 2},
+    {"div", build_div, 0, false, false, false, 2},
+    {"min", build_min, 0, false, false, false, 2},
+    {"max", build_max, 0, false, false, false, 2},
+    {"pow", build_pow, 0, false, false, false, 2},
+    {"prelu", build_prelu, BIT(OPTION_WEIGHTS) | BIT(OPTION_DW), true, false, false, 1},
+    {"reduce", build_reduce, BIT(OPTION_KIND) | BIT(OPTION_AXES) | BIT(OPTION_KEEP), false, false, false, 1},
+    {"concat", build_concat, BIT(OPTION_AXIS), false, false, false, 2},
+    {"slice", build_slice, BIT(OPTION_AXIS) | BIT(OPTION_BEGIN) | BIT(OPTION_COUNT), false, false, false, 1},
     {"softmax-cross-entropy", build_cross_entropy, BIT(OPTION_TARGET), false, true, true, 1},
     {"mean-squared-error", build_squared_error, BIT(OPTION_TARGET), false, true, false, 1},
 #define ACTIVATION(value, identifier, word, ...) {word, build_activation, ALPHA_BITS, false, false, false, 1},
@@ -344,8 +400,21 @@ static void choose_operation(options *o, const char *name) {
     o->name = o->operation->name;
 }
 
+/* "1,2" */
+static void choose_axes(options *o, const char *text) {
+    o->n_reduced = 0;
+    for (const char *comma = text; comma; text = comma + 1) {
+        char number[16];
+        comma = strchr(text, ',');
+        snprintf(number, sizeof number, "%.*s", comma ? (int)(comma - text) : 15, text);
+        if (o->n_reduced == CP_MAX_RANK) usage("--axes has more than %d numbers", CP_MAX_RANK);
+        o->reduced[o->n_reduced++] = (int)arg_int("axes", number, 0, CP_MAX_RANK - 1);
+    }
+}
+
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
+    static const char *const reductions[] = {"sum", "mean", "max", "min", "product", "l1", "l2", NULL};
     static const char *const layouts[] = {"nhwc", "nchw", NULL};
     if (key >= OPTION_INPUT && key <= OPTION_THREADS) o->given |= BIT(key);
     switch (key) {
@@ -416,6 +485,24 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_BETA:
         o->beta = (float)arg_real("beta", text, -FLT_MAX, FLT_MAX);
+        return 0;
+    case OPTION_KIND:
+        o->reduction = (cp_reduction)arg_choice("kind", text, reductions);
+        return 0;
+    case OPTION_AXES:
+        choose_axes(o, text);
+        return 0;
+    case OPTION_KEEP:
+        o->keep = true;
+        return 0;
+    case OPTION_AXIS:
+        o->axis = (int)arg_int("axis", text, 0, CP_MAX_RANK - 1);
+        return 0;
+    case OPTION_BEGIN:
+        o->begin = arg_int("begin", text, 0, INT64_MAX);
+        return 0;
+    case OPTION_COUNT:
+        o->count = arg_int("count", text, 1, INT64_MAX);
         return 0;
     case OPTION_CEIL:
         o->ceil = true;
@@ -605,13 +692,15 @@ static int give_results(const session *s) {
 #define COMMA_WORD(name, identifier, word, ...) ", " word
 
 int cmd_op(int argc, char **argv) {
-    options o = {0};
+    options o = {.axis = -1, .count = 1};
     const struct argp parser = {
         .options = option_list,
         .parser = parse,
         .args_doc = "OPERATION",
         .doc = "Runs one operation on NumPy files (.npy, '-' for a standard stream), or with --grad its gradients.\v"
                "OPERATION: conv, max-pool, avg-pool, global-max-pool, global-avg-pool, dense, softmax, flatten, add, "
+               "sub, mul, div, "
+               "min, max, pow, prelu, reduce, concat, slice, "
                "softmax-cross-entropy, mean-squared-error" CP_ACTIVATIONS(
                    COMMA_WORD) ". Any type of number is read; "
                                "results are float32, or float64 with --double.",

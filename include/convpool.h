@@ -310,7 +310,38 @@ CP_API cp_node cp_net_activation_with(cp_net *net, cp_node x, cp_activation acti
 CP_API cp_node cp_net_softmax(cp_net *net, cp_node x); /* over the last axis */
 /* While training a share `rate` of the values is zero and the others are scaled by 1/(1-rate); else nothing. */
 CP_API cp_node cp_net_dropout(cp_net *net, cp_node x, float rate);
-CP_API cp_node cp_net_add(cp_net *net, cp_node a, cp_node b); /* same shapes */
+/* Element by element. Shapes broadcast as NumPy's, in channels-last order: axes meet from the last one on, and one that
+ * is missing or of size 1 is repeated; so [C] belongs to the channels. CP_E_SHAPE where they do not fit. Of equal
+ * numbers the minimum (maximum) is a, which then gets the gradient. */
+CP_API cp_node cp_net_add(cp_net *net, cp_node a, cp_node b);
+CP_API cp_node cp_net_sub(cp_net *net, cp_node a, cp_node b);
+CP_API cp_node cp_net_mul(cp_net *net, cp_node a, cp_node b);
+CP_API cp_node cp_net_div(cp_net *net, cp_node a, cp_node b);
+CP_API cp_node cp_net_min(cp_net *net, cp_node a, cp_node b);
+CP_API cp_node cp_net_max(cp_net *net, cp_node a, cp_node b);
+CP_API cp_node cp_net_pow(cp_net *net, cp_node a, cp_node b); /* a to the power of b */
+/* x where it is not below 0, else slope * x (He et al. 2015); cp_net_prelu has a slope for each channel as its
+ * parameter, "prelu1.weight", 0.25 when initialized. */
+CP_API cp_node cp_net_prelu(cp_net *net, cp_node x);
+CP_API cp_node cp_net_prelu_with(cp_net *net, cp_node x, cp_node slope);
+/* The sum (mean, ...) over n axes, 0 for the first of the channels-last order; n = 0: over all. keep: they stay, with
+ * size 1; else they are gone (of the last one [1] stays). l1 and l2 are norms. Of equal maxima (minima) the first gets
+ * the gradient. */
+typedef enum cp_reduction {
+    CP_REDUCE_SUM,
+    CP_REDUCE_MEAN,
+    CP_REDUCE_MAX,
+    CP_REDUCE_MIN,
+    CP_REDUCE_PRODUCT,
+    CP_REDUCE_L1,
+    CP_REDUCE_L2
+} cp_reduction;
+CP_API cp_node cp_net_reduce(cp_net *net, cp_node x, cp_reduction reduction, const int *axes, int n, bool keep);
+/* n values one behind the other along an axis (-1: the last); other sizes are the same. */
+CP_API cp_node cp_net_concat(cp_net *net, const cp_node *values, int n, int axis);
+/* `count` rows from `begin` on along an axis; cp_net_split: n such parts of these sizes, which add up to the axis. */
+CP_API cp_node cp_net_slice(cp_net *net, cp_node x, int axis, int64_t begin, int64_t count);
+CP_API cp_status cp_net_split(cp_net *net, cp_node x, int axis, const int64_t *sizes, int n, cp_node *parts);
 /* Losses, a scalar [1]: the mean over the batch of -log softmax(logits)[label] (labels: I32 [N]), and the mean over all
  * elements of (y - target)^2. */
 CP_API cp_node cp_net_softmax_cross_entropy(cp_net *net, cp_node logits, cp_node labels);
@@ -342,7 +373,8 @@ CP_API cp_status cp_net_set_note(cp_net *net, const char *name, const char *valu
 CP_API const char *cp_net_note(const cp_net *net, const char *name);
 
 /* Weights drawn from a seed: CP_GLOROT uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010), CP_HE normal
- * with deviation sqrt(2 / fan_in) (He et al. 2015). Biases are zero. */
+ * with deviation sqrt(2 / fan_in) (He et al. 2015). Biases are zero, other
+ * parameters with one axis what their layer says. */
 typedef enum cp_initializer { CP_GLOROT, CP_HE } cp_initializer;
 CP_API cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t seed);
 

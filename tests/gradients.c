@@ -15,9 +15,10 @@ enum { MAX_ARRAYS = 40, CLASSES = 4 };
 /* --- what is checked --- */
 
 typedef struct subject {
-    const char *text;  /* layers; "a | b | c": b is added to what it is computed from */
-    cp_shape shape;    /* of x */
-    cp_loss loss;      /* for the cross-entropy the output must be CLASSES wide */
+    const char *text;                         /* layers; "a | b | c": b is added to what it is computed from */
+    cp_shape shape;                           /* of x */
+    cp_node (*build)(cp_net *net, cp_node x); /* for what no text says; NULL: the text does */
+    cp_loss loss;                             /* for the cross-entropy the output must be CLASSES wide */
     cp_net *values;    /* outputs: the loss, then all that choices are seen by: outputs of relu, places of maxima */
     cp_net *gradients; /* outputs: the loss, then its gradients by all arrays */
     int arrays;        /* parameters, and at last x */
@@ -113,7 +114,7 @@ static void fill(subject *s) {
 static void set_up(subject *s) {
     CHECK(s, cp_net_new(&s->values) == CP_OK);
     const cp_node x = cp_net_input(s->values, "x", CP_F32, s->shape);
-    const cp_node loss = add_loss(s->values, parse(s->values, x, s->text), s->loss);
+    const cp_node loss = add_loss(s->values, s->build ? s->build(s->values, x) : parse(s->values, x, s->text), s->loss);
     CHECK(s, cp_net_error(s->values, NULL) == CP_OK);
     CHECK(s, cp_net_initialize(s->values, CP_GLOROT, 3) == CP_OK);
     s->target_shape = cp_net_shape(s->values, cp_net_input_node(s->values, 1));
@@ -416,6 +417,7 @@ static void other_layers(void **state) {
         {"gelu; gelu-tanh", LINE(2, 3, 5), SQUARED},
         {"silu; mish", LINE(2, 3, 5), SQUARED},
         {"softplus; softsign", LINE(2, 3, 5), SQUARED},
+        {"prelu; conv 2 1 tanh", LINE(2, 3, 5), SQUARED},
         {"hard-sigmoid; hard-swish", LINE(2, 3, 5), SQUARED},
         {"hard-sigmoid 0.7 0.4; clip 0.2 0.8", LINE(2, 3, 5), SQUARED},
         {"conv 3 3x3 same gelu; flatten; dense 4 hard-swish", PLANE(1, 3, 3, 2), SQUARED},
@@ -451,6 +453,55 @@ static void whole_nets(void **state) {
         {"conv 4 5 same relu; pool 2; conv 6 3 relu; avg-pool global; flatten; dense 4", LINE(3, 12, 2), CLASSIFIED},
         {"conv 3 2x2x2 relu; pool 2 same; flatten; dropout 0.2; dense 4", SPACE(2, 3, 4, 4, 1), CLASSIFIED},
         {"flatten; softmax; dense 4", LINE(3, 3, 4), CLASSIFIED},
+    };
+    (void)state;
+    CHECK_ALL(subjects);
+}
+
+/* --- what is built, not written --- */
+
+/* Every function of two numbers, with shapes that are repeated along other axes. */
+static cp_node build_binary(cp_net *net, cp_node x) {
+    static const float numbers[] = {1.5f, 2, 0.75f};
+    const cp_tensor constant = cp_view(numbers, CP_F32, cp_shape_of(1, (int64_t[]){3}));
+    const cp_node c = cp_net_constant(net, "c", &constant);
+    const cp_node rows = cp_net_reduce(net, x, CP_REDUCE_MEAN, (int[]){1}, 1, true);
+    const cp_node positive = cp_net_activation(net, cp_net_add(net, x, rows), CP_SOFTPLUS);
+    cp_node y = cp_net_sub(net, cp_net_mul(net, x, rows), cp_net_div(net, c, positive));
+    y = cp_net_add(net, y, cp_net_pow(net, positive, c));
+    y = cp_net_sub(net, cp_net_min(net, y, cp_net_mul(net, x, c)), cp_net_max(net, rows, cp_net_sub(net, c, y)));
+    return cp_net_prelu(net, y);
+}
+
+static cp_node build_pow(cp_net *net, cp_node x) {
+    return cp_net_pow(net, cp_net_activation(net, x, CP_SOFTPLUS), cp_net_slice(net, x, 2, 1, 1));
+}
+
+/* The reductions side by side. */
+static cp_node build_reductions(cp_net *net, cp_node x) {
+    cp_node parts[8];
+    int n = 0;
+    for (int f = CP_REDUCE_SUM; f <= CP_REDUCE_L2; f++)
+        parts[n++] = cp_net_reduce(net, x, (cp_reduction)f, (int[]){1, 2}, f % 2 ? 2 : 1, true);
+    for (int i = 0; i < n; i++)
+        if (cp_net_shape(net, parts[i]).dim[2] != 3) parts[i] = cp_net_mul(net, parts[i], x);
+    return cp_net_reduce(net, cp_net_concat(net, parts, n, 1), CP_REDUCE_L2, (int[]){0}, 1, false);
+}
+
+/* More values than one operation takes, some of them twice; parts in another order. */
+static cp_node build_pieces(cp_net *net, cp_node x) {
+    cp_node parts[3], many[11];
+    cp_net_split(net, x, 2, (int64_t[]){1, 2, 2}, 3, parts);
+    for (int i = 0; i < 11; i++) many[i] = parts[i * i % 3];
+    return cp_net_slice(net, cp_net_activation(net, cp_net_concat(net, many, 11, -1), CP_TANH), -1, 1, 12);
+}
+
+static void built(void **state) {
+    static const subject subjects[] = {
+        {"binary", LINE(2, 4, 3), build_binary, SQUARED},
+        {"pow", LINE(2, 3, 3), build_pow, SQUARED},
+        {"reductions", LINE(2, 4, 3), build_reductions, SQUARED},
+        {"pieces", LINE(2, 3, 5), build_pieces, SQUARED},
     };
     (void)state;
     CHECK_ALL(subjects);
@@ -561,9 +612,9 @@ static void extreme_logits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(convolutions),   cmocka_unit_test(poolings),    cmocka_unit_test(other_layers),
-        cmocka_unit_test(whole_nets),     cmocka_unit_test(movements),   cmocka_unit_test(random_nets), cmocka_unit_test(ties),
-        cmocka_unit_test(extreme_logits),
+        cmocka_unit_test(convolutions), cmocka_unit_test(poolings),  cmocka_unit_test(other_layers),
+        cmocka_unit_test(whole_nets),   cmocka_unit_test(movements), cmocka_unit_test(built),
+        cmocka_unit_test(random_nets),  cmocka_unit_test(ties),      cmocka_unit_test(extreme_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

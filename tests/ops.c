@@ -249,6 +249,65 @@ static void draw_elements(sample *s, int inputs) {
     s->chain = 2;
 }
 
+/* Of rank 1 to 4, none of its axes 0. */
+static cp_shape draw_shape(int least) {
+    cp_shape shape = {.rank = (int)draw(least, 4)};
+    for (int d = 0; d < shape.rank; d++) shape.dim[d] = one_in(4) ? 1 : one_in(8) ? draw_channels() : draw(1, 5);
+    return shape;
+}
+
+/* The same with some axes of size 1, or without the first ones. */
+static cp_shape shrink(cp_shape shape) {
+    for (int d = 0; d < shape.rank; d++)
+        if (one_in(3)) shape.dim[d] = 1;
+    const int gone = one_in(2) ? (int)draw(0, shape.rank - 1) : 0;
+    return cp_shape_of(shape.rank - gone, shape.dim + gone);
+}
+
+static void draw_binary(sample *s) {
+    const cp_shape y = draw_shape(1), smaller = shrink(y);
+    const bool first = one_in(2);
+    s->inputs = 2;
+    s->in[0] = first ? y : smaller;
+    s->in[1] = first ? (one_in(2) ? y : smaller) : y;
+    s->chain = 2;
+    if (s->op->algos == cp_algos_binary_gradient) s->in[s->inputs++] = y;
+}
+
+static void draw_reduce(sample *s) {
+    s->inputs = 1;
+    s->in[0] = draw_shape(1);
+    s->attributes.reduction = (cp_reduction)draw(CP_REDUCE_SUM, CP_REDUCE_L2);
+    s->attributes.keep = one_in(2);
+    for (int d = 0; d < s->in[0].rank; d++)
+        if (one_in(2)) s->attributes.axes.dim[s->attributes.axes.rank++] = d;
+    s->chain = cp_shape_count(s->in[0]);
+    if (s->op == &cp_op_reduce) return;
+    cp_problem forward;
+    s->op = &cp_op_reduce;
+    assert_int_equal(infer(s, NULL, CP_F32, &forward), CP_OK);
+    s->op = &cp_op_reduce_gradient;
+    s->in[1] = s->in[2] = forward.out[0];
+    s->inputs = 3;
+}
+
+static void draw_pieces(sample *s) {
+    s->in[0] = draw_shape(1);
+    const int axis = (int)draw(0, s->in[0].rank - 1);
+    const int64_t size = s->in[0].dim[axis];
+    s->inputs = s->op == &cp_op_concat ? (int)draw(1, 5) : 1;
+    s->attributes.axis = axis;
+    for (int i = 1; i < s->inputs; i++) {
+        s->in[i] = s->in[0];
+        s->in[i].dim[axis] = draw(1, 4);
+    }
+    s->attributes.begin = draw(0, size - 1);
+    s->attributes.count = draw(1, size - s->attributes.begin);
+    s->attributes.size[0] = size;
+    if (s->op == &cp_op_slice_gradient) s->in[0].dim[axis] = s->attributes.count;
+    s->chain = 1;
+}
+
 static void draw_loss(sample *s, bool labels) {
     static const cp_shape scalar = {.rank = 1, .dim = {1}};
     draw_elements(s, 2);
@@ -311,7 +370,10 @@ static bool draw_sample(sample *s, const cp_op *op) {
     }
     if (op->algos == cp_algos_activation || op == &cp_op_softmax) draw_elements(s, 1);
     if (op->algos == cp_algos_activation_gradient) draw_elements(s, 2);
-    if (op == &cp_op_softmax_gradient || op == &cp_op_add) draw_elements(s, 2);
+    if (op == &cp_op_softmax_gradient) draw_elements(s, 2);
+    if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient) draw_binary(s);
+    if (op == &cp_op_reduce || op == &cp_op_reduce_gradient) draw_reduce(s);
+    if (op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient) draw_pieces(s);
     if (op == &cp_op_dropout) {
         draw_elements(s, 1);
         s->attributes.rate = (float)draw(0, 9) / 10;
@@ -335,8 +397,9 @@ static bool draw_sample(sample *s, const cp_op *op) {
 /* --- what must come out --- */
 
 /* How near an output must be: the same float; the same where all numbers are small integers, else within the bound of
- * sums; within the bound of sums; within the rounding of exp. */
-typedef enum nearness { SAME, SUMS, AVERAGES, CLOSE } nearness;
+ * sums; within the bound of sums; within the rounding of exp; the same for numbers that are not near 0, where products
+ * and quotients of many stay finite. */
+typedef enum nearness { SAME, SUMS, AVERAGES, CLOSE, FACTORS } nearness;
 
 static nearness nearness_of(const cp_op *op) {
     if (op->algos == cp_algos_conv || op->algos == cp_algos_conv_input_gradient ||
@@ -344,7 +407,12 @@ static nearness nearness_of(const cp_op *op) {
         op == &cp_op_max_pool_gradient || op == &cp_op_im2col || op == &cp_op_col2im)
         return SUMS;
     if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient) return AVERAGES;
-    if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout) return SAME;
+    if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
+        op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient)
+        return SAME;
+    if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient || op->algos == cp_algos_reduce ||
+        op->algos == cp_algos_reduce_gradient)
+        return FACTORS;
     return CLOSE;
 }
 
@@ -376,7 +444,10 @@ static void fill_inputs(const sample *s, expected *e) {
         for (int64_t k = 0; k < count; k++) {
             if (s->integer[i])
                 e->in[i][k] = (double)draw(0, s->below - 1);
-            else if (e->small_integers && scale == 1)
+            else if (nearness_of(s->op) == FACTORS) {
+                e->in[i][k] = (float)(0.5 + (double)bits() / (1u << 31));
+                if (one_in(2) && strncmp(s->op->name, "pow", 3)) e->in[i][k] = -e->in[i][k];
+            } else if (e->small_integers && scale == 1)
                 e->in[i][k] = (double)draw(-4, 4);
             else
                 e->in[i][k] = (float)(scale * ((double)bits() / (1u << 31) - 1));
@@ -466,6 +537,8 @@ static double bound(const sample *s, const expected *e, int i, int64_t k) {
         return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149;
     case AVERAGES:
         return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149;
+    case FACTORS:
+        return 1e-6 * fabs(e->out[i][k]) + 1e-6 * e->largest;
     case CLOSE:
         return 1e-6 * fabs(e->out[i][k]) + (i == 0 ? 1e-7 * e->largest : 1e-7);
     }

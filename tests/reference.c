@@ -658,6 +658,87 @@ static void activations_known_values(void **state) {
     }
 }
 
+/* --- axes --- */
+
+static cp_shape shape2(int64_t rows, int64_t columns) {
+    return cp_shape_of(2, (int64_t[]){rows, columns});
+}
+
+static void binary_functions_by_hand(void **state) {
+    (void)state;
+    const cp_tensor a = filled(shape2(2, 3), (double[]){1, -2, 3, -4, 5, 2}),
+                    b = filled(shape2(1, 3), (double[]){2, -4, 3});
+    const cp_tensor c = filled(shape2(2, 1), (double[]){2, 3}), y = tensor(a.shape);
+    const struct {
+        cp_binary f;
+        double y[6];
+    } cases[] = {
+        {CP_BINARY_add, {3, -6, 6, -2, 1, 5}},  {CP_BINARY_sub, {-1, 2, 0, -6, 9, -1}},
+        {CP_BINARY_mul, {2, 8, 9, -8, -20, 6}}, {CP_BINARY_div, {0.5, 0.5, 1, -2, -1.25, 2.0 / 3}},
+        {CP_BINARY_min, {1, -4, 3, -4, -4, 2}}, {CP_BINARY_max, {2, -2, 3, 2, 5, 3}},
+        {CP_BINARY_prelu, {1, 8, 3, -8, 5, 2}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cp_ref_binary(cases[i].f, &a, &b, &y);
+        assert_values(&y, cases[i].y);
+    }
+    cp_ref_binary(CP_BINARY_pow, &a, &c, &y);
+    assert_values(&y, (double[]){1, 4, 9, -64, 125, 8});
+    const cp_tensor da = tensor(a.shape), db = tensor(b.shape), dc = tensor(c.shape);
+    const cp_tensor dy = filled(a.shape, (double[]){1, 10, 100, 1000, 10000, 100000});
+    cp_ref_binary_gradient(CP_BINARY_mul, false, &a, &b, &dy, &da);
+    assert_values(&da, (double[]){2, -40, 300, 2000, -40000, 300000});
+    cp_ref_binary_gradient(CP_BINARY_mul, true, &a, &b, &dy, &db);
+    assert_values(&db, (double[]){1 - 4000, -20 + 50000, 300 + 200000});
+    cp_ref_binary_gradient(CP_BINARY_sub, true, &a, &c, &dy, &dc);
+    assert_values(&dc, (double[]){-111, -111000});
+    cp_ref_binary_gradient(CP_BINARY_max, false, &a, &b, &dy, &da); /* of equal numbers the first is it */
+    assert_values(&da, (double[]){0, 10, 100, 0, 10000, 0});
+    const cp_tensor nan = filled(shape2(1, 3), (double[]){NAN, 1, 1});
+    cp_ref_binary(CP_BINARY_min, &nan, &b, &y);
+    assert_true(isnan(values(&y)[0]) && values(&y)[1] == -4);
+    cp_ref_binary(CP_BINARY_max, &b, &nan, &y);
+    assert_true(isnan(values(&y)[0]) && values(&y)[1] == 1);
+}
+
+static void reductions_by_hand(void **state) {
+    (void)state;
+    const cp_tensor x = filled(shape2(2, 3), (double[]){3, -4, 0, 2, 2, -1});
+    const cp_tensor rows = tensor(shape2(2, 1)), columns = tensor(shape2(1, 3)), dx = tensor(x.shape);
+    const cp_tensor one = filled(shape2(2, 1), (double[]){1, 10});
+    const struct {
+        cp_reduction f;
+        double y[2], dx[6];
+    } cases[] = {
+        {CP_REDUCE_SUM, {-1, 3}, {1, 1, 1, 10, 10, 10}},
+        {CP_REDUCE_MAX, {3, 2}, {1, 0, 0, 10, 0, 0}},
+        {CP_REDUCE_MIN, {-4, -1}, {0, 1, 0, 0, 0, 10}},
+        {CP_REDUCE_PRODUCT, {0, -4}, {0, 0, -12, -20, -20, 40}},
+        {CP_REDUCE_L1, {7, 5}, {1, -1, 0, 10, 10, -10}},
+        {CP_REDUCE_L2, {5, 3}, {0.6, -0.8, 0, 20.0 / 3, 20.0 / 3, -10.0 / 3}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cp_ref_reduce(cases[i].f, 2, &x, &rows);
+        assert_values(&rows, cases[i].y);
+        cp_ref_reduce_gradient(cases[i].f, 2, &x, &rows, &one, &dx);
+        for (int e = 0; e < 6; e++) assert_true(fabs(values(&dx)[e] - cases[i].dx[e]) < 1e-12);
+    }
+    cp_ref_reduce(CP_REDUCE_MEAN, 1, &x, &columns);
+    assert_values(&columns, (double[]){2.5, -1, -0.5});
+}
+
+static void pieces_by_hand(void **state) {
+    (void)state;
+    const cp_tensor x[] = {filled(shape2(2, 1), (double[]){1, 2}), filled(shape2(2, 2), (double[]){3, 4, 5, 6})};
+    const cp_tensor y = tensor(shape2(2, 3)), part = tensor(shape2(2, 2));
+    cp_ref_concat(1, x, 2, &y);
+    assert_values(&y, (double[]){1, 3, 4, 2, 5, 6});
+    cp_ref_slice(1, 1, &y, &part);
+    assert_values(&part, (double[]){3, 4, 5, 6});
+    cp_ref_slice_gradient(1, 1, &part, &y);
+    assert_values(&y, (double[]){0, 3, 4, 0, 5, 6});
+}
+
 static void softmax_of_large_numbers(void **state) {
     (void)state;
     const cp_tensor x = filled(cp_shape_of(2, (int64_t[]){2, 2}), (double[]){1000, 1000, -1e6, -1e6 + log(3)});
@@ -738,7 +819,7 @@ static void dropout_keeps_its_share(void **state) {
 static void sums(void **state) {
     (void)state;
     const cp_tensor a = filled(nhwc(1, 1, 2, 2), (double[]){1, 2, 3, 4}), b = channels_first(&a), y = tensor(a.shape);
-    cp_ref_add(&a, &b, &y);
+    cp_ref_binary(CP_BINARY_add, &a, &b, &y);
     assert_values(&y, (double[]){2, 4, 6, 8});
 }
 
@@ -799,6 +880,9 @@ int main(void) {
         TEST(dense_by_hand_and_adjoint),
         TEST(activations_and_their_slopes),
         TEST(activations_known_values),
+        TEST(binary_functions_by_hand),
+        TEST(reductions_by_hand),
+        TEST(pieces_by_hand),
         TEST(softmax_of_large_numbers),
         TEST(losses_and_their_gradients),
         TEST(labels_that_are_no_class),

@@ -165,8 +165,75 @@ cp_node cp_net_dropout(cp_net *net, cp_node x, float rate) {
     return add(net, "dropout", &(cp_attributes){.rate = rate, .layer = layer}, &x, 1);
 }
 
-cp_node cp_net_add(cp_net *net, cp_node a, cp_node b) {
-    return add(net, "add", &(cp_attributes){0}, (cp_node[]){a, b}, 2);
+#define BINARY(builder, op)                                                                                            \
+    cp_node builder(cp_net *net, cp_node a, cp_node b) {                                                               \
+        return add(net, op, &(cp_attributes){0}, (cp_node[]){a, b}, 2);                                                \
+    }
+BINARY(cp_net_add, "add")
+BINARY(cp_net_sub, "sub")
+BINARY(cp_net_mul, "mul")
+BINARY(cp_net_div, "div")
+BINARY(cp_net_min, "min")
+BINARY(cp_net_max, "max")
+BINARY(cp_net_pow, "pow")
+BINARY(cp_net_prelu_with, "prelu")
+
+cp_node cp_net_prelu(cp_net *net, cp_node x) {
+    const cp_value *v = cp_net_check(net) ? NULL : cp_net_value(net, x);
+    if (!v) return add(net, "prelu", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
+    if (v->shape.rank < 1) return cp_net_fail(net, cp_fail(CP_E_SHAPE, "prelu: the input has no channels"));
+    return cp_net_prelu_with(net, x,
+                             parameter(net, "prelu", "weight", cp_shape_of(1, &v->shape.dim[v->shape.rank - 1])));
+}
+
+cp_node cp_net_reduce(cp_net *net, cp_node x, cp_reduction reduction, const int *axes, int n, bool keep) {
+    cp_attributes attributes = {.reduction = reduction, .axes.rank = n, .keep = keep};
+    if (n < 0 || n > CP_MAX_RANK || (n && !axes))
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "reduce: %d axes, or no list of them", n));
+    for (int i = 0; i < n; i++) attributes.axes.dim[i] = axes[i];
+    return add(net, "reduce", &attributes, &x, 1);
+}
+
+/* -1 is the last axis. */
+static int64_t axis_of(const cp_net *net, cp_node x, int axis) {
+    return axis == -1 ? cp_net_shape(net, x).rank - 1 : axis;
+}
+
+/* As many at once as an operation takes. */
+cp_node cp_net_concat(cp_net *net, const cp_node *values, int n, int axis) {
+    if (n < 1 || !values) return cp_net_fail(net, cp_fail(CP_E_ARG, "concat: %d values, or no list of them", n));
+    cp_node y = values[0];
+    for (int done = 1; done < n && y;) {
+        cp_node in[CP_MAX_INPUTS] = {y};
+        int inputs = 1;
+        while (inputs < CP_MAX_INPUTS && done < n) in[inputs++] = values[done++];
+        for (int i = 0; i < inputs; i++)
+            if (!in[i]) return add(net, "concat", &(cp_attributes){0}, (cp_node[]){0}, 1);
+        y = add(net, "concat", &(cp_attributes){.axis = axis_of(net, y, axis)}, in, inputs);
+    }
+    return y;
+}
+
+cp_node cp_net_slice(cp_net *net, cp_node x, int axis, int64_t begin, int64_t count) {
+    return add(net, "slice", &(cp_attributes){.axis = axis_of(net, x, axis), .begin = begin, .count = count}, &x, 1);
+}
+
+cp_status cp_net_split(cp_net *net, cp_node x, int axis, const int64_t *sizes, int n, cp_node *parts) {
+    cp_status status = cp_net_check(net);
+    if (status) return status;
+    if (n < 1 || !sizes || !parts) status = cp_fail(CP_E_ARG, "split: %d parts, or no lists of them", n);
+    int64_t begin = 0;
+    for (int i = 0; i < n && !status; i++) {
+        parts[i] = cp_net_slice(net, x, axis, begin, sizes[i]);
+        if (!parts[i]) return net->status;
+        begin += sizes[i];
+    }
+    const int64_t whole = status ? 0 : cp_net_shape(net, x).dim[axis_of(net, x, axis)];
+    if (!status && begin != whole)
+        status = cp_fail(CP_E_SHAPE, "split: the parts have %lld rows together, the axis has %lld", (long long)begin,
+                         (long long)whole);
+    if (status) cp_net_fail(net, status);
+    return status;
 }
 
 cp_node cp_net_softmax_cross_entropy(cp_net *net, cp_node logits, cp_node labels) {

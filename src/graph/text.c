@@ -242,9 +242,10 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_words_are(r, "dropout")) return dropout(net, r, x);
     if (cp_words_are(r, "flatten")) return cp_net_flatten(net, x);
     if (cp_words_are(r, "softmax")) return cp_net_softmax(net, x);
+    if (cp_words_are(r, "prelu")) return cp_net_prelu(net, x);
     if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
     return cp_net_fail(net, cp_words_mistake(r, "conv, conv-transpose, pool, max-pool, avg-pool, im2col, col2im, "
-                                                "flatten, dense, dropout, softmax" ACTIVATION_WORDS));
+                                                "flatten, dense, dropout, softmax, prelu" ACTIVATION_WORDS));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {

@@ -15,6 +15,10 @@ typedef struct cp_attributes {
     float alpha, beta; /* of an activation; both 0: the usual */
     float rate;
     uint32_t layer;
+    cp_reduction reduction;
+    cp_shape axes; /* of a reduction: a list of their numbers; empty: all */
+    bool keep;
+    int64_t axis, begin, count; /* of pieces; size[0] is that of the whole, in a gradient */
 } cp_attributes;
 
 typedef struct cp_op cp_op;
@@ -41,7 +45,8 @@ typedef enum cp_field_kind {
     CP_FIELD_LAYER, /* uint32_t */
     CP_FIELD_FLAG,  /* bool */
     CP_FIELD_WORD,  /* an enum; words by value, NULL behind the last */
-    CP_FIELD_REAL   /* float */
+    CP_FIELD_REAL,  /* float */
+    CP_FIELD_SHAPE  /* cp_shape, as a list of numbers */
 } cp_field_kind;
 typedef struct cp_field {
     const char *name;
@@ -65,8 +70,9 @@ struct cp_op {
     void (*backward)(cp_backward *);            /* NULL: no gradient */
     /* Writes the attributes as words ("5x5 same relu"), as cp_net_parse reads them; NULL: none. */
     void (*words)(const cp_attributes *attributes, char *text, size_t size);
-    bool counts_filters;    /* the number of output channels stands before the words: "32 5x5 same relu" */
-    const cp_field *fields; /* its attributes in a model file; NULL: it is no layer of a model */
+    bool counts_filters;          /* the number of output channels stands before the words: "32 5x5 same relu" */
+    const cp_field *fields;       /* its attributes in a model file; NULL: it is no layer of a model */
+    float initial[CP_MAX_INPUTS]; /* what cp_net_initialize gives a parameter with one axis that is input i */
 };
 
 /* The table; NULL where there is none of that name. */
@@ -84,7 +90,11 @@ CP_ACTIVATIONS(CP_ACTIVATION_OPS)
 #undef CP_ACTIVATION_OPS
 extern const cp_op cp_op_softmax, cp_op_softmax_gradient;
 extern const cp_op cp_op_im2col, cp_op_col2im;
-extern const cp_op cp_op_add, cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
+#define CP_BINARY_OPS(id, ...) extern const cp_op cp_op_##id, cp_op_##id##_first_gradient, cp_op_##id##_second_gradient;
+CP_BINARIES(CP_BINARY_OPS)
+#undef CP_BINARY_OPS
+extern const cp_op cp_op_reduce, cp_op_reduce_gradient, cp_op_concat, cp_op_slice, cp_op_slice_gradient;
+extern const cp_op cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;
 extern const cp_op cp_op_mean_squared_error, cp_op_mean_squared_error_gradient;
 

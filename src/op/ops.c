@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define BINARY(id, ...) &cp_op_##id, &cp_op_##id##_first_gradient, &cp_op_##id##_second_gradient,
 #define ACTIVATION(name, identifier, ...) &cp_op_##identifier, &cp_op_##identifier##_gradient,
 
 static const cp_op *const table[] = {
@@ -25,7 +26,11 @@ static const cp_op *const table[] = {
     CP_ACTIVATIONS(ACTIVATION) & cp_op_softmax,
     &cp_op_softmax_gradient,
     &cp_op_dropout,
-    &cp_op_add,
+    CP_BINARIES(BINARY) & cp_op_reduce,
+    &cp_op_reduce_gradient,
+    &cp_op_concat,
+    &cp_op_slice,
+    &cp_op_slice_gradient,
     &cp_op_flatten,
     &cp_op_reshape,
     &cp_op_softmax_cross_entropy,

@@ -21,7 +21,13 @@ TABLE(average_pool_gradient, &cp_algo_average_pool_gather, &cp_algo_average_pool
 
 TABLE(activation, &cp_algo_activation_vector, &cp_algo_activation_reference);
 TABLE(activation_gradient, &cp_algo_activation_gradient_vector, &cp_algo_activation_gradient_reference);
-TABLE(add, &cp_algo_add_vector, &cp_algo_add_reference);
+TABLE(binary, &cp_algo_binary_rows, &cp_algo_binary_reference);
+TABLE(binary_gradient, &cp_algo_binary_gradient_rows, &cp_algo_binary_gradient_reference);
+TABLE(reduce, &cp_algo_reduce_blocks, &cp_algo_reduce_reference);
+TABLE(reduce_gradient, &cp_algo_reduce_gradient_blocks, &cp_algo_reduce_gradient_reference);
+TABLE(concat, &cp_algo_concat_rows, &cp_algo_concat_reference);
+TABLE(slice, &cp_algo_slice_rows, &cp_algo_slice_reference);
+TABLE(slice_gradient, &cp_algo_slice_gradient_rows, &cp_algo_slice_gradient_reference);
 TABLE(dropout, &cp_algo_dropout_blocks, &cp_algo_dropout_reference);
 
 TABLE(softmax, &cp_algo_softmax_rows, &cp_algo_softmax_reference);

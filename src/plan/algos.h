@@ -15,8 +15,12 @@ extern const cp_algo cp_algo_im2col_rows, cp_algo_col2im_gather;
 extern const cp_algo cp_algo_max_pool_rows, cp_algo_max_pool_gather;
 extern const cp_algo cp_algo_average_pool_rows, cp_algo_average_pool_gather;
 /* elementwise.c */
-extern const cp_algo cp_algo_activation_vector, cp_algo_activation_gradient_vector, cp_algo_add_vector;
+extern const cp_algo cp_algo_activation_vector, cp_algo_activation_gradient_vector;
 extern const cp_algo cp_algo_dropout_blocks, cp_algo_mean_squared_error_gradient_vector;
+/* binary.c, axes.c */
+extern const cp_algo cp_algo_binary_rows, cp_algo_binary_gradient_rows;
+extern const cp_algo cp_algo_reduce_blocks, cp_algo_reduce_gradient_blocks;
+extern const cp_algo cp_algo_concat_rows, cp_algo_slice_rows, cp_algo_slice_gradient_rows;
 /* softmax.c */
 extern const cp_algo cp_algo_softmax_rows, cp_algo_softmax_gradient_rows;
 extern const cp_algo cp_algo_softmax_cross_entropy_rows, cp_algo_softmax_cross_entropy_gradient_rows;
@@ -31,7 +35,9 @@ extern const cp_algo cp_algo_max_pool_reference, cp_algo_max_pool_gradient_refer
 extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradient_reference;
 extern const cp_algo cp_algo_activation_reference, cp_algo_activation_gradient_reference;
 extern const cp_algo cp_algo_softmax_reference, cp_algo_softmax_gradient_reference;
-extern const cp_algo cp_algo_add_reference, cp_algo_dropout_reference;
+extern const cp_algo cp_algo_binary_reference, cp_algo_binary_gradient_reference, cp_algo_dropout_reference;
+extern const cp_algo cp_algo_reduce_reference, cp_algo_reduce_gradient_reference;
+extern const cp_algo cp_algo_concat_reference, cp_algo_slice_reference, cp_algo_slice_gradient_reference;
 extern const cp_algo cp_algo_softmax_cross_entropy_reference, cp_algo_softmax_cross_entropy_gradient_reference;
 extern const cp_algo cp_algo_mean_squared_error_reference, cp_algo_mean_squared_error_gradient_reference;
 

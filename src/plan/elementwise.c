@@ -1,4 +1,4 @@
-/* What happens to each element alone, in f32 and in shares of the elements: activations, sums, dropout. */
+/* What happens to each element alone, in f32 and in shares of the elements: activations, dropout. */
 #include "plan/algos.h"
 
 #include <tgmath.h>
@@ -61,15 +61,6 @@ static void activation_gradient(const cp_call *call, int phase, int id, int n) {
     switch (call->problem->activation) { CP_ACTIVATION_FORMULAS(SLOPES, float) }
 }
 
-static void add(const cp_call *call, int phase, int id, int n) {
-    (void)phase;
-    int64_t first, last;
-    if (!share(call, id, n, &first, &last)) return;
-    const float *a = call->in[0], *b = call->in[1];
-    float *y = call->out[0];
-    call->problem->kernels->add(a + first, b + first, y + first, last - first);
-}
-
 /* The numbers of cp_random_uniform, four at a time. */
 static void dropout(const cp_call *call, int phase, int id, int n) {
     (void)phase;
@@ -100,7 +91,6 @@ static void mean_squared_error_gradient(const cp_call *call, int phase, int id, 
 
 const cp_algo cp_algo_activation_vector = {.name = "vector", .refuse = refuse, .run = activation};
 const cp_algo cp_algo_activation_gradient_vector = {.name = "vector", .refuse = refuse, .run = activation_gradient};
-const cp_algo cp_algo_add_vector = {.name = "vector", .refuse = refuse, .run = add};
 const cp_algo cp_algo_dropout_blocks = {.name = "blocks", .refuse = refuse, .run = dropout};
 const cp_algo cp_algo_mean_squared_error_gradient_vector = {
     .name = "vector", .refuse = refuse, .run = mean_squared_error_gradient};

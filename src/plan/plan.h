@@ -5,8 +5,8 @@
 #include "kernels/kernels.h"
 #include "ref/ref.h"
 
-#define CP_MAX_INPUTS 4
-#define CP_MAX_OUTPUTS 2
+#define CP_MAX_INPUTS 8
+#define CP_MAX_OUTPUTS 4
 
 /* --- context.c --- */
 
@@ -42,7 +42,13 @@ typedef struct cp_problem {
     bool training;
     float rate; /* of dropout */
     cp_activation activation;
-    double alpha, beta;    /* of an activation, none left to be the usual */
+    double alpha, beta; /* of an activation, none left to be the usual */
+    cp_binary binary;   /* of two tensors; second: the gradient by the second */
+    bool second;
+    cp_reduction reduction;
+    uint32_t axes; /* of a reduction: bit d for axis d */
+    int axis;      /* of pieces */
+    int64_t begin;
     uint32_t layer;        /* of dropout: its stream of random numbers */
     int64_t multiply_adds; /* padded taps counted */
 } cp_problem;
@@ -97,16 +103,21 @@ extern const cp_algo *const cp_algos_im2col[], *const cp_algos_col2im[];
 extern const cp_algo *const cp_algos_max_pool[], *const cp_algos_max_pool_gradient[];
 extern const cp_algo *const cp_algos_average_pool[], *const cp_algos_average_pool_gradient[];
 extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gradient[];
-extern const cp_algo *const cp_algos_bias_gradient[], *const cp_algos_add[], *const cp_algos_dropout[];
+extern const cp_algo *const cp_algos_bias_gradient[], *const cp_algos_dropout[];
+extern const cp_algo *const cp_algos_binary[], *const cp_algos_binary_gradient[];
+extern const cp_algo *const cp_algos_reduce[], *const cp_algos_reduce_gradient[];
+extern const cp_algo *const cp_algos_concat[], *const cp_algos_slice[], *const cp_algos_slice_gradient[];
 extern const cp_algo *const cp_algos_softmax[], *const cp_algos_softmax_gradient[];
 extern const cp_algo *const cp_algos_softmax_cross_entropy[], *const cp_algos_softmax_cross_entropy_gradient[];
 extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_squared_error_gradient[];
 
 /* Inputs and outputs of each, in this order:
  *   conv x w [b] -> y                        conv_input_gradient dy w -> dx        conv_weight_gradient dy x -> dw
- *   (dense the same)                         bias_gradient dy -> db                add a b -> y
+ *   (dense the same)                         bias_gradient dy -> db                binary a b -> y
  *   max_pool x -> y index                    max_pool_gradient dy index -> dx
  *   average_pool x -> y                      average_pool_gradient dy -> dx
+ *   binary_gradient a b dy -> da             reduce x -> y                         reduce_gradient x y dy -> dx
+ *   concat x.. -> y                          slice x -> y                          slice_gradient dy -> dx
  *   activation x -> y                        activation_gradient y|x dy -> dx        dropout x -> y (also of the
  * gradient) softmax x -> y                           softmax_gradient y dy -> dx softmax_cross_entropy x labels -> loss
  * p softmax_cross_entropy_gradient p labels dloss -> dx mean_squared_error y target -> loss mean_squared_error_gradient
@@ -148,6 +159,21 @@ int64_t cp_panel_width(const cp_panels *panels, int64_t i);
 void cp_panels_pack(const cp_panels *panels, const cp_kernels *kernels, const float *plain, float *packed, int id,
                     int n);
 void cp_panels_unpack(const cp_panels *panels, const float *packed, float *plain);
+
+/* --- axes.c: reductions --- */
+
+/* Axes of dense memory, the innermost first. */
+typedef struct cp_strided {
+    int axes;
+    int64_t size[CP_MAX_RANK], stride[CP_MAX_RANK];
+} cp_strided;
+typedef struct cp_reduced {
+    cp_strided kept, reduced;
+    int64_t outputs, parts; /* how many; of each output */
+    int64_t columns, run;   /* outputs side by side; parts side by side: one of them is 1 */
+} cp_reduced;
+cp_reduced cp_reduced_of(cp_shape x, uint32_t axes);
+void cp_reduce_share(const cp_reduced *r, cp_reduction f, const float *x, float *y, int id, int n);
 
 /* --- segments.c: sliding windows where every channel is on its own, cut into rows that meet the same taps --- */
 

@@ -148,19 +148,67 @@ static void softmax_gradient(const cp_call *call, int phase, int id, int n) {
     cp_ref_softmax_gradient(&y, &dy, &dx);
 }
 
-static void add(const cp_call *call, int phase, int id, int n) {
-    (void)phase, (void)n;
-    if (id != 0) return;
-    const cp_tensor a = cp_call_in(call, 0), b = cp_call_in(call, 1), y = cp_call_out(call, 0);
-    cp_ref_add(&a, &b, &y);
-}
-
 static void dropout(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
     const cp_random_key key = {.seed = call->seed, .stream = call->problem->layer, .step = call->step};
     const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
     cp_ref_dropout(call->problem->rate, &key, &x, &y);
+}
+
+/* --- axes --- */
+
+static void binary(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor a = cp_call_in(call, 0), b = cp_call_in(call, 1), y = cp_call_out(call, 0);
+    cp_ref_binary(call->problem->binary, &a, &b, &y);
+}
+
+static void binary_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor a = cp_call_in(call, 0), b = cp_call_in(call, 1), dy = cp_call_in(call, 2);
+    const cp_tensor dx = cp_call_out(call, 0);
+    cp_ref_binary_gradient(call->problem->binary, call->problem->second, &a, &b, &dy, &dx);
+}
+
+static void reduce(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_reduce(call->problem->reduction, call->problem->axes, &x, &y);
+}
+
+static void reduce_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_in(call, 1), dy = cp_call_in(call, 2);
+    const cp_tensor dx = cp_call_out(call, 0);
+    cp_ref_reduce_gradient(call->problem->reduction, call->problem->axes, &x, &y, &dy, &dx);
+}
+
+static void concat(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    cp_tensor x[CP_MAX_INPUTS];
+    for (int i = 0; i < call->problem->inputs; i++) x[i] = cp_call_in(call, i);
+    const cp_tensor y = cp_call_out(call, 0);
+    cp_ref_concat(call->problem->axis, x, call->problem->inputs, &y);
+}
+
+static void slice(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_slice(call->problem->axis, call->problem->begin, &x, &y);
+}
+
+static void slice_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor dy = cp_call_in(call, 0), dx = cp_call_out(call, 0);
+    cp_ref_slice_gradient(call->problem->axis, call->problem->begin, &dy, &dx);
 }
 
 /* --- losses --- */
@@ -213,7 +261,13 @@ REFERENCE(activation);
 REFERENCE(activation_gradient);
 REFERENCE(softmax);
 REFERENCE(softmax_gradient);
-REFERENCE(add);
+REFERENCE(binary);
+REFERENCE(binary_gradient);
+REFERENCE(reduce);
+REFERENCE(reduce_gradient);
+REFERENCE(concat);
+REFERENCE(slice);
+REFERENCE(slice_gradient);
 REFERENCE(dropout);
 REFERENCE(softmax_cross_entropy);
 REFERENCE(softmax_cross_entropy_gradient);

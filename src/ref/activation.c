@@ -66,11 +66,6 @@ void cp_ref_softmax_gradient(const cp_tensor *y, const cp_tensor *dy, const cp_t
     }
 }
 
-void cp_ref_add(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y) {
-    const int64_t count = cp_shape_count(y->shape);
-    for (int64_t e = 0; e < count; e++) put(y, e, get(a, e) + get(b, e));
-}
-
 void cp_ref_dropout(float rate, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y) {
     const int64_t count = cp_shape_count(x->shape);
     for (int64_t e = 0; e < count; e++)

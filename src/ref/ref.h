@@ -113,9 +113,48 @@ void cp_ref_activation_gradient(cp_activation f, double alpha, double beta, cons
                                 const cp_tensor *dx);
 void cp_ref_softmax(const cp_tensor *x, const cp_tensor *y); /* over the last axis, the maximum subtracted first */
 void cp_ref_softmax_gradient(const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx);
-void cp_ref_add(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
 /* y = x / (1-rate) where the layer's random number of the element is >= rate, else 0: forward and, on dy, backward. */
 void cp_ref_dropout(float rate, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y);
+
+/* --- axes.c --- */
+
+/* Two numbers make one: X(identifier, value, slope by a, slope by b), for float and double as the activations. Of equal
+ * numbers the minimum and maximum are the first; NaN stays NaN. prelu: He et al. 2015. */
+#define CP_BINARIES(X)                                                                                                 \
+    X(add, a + b, 1, 1)                                                                                                \
+    X(sub, a - b, 1, -1)                                                                                               \
+    X(mul, a *b, b, a)                                                                                                 \
+    X(div, a / b, 1 / b, -a / (b * b))                                                                                 \
+    X(min, a <= b || a != a ? a : b, a <= b || a != a, !(a <= b || a != a))                                            \
+    X(max, a >= b || a != a ? a : b, a >= b || a != a, !(a >= b || a != a))                                            \
+    X(pow, pow(a, b), b *(a == 0 ? pow(a, b - 1) : pow(a, b) / a), a > 0 ? pow(a, b) * log(a) : 0)                     \
+    X(prelu, a < 0 ? a * b : a, a < 0 ? b : 1, a < 0 ? a : 0)
+
+typedef enum cp_binary {
+#define CP_BINARY_ENUM(id, ...) CP_BINARY_##id,
+    CP_BINARIES(CP_BINARY_ENUM)
+#undef CP_BINARY_ENUM
+} cp_binary;
+
+/* y = f(a, b); shapes broadcast: axes meet from the last one on, one that is missing or of size 1 is repeated. */
+void cp_ref_binary(cp_binary f, const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
+/* da = dy * df/da, summed over the axes along which a was repeated; with second that of b, in da. */
+void cp_ref_binary_gradient(cp_binary f, bool second, const cp_tensor *a, const cp_tensor *b, const cp_tensor *dy,
+                            const cp_tensor *da);
+/* The axes of y (bit d: axis d) along which an input of shape x is repeated. */
+uint32_t cp_broadcast_axes(cp_shape x, cp_shape y);
+
+/* y = the sum (mean, ...) of x over a set of axes; y has the other axes, or size 1 there. dx = dy * dy/dx; of equal
+ * maxima (minima) the first gets all. */
+void cp_ref_reduce(cp_reduction f, uint32_t axes, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_reduce_gradient(cp_reduction f, uint32_t axes, const cp_tensor *x, const cp_tensor *y, const cp_tensor *dy,
+                            const cp_tensor *dx);
+
+/* y = x[0], ..., x[n-1] one behind the other along an axis; y = the part of x that begins at `begin`; dx = dy there, 0
+ * elsewhere. */
+void cp_ref_concat(int axis, const cp_tensor *x, int n, const cp_tensor *y);
+void cp_ref_slice(int axis, int64_t begin, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_slice_gradient(int axis, int64_t begin, const cp_tensor *dy, const cp_tensor *dx);
 
 /* loss[0] = mean over n of -log softmax(x[n])[label[n]]; p = softmax(x) is kept for the gradient
  * dx = dloss * (p - onehot(label)) / N. x [N,C], labels I32 [N]; a label outside 0..C-1 makes the loss NaN, no rows

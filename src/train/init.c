@@ -17,6 +17,14 @@ static const cp_net_node *layer_of(const cp_net *net, cp_node weights) {
     return NULL;
 }
 
+/* What the layer that reads a parameter with one axis wants it to be: 0 for a bias. */
+static float initial_of(const cp_net *net, cp_node parameter) {
+    for (int64_t i = 0; i < net->n_nodes; i++)
+        for (int k = 0; k < net->nodes[i].inputs; k++)
+            if (net->nodes[i].in[k] == parameter) return net->nodes[i].op->initial[k];
+    return 0;
+}
+
 static fans fans_of(const cp_net *net, cp_node weights) {
     const cp_net_node *layer = layer_of(net, weights);
     const cp_shape shape = cp_net_shape(net, weights);
@@ -42,10 +50,11 @@ cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t se
         const bool bias = tensor.shape.rank < 2;
         const fans fan = bias ? (fans){1, 1} : fans_of(net, cp_net_parameter_node(net, i));
         const float limit = (float)sqrt(6 / (fan.in + fan.out)), deviation = (float)sqrt(2 / fan.in);
+        const float initial = initial_of(net, cp_net_parameter_node(net, i));
         float *weight = tensor.data;
         for (int64_t e = 0; e < count; e++) {
             if (bias)
-                weight[e] = 0;
+                weight[e] = initial;
             else if (initializer == CP_GLOROT)
                 weight[e] = limit * (2 * cp_random_uniform(&key, (uint64_t)e) - 1);
             else

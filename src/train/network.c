@@ -101,6 +101,8 @@ static bool is_usual(const cp_field *f, const char *at, int axes) {
         return *(const unsigned *)at == 0;
     case CP_FIELD_REAL:
         return *(const float *)at == 0;
+    case CP_FIELD_SHAPE:
+        return ((const cp_shape *)at)->rank == 0;
     }
     return usual;
 }
@@ -132,6 +134,9 @@ static void add_field(cp_text *text, const cp_field *f, const char *at, int axes
         break;
     case CP_FIELD_REAL:
         cp_text_add_real(text, (double)*(const float *)at);
+        break;
+    case CP_FIELD_SHAPE:
+        add_integers(text, ((const cp_shape *)at)->dim, ((const cp_shape *)at)->rank);
         break;
     }
 }
@@ -359,6 +364,8 @@ static cp_status read_field(const network_reader *r, const cp_field *f, entry *v
     case CP_FIELD_REAL:
         *(float *)at = (float)value->number;
         return value->kind == CP_JSON_NUMBER ? CP_OK : cp_fail(CP_E_FORMAT, "'%s' must be a number", f->name);
+    case CP_FIELD_SHAPE:
+        return read_integers(r, value, f->name, ((cp_shape *)at)->dim, CP_MAX_RANK, &((cp_shape *)at)->rank);
     }
     return CP_OK;
 }
