@@ -69,7 +69,8 @@ CP_API const char *cp_status_text(cp_status status);
 #define CP_MAX_RANK 8
 #define CP_MAX_AXES 3 /* spatial axes of a convolution or pooling */
 
-typedef enum cp_type { CP_F32, CP_F64, CP_I32, CP_I64, CP_U8 } cp_type;
+/* F16 (IEEE 754's binary16) and BF16 (the upper half of an F32) are for storage: operations compute in F32 or F64. */
+typedef enum cp_type { CP_F32, CP_F64, CP_I32, CP_I64, CP_U8, CP_F16, CP_BF16 } cp_type;
 
 typedef struct cp_shape {
     int rank;
@@ -111,6 +112,9 @@ CP_API const char *cp_shape_text(cp_shape shape, char text[CP_SHAPE_TEXT]);
 
 /* Copies from one view to another of the same shape and type, whatever their strides. */
 CP_API cp_status cp_tensor_copy(const cp_tensor *to, const cp_tensor *from);
+/* The same from any type to one with fractions (F32, F64, F16, BF16): each number is rounded to the nearest there is,
+ * of two to the even one; beyond the largest it is infinite. */
+CP_API cp_status cp_tensor_convert(const cp_tensor *to, const cp_tensor *from);
 
 /* ---------------------------------------------------------------------------------------------------------------
  * What a convolution and a pooling are
@@ -196,6 +200,37 @@ typedef struct cp_pool {
     int64_t reserved[8];
 } cp_pool;
 
+/* What stands outside the input. CONSTANT, the default: a number. Else values of the input: REFLECT mirrors it at its
+ * first and last position, which are not repeated (each side less than the input); REPLICATE repeats those; CIRCULAR
+ * goes on at the other end (each side at most the input). */
+typedef enum cp_pad_values { CP_PAD_CONSTANT, CP_PAD_REFLECT, CP_PAD_REPLICATE, CP_PAD_CIRCULAR } cp_pad_values;
+
+/* Padding as a layer of its own, of the spatial axes. Source: ONNX Pad; NumPy's pad. */
+typedef struct cp_padding {
+    int64_t before[CP_MAX_AXES], after[CP_MAX_AXES];
+    cp_pad_values values;
+    float constant; /* for CP_PAD_CONSTANT */
+    int64_t reserved[8];
+} cp_padding;
+
+/* Another size of the spatial axes: from the nearest pixel, or linear between neighbours (bilinear, trilinear).
+ * Position o of the output lies in the input, with scale = output / input, at
+ *   HALF_PIXEL (o + 0.5) / scale - 0.5; ASYMMETRIC o / scale; ALIGN_CORNERS o * (input - 1) / (output - 1);
+ *   PYTORCH_HALF_PIXEL as HALF_PIXEL, but 0 where there is one output.
+ * NEAREST rounds that as `rounding` says, ROUND_PREFER_... to the nearest and ties to that side. Positions outside are
+ * taken to the edge. Source: ONNX Resize. */
+typedef enum cp_interpolation { CP_INTERPOLATE_NEAREST, CP_INTERPOLATE_LINEAR } cp_interpolation;
+typedef enum cp_coordinates { CP_HALF_PIXEL, CP_ASYMMETRIC, CP_ALIGN_CORNERS, CP_PYTORCH_HALF_PIXEL } cp_coordinates;
+typedef enum cp_rounding { CP_ROUND_PREFER_FLOOR, CP_ROUND_PREFER_CEIL, CP_ROUND_FLOOR, CP_ROUND_CEIL } cp_rounding;
+typedef struct cp_resize {
+    cp_interpolation interpolation;
+    cp_coordinates coordinates;
+    cp_rounding rounding;
+    int64_t size[CP_MAX_AXES]; /* of the output; either this, */
+    float scale[CP_MAX_AXES];  /* or output / input: the size is floor(input * scale) */
+    int64_t reserved[8];
+} cp_resize;
+
 /* ---------------------------------------------------------------------------------------------------------------
  * One operation, now
  * ------------------------------------------------------------------------------------------------------------- */
@@ -280,7 +315,7 @@ CP_API void cp_net_name(cp_net *net, const char *name);
 
 /* A dimension 0 at the front stands for any batch. */
 CP_API cp_node cp_net_input(cp_net *net, const char *name, cp_type type, cp_shape shape);
-/* A value that the net keeps a copy of. */
+/* A value that the net keeps a copy of, halves as F32. */
 CP_API cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *value);
 CP_API void cp_net_output(cp_net *net, cp_node value, const char *name);
 
@@ -302,6 +337,9 @@ CP_API cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool);
  * networks for document processing" (2006). */
 CP_API cp_node cp_net_im2col(cp_net *net, cp_node x, const cp_conv *conv);
 CP_API cp_node cp_net_col2im(cp_net *net, cp_node y, const cp_conv *conv, const int64_t *size);
+/* x [N,space,C] with other spatial axes. CP_E_ARG and CP_E_SHAPE where the descriptor or the sizes do not allow it. */
+CP_API cp_node cp_net_pad(cp_net *net, cp_node x, const cp_padding *padding);
+CP_API cp_node cp_net_resize(cp_net *net, cp_node x, const cp_resize *resize);
 CP_API cp_node cp_net_flatten(cp_net *net, cp_node x); /* [N, the rest] */
 CP_API cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation);
 /* The same with other numbers than the usual; alpha = beta = 0 are the usual. CP_E_ARG where they are not finite, where
@@ -490,10 +528,16 @@ CP_API void cp_data_batch(const cp_data *data, const int64_t *order, int64_t fir
  * Training
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* CP_ADAM: Kingma and Ba (2014) in the form with epsilon-hat, w -= rate*sqrt(1-beta2^t)/(1-beta1^t) *
- * m/(sqrt(v)+epsilon), as TensorFlow; CP_ADAM_PAPER: epsilon after the correction of v, as PyTorch. CP_SGD: v =
- * momentum*v + g, w -= rate*v; Nesterov: w -= rate*(g + momentum*v). */
-typedef enum cp_optimizer { CP_ADAM, CP_ADAM_PAPER, CP_SGD } cp_optimizer;
+/* t is the step, g the gradient, all that begins at 0.
+ *   CP_ADAM: w -= rate*sqrt(1-beta2^t)/(1-beta1^t) * m/(sqrt(v)+epsilon), m and v the moving averages of g and g^2
+ *     (Kingma and Ba 2014, in the form with epsilon-hat, as TensorFlow)
+ *   CP_ADAM_PAPER: the same with epsilon after the correction of v, as PyTorch
+ *   CP_SGD: v = momentum*v + g, w -= rate*v; Nesterov: w -= rate*(g + momentum*v)
+ *   CP_ADAMW: CP_ADAM_PAPER with decoupled decay, w -= rate*decay*w (Loshchilov and Hutter 2017)
+ *   CP_RMSPROP: v = beta2*v + (1-beta2)*g^2, w -= rate*g/(sqrt(v)+epsilon) (Tieleman and Hinton 2012)
+ *   CP_ADAGRAD: v += g^2, w -= rate*g/(sqrt(v)+epsilon) (Duchi, Hazan and Singer 2011)
+ *   CP_LION: w -= rate*(sign(beta1*m + (1-beta1)*g) + decay*w), m = beta2*m + (1-beta2)*g (Chen et al. 2023) */
+typedef enum cp_optimizer { CP_ADAM, CP_ADAM_PAPER, CP_SGD, CP_ADAMW, CP_RMSPROP, CP_ADAGRAD, CP_LION } cp_optimizer;
 typedef enum cp_loss { CP_SOFTMAX_CROSS_ENTROPY, CP_MEAN_SQUARED_ERROR } cp_loss;
 /* Rates over the steps: constant; times `factor` every `every` steps; half a cosine from the rate to rate*factor over
  * `total` steps (Loshchilov and Hutter 2016). */
@@ -508,11 +552,15 @@ typedef struct cp_schedule {
 typedef struct cp_train {
     cp_optimizer optimizer;
     float rate;                  /* 0: 1e-3 */
-    float beta1, beta2, epsilon; /* Adam; 0: 0.9, 0.999, 1e-8 */
+    float beta1, beta2, epsilon; /* 0: 0.9, 0.999 (RMSprop 0.9, Lion 0.99), 1e-8 */
     float momentum;              /* SGD */
     bool nesterov;
-    float decay; /* weight decay: gradient += decay * weight, not for biases */
+    float decay; /* weight decay: gradient += decay * weight (AdamW, Lion: see there), not for biases */
     float clip;  /* the gradient's norm is at most this; 0: any */
+    /* Not 0: what is evaluated, exported and saved as the model is a moving average of the weights, average = k*average
+     * + (1-k)*weights after each step, k = min(this, (1+t)/(10+t)) after t steps (Polyak and Juditsky 1992; k as
+     * TensorFlow's ExponentialMovingAverage). */
+    float average;
     cp_loss loss;
     cp_schedule schedule;
     cp_type type;  /* CP_F32, or CP_F64 for checks */
@@ -582,6 +630,9 @@ CP_API cp_status cp_net_evaluate(const cp_net *net, cp_ctx *ctx, const cp_data *
 /* The file is complete or not there: written beside, synchronised, renamed. Weights are stored as PyTorch's (conv:
  * O,I,H,W; dense: units, inputs in C,H,W order behind a flatten). */
 CP_API cp_status cp_net_save(const cp_net *net, const char *path);
+/* The same with weights of a type: CP_F32, or CP_F16 or CP_BF16 in half the bytes. CP_E_ARG where a number is too large
+ * for it. Loading makes F32 of any. */
+CP_API cp_status cp_net_save_as(const cp_net *net, const char *path, cp_type type);
 CP_API cp_status cp_net_load(cp_net **net, const char *path);
 /* The same of the `length` bytes of such a file, wherever they lie: the net keeps none of them. */
 CP_API cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t length);
@@ -590,7 +641,7 @@ CP_API cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t len
 CP_API cp_status cp_trainer_save(const cp_trainer *trainer, const char *path);
 CP_API cp_status cp_trainer_load(cp_trainer **trainer, cp_ctx *ctx, const char *path);
 
-/* One array in a .npy file (NumPy's format 1 and 2; f4, f8, i4, i8, u1, also Fortran order, read in C order). */
+/* One array in a .npy file (NumPy's format 1 and 2; f2, f4, f8, i4, i8, u1, also Fortran order, read in C order). */
 typedef struct cp_array {
     void *data; /* owned; free with cp_array_free */
     cp_type type;

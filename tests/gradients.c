@@ -438,6 +438,16 @@ static void movements(void **state) {
         {"tanh; im2col 3 dilation 2 full; tanh", LINE(2, 5, 3), SQUARED},
         {"tanh; im2col 2x2x1 pad 1; tanh", SPACE(1, 2, 3, 2, 2), SQUARED},
         {"tanh; col2im 2x3 size 4x3 stride 2x1 same", LINE(2, 6, 12), SQUARED},
+        {"tanh; pad 1,0,2,3; tanh", PLANE(2, 2, 3, 2), SQUARED},
+        {"pad 1,2,0,1 reflect", PLANE(1, 3, 4, 2), SQUARED},
+        {"tanh; pad 2 replicate; tanh", SPACE(1, 2, 1, 3, 2), SQUARED},
+        {"conv 3 3 same; pad 3,2 circular constant 0", LINE(2, 3, 2), SQUARED},
+        {"tanh; pad 2 constant 0.5; conv 2 3x3", PLANE(1, 2, 3, 2), SQUARED},
+        {"resize scale 2", PLANE(1, 2, 3, 2), SQUARED},
+        {"tanh; resize size 2x5 nearest align_corners ceil; tanh", PLANE(2, 3, 4, 2), SQUARED},
+        {"tanh; resize scale 1.5x2 linear; tanh", PLANE(2, 3, 2, 3), SQUARED},
+        {"resize size 2x3x5 linear align_corners", SPACE(1, 3, 2, 3, 2), SQUARED},
+        {"resize scale 0.6 linear asymmetric", LINE(2, 7, 3), SQUARED},
         {"conv 3 3x3 same; im2col 3x2 stride 2; col2im 3x2 size 5x4 stride 2", PLANE(1, 5, 4, 2), SQUARED},
     };
     (void)state;

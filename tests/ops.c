@@ -348,6 +348,40 @@ static bool draw_matrix(sample *s) {
     return true;
 }
 
+/* Padding and resizing, or their gradients. */
+static bool draw_sampling(sample *s) {
+    const cp_op *const op = s->op;
+    const bool pads = op == &cp_op_pad || op == &cp_op_pad_gradient, sized = one_in(2);
+    const geometry g = draw_geometry();
+    cp_padding *padding = &s->attributes.padding;
+    cp_resize *resize = &s->attributes.resize;
+    cp_problem forward;
+    padding->values = (cp_pad_values)draw(CP_PAD_CONSTANT, CP_PAD_CIRCULAR);
+    if (padding->values == CP_PAD_CONSTANT) padding->constant = (float)draw(0, 2);
+    resize->interpolation = (cp_interpolation)draw(CP_INTERPOLATE_NEAREST, CP_INTERPOLATE_LINEAR);
+    resize->coordinates = (cp_coordinates)draw(CP_HALF_PIXEL, CP_PYTORCH_HALF_PIXEL);
+    resize->rounding = (cp_rounding)draw(CP_ROUND_PREFER_FLOOR, CP_ROUND_CEIL);
+    for (int d = 0; d < g.axes; d++) {
+        padding->before[d] = draw(0, g.axes == 3 ? 3 : 6);
+        padding->after[d] = draw(0, g.axes == 3 ? 3 : 6);
+        if (sized)
+            resize->size[d] = draw(1, g.axes == 3 ? 8 : 20);
+        else
+            resize->scale[d] = (float)draw(2, 25) / 10;
+    }
+    s->inputs = 1;
+    s->in[0] = image_shape(&g, draw_channels());
+    s->op = pads ? &cp_op_pad : &cp_op_resize;
+    const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK;
+    s->op = op;
+    s->chain = 16; /* at most 8 products of 3 weights each */
+    if (!possible || op == &cp_op_pad || op == &cp_op_resize) return possible;
+    for (int d = 0; d < g.axes; d++) s->attributes.size[d] = g.size[d];
+    s->chain = 16 + cp_shape_count(forward.out[0]);
+    s->in[0] = forward.out[0];
+    return true;
+}
+
 /* Draws shapes and attributes for an operation; false: not possible, draw again. */
 static bool draw_sample(sample *s, const cp_op *op) {
     *s = (sample){.op = op};
@@ -360,6 +394,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_conv_input_gradient || op == &cp_op_dense_input_gradient) possible = turn_around(s, true);
     if (op == &cp_op_conv_weight_gradient || op == &cp_op_dense_weight_gradient) possible = turn_around(s, false);
     if (op == &cp_op_im2col || op == &cp_op_col2im) possible = draw_matrix(s);
+    if (op->algos == cp_algos_sample || op->algos == cp_algos_sample_gradient) possible = draw_sampling(s);
     if (strstr(op->name, "pool")) draw_pool(s);
     if (op == &cp_op_max_pool_gradient) possible = turn_pool_around(s, &cp_op_max_pool);
     if (op == &cp_op_average_pool_gradient) possible = turn_pool_around(s, &cp_op_average_pool);
@@ -404,8 +439,10 @@ typedef enum nearness { SAME, SUMS, AVERAGES, CLOSE, FACTORS } nearness;
 static nearness nearness_of(const cp_op *op) {
     if (op->algos == cp_algos_conv || op->algos == cp_algos_conv_input_gradient ||
         op->algos == cp_algos_conv_weight_gradient || op->algos == cp_algos_bias_gradient || op == &cp_op_add ||
-        op == &cp_op_max_pool_gradient || op == &cp_op_im2col || op == &cp_op_col2im)
+        op == &cp_op_max_pool_gradient || op == &cp_op_im2col || op == &cp_op_col2im || op == &cp_op_pad ||
+        op == &cp_op_pad_gradient)
         return SUMS;
+    if (op == &cp_op_resize || op == &cp_op_resize_gradient) return AVERAGES;
     if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient) return AVERAGES;
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
         op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient)
@@ -540,7 +577,9 @@ static double bound(const sample *s, const expected *e, int i, int64_t k) {
     case FACTORS:
         return 1e-6 * fabs(e->out[i][k]) + 1e-6 * e->largest;
     case CLOSE:
-        return 1e-6 * fabs(e->out[i][k]) + (i == 0 ? 1e-7 * e->largest : 1e-7);
+        /* what decays like exp(-x*x/2) multiplies the rounding of x by x*x, up to a hundred here */
+        return (s->op->algos == cp_algos_activation ? 1e-5 : 1e-6) * fabs(e->out[i][k]) +
+               (i == 0 ? 1e-7 * e->largest : 1e-7);
     }
     return 0;
 }

@@ -150,6 +150,16 @@ cp_node cp_net_col2im(cp_net *net, cp_node y, const cp_conv *conv, const int64_t
     return add(net, "col2im", &attributes, &y, 1);
 }
 
+cp_node cp_net_pad(cp_net *net, cp_node x, const cp_padding *padding) {
+    if (!padding) return cp_net_fail(net, cp_fail(CP_E_ARG, "a padding needs its sizes"));
+    return add(net, "pad", &(cp_attributes){.padding = *padding}, &x, 1);
+}
+
+cp_node cp_net_resize(cp_net *net, cp_node x, const cp_resize *resize) {
+    if (!resize) return cp_net_fail(net, cp_fail(CP_E_ARG, "a resizing needs its size or scale"));
+    return add(net, "resize", &(cp_attributes){.resize = *resize}, &x, 1);
+}
+
 cp_node cp_net_flatten(cp_net *net, cp_node x) {
     return add(net, "flatten", &(cp_attributes){0}, &x, 1);
 }

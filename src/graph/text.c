@@ -28,8 +28,8 @@ static cp_status take_axes(cp_words *r, const char *what, int axes, int64_t *val
     return CP_OK;
 }
 
-/* "1", or all begins then all ends: "1,1,2,2". */
-static cp_status take_padding(cp_words *r, int axes, int64_t *before, int64_t *after) {
+/* "1", or all begins then all ends: "1,1,2,2"; with first_axes, perhaps of the first axes alone. */
+static cp_status take_padding(cp_words *r, int axes, int64_t *before, int64_t *after, bool first_axes) {
     const char *expected = "a padding, as 1, or all begins then all ends, as 1,1,2,2";
     int64_t values[2 * CP_MAX_AXES];
     int n = 0;
@@ -40,10 +40,10 @@ static cp_status take_padding(cp_words *r, int axes, int64_t *before, int64_t *a
         n++;
         if (*t != ',') break;
     }
-    if (*t || (n != 1 && n != 2 * axes)) return cp_words_mistake(r, expected);
-    for (int a = 0; a < axes; a++) {
+    if (*t || (n != 1 && (first_axes ? n % 2 : n != 2 * axes))) return cp_words_mistake(r, expected);
+    for (int a = 0; a < (n == 1 ? axes : n / 2); a++) {
         before[a] = values[n == 1 ? 0 : a];
-        after[a] = values[n == 1 ? 0 : axes + a];
+        after[a] = values[n == 1 ? 0 : n / 2 + a];
     }
     return CP_OK;
 }
@@ -69,7 +69,7 @@ static cp_status take_window_word(cp_words *r, int axes, window_words w, bool *t
     else if (cp_words_are(r, "valid"))
         *w.pad = CP_PAD_VALID;
     else if (cp_words_are(r, "pad"))
-        return take_padding(r, axes, w.before, w.after);
+        return take_padding(r, axes, w.before, w.after, false);
     else if (cp_words_are(r, "stride"))
         return take_axes(r, "a stride", axes, w.stride);
     else if (cp_words_are(r, "dilation"))
@@ -222,12 +222,85 @@ static cp_node activated(cp_net *net, cp_words *r, cp_node x, cp_activation acti
     return cp_net_activation_with(net, x, activation, (float)numbers[0], (float)numbers[1]);
 }
 
+/* "2" or "1.5x2": one number for each axis, or one for all. */
+static cp_status take_scales(cp_words *r, int axes, float *values) {
+    const char *expected = "a scale, as 2 or 1.5x2";
+    double number;
+    int n = 0;
+    cp_words_next(r);
+    for (const char *t = r->word;; t++) {
+        if (n == axes || !cp_read_real(&t, &number)) return cp_words_mistake(r, expected);
+        values[n++] = (float)number;
+        if (!*t) break;
+        if (*t != 'x') return cp_words_mistake(r, expected);
+    }
+    if (n != 1 && n != axes) return cp_words_mistake(r, expected);
+    for (int a = n; a < axes; a++) values[a] = values[0];
+    return CP_OK;
+}
+
+/* The number of a word in a list; false for another word. */
+static bool word_of(const cp_words *r, const char *const *words, unsigned *number) {
+    for (unsigned i = 0; words[i]; i++)
+        if (cp_words_are(r, words[i])) {
+            *number = i;
+            return true;
+        }
+    return false;
+}
+
+static cp_node resize(cp_net *net, cp_words *r, cp_node x, int axes) {
+    cp_resize resize = {0};
+    cp_status status = CP_OK;
+    while (!status) {
+        unsigned word;
+        cp_words_next(r);
+        if (!*r->word) return cp_net_resize(net, x, &resize);
+        if (cp_words_are(r, "size"))
+            status = take_axes(r, "the output's size", axes, resize.size);
+        else if (cp_words_are(r, "scale"))
+            status = take_scales(r, axes, resize.scale);
+        else if (word_of(r, cp_interpolation_words, &word))
+            resize.interpolation = (cp_interpolation)word;
+        else if (word_of(r, cp_coordinate_words, &word))
+            resize.coordinates = (cp_coordinates)word;
+        else if (word_of(r, cp_rounding_words, &word))
+            resize.rounding = (cp_rounding)word;
+        else
+            status = cp_words_mistake(r, "size S, scale S, nearest, linear, half_pixel, asymmetric, align_corners, "
+                                         "pytorch_half_pixel, round_prefer_floor, round_prefer_ceil, floor, ceil");
+    }
+    return cp_net_fail(net, status);
+}
+
+static cp_node pad(cp_net *net, cp_words *r, cp_node x, int axes) {
+    cp_padding padding = {0};
+    cp_status status = take_padding(r, axes, padding.before, padding.after, true);
+    while (!status) {
+        unsigned word;
+        double constant;
+        cp_words_next(r);
+        if (!*r->word) return cp_net_pad(net, x, &padding);
+        if (cp_words_are(r, "constant")) {
+            cp_words_next(r);
+            if (!read_real(r->word, &constant)) status = cp_words_mistake(r, "what stands in the padding, as 0.5");
+            if (!status) padding.constant = (float)constant;
+        } else if (word_of(r, cp_pad_value_words, &word)) {
+            padding.values = (cp_pad_values)word;
+        } else {
+            status = cp_words_mistake(r, "constant V, reflect, replicate, circular");
+        }
+    }
+    return cp_net_fail(net, status);
+}
+
 /* One layer; its first word is at hand. */
 static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     int axes = cp_net_shape(net, x).rank - 2;
     cp_activation activation;
     bool windowed = cp_words_are(r, "conv") || cp_words_are(r, "conv-transpose") || cp_words_are(r, "pool") ||
-                    cp_words_are(r, "max-pool") || cp_words_are(r, "avg-pool") || cp_words_are(r, "im2col");
+                    cp_words_are(r, "max-pool") || cp_words_are(r, "avg-pool") || cp_words_are(r, "im2col") ||
+                    cp_words_are(r, "pad") || cp_words_are(r, "resize");
     if (windowed && (axes < 1 || axes > CP_MAX_AXES))
         return cp_net_fail(net, cp_fail(CP_E_SHAPE,
                                         "net, position %lld: '%s' needs spatial axes, and there are none left here",
@@ -238,14 +311,16 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_words_are(r, "avg-pool")) return pool(net, r, x, axes, CP_AVERAGE);
     if (cp_words_are(r, "im2col")) return im2col(net, r, x, axes);
     if (cp_words_are(r, "col2im")) return col2im(net, r, x);
+    if (cp_words_are(r, "pad")) return pad(net, r, x, axes);
+    if (cp_words_are(r, "resize")) return resize(net, r, x, axes);
     if (cp_words_are(r, "dense")) return dense(net, r, x);
     if (cp_words_are(r, "dropout")) return dropout(net, r, x);
     if (cp_words_are(r, "flatten")) return cp_net_flatten(net, x);
     if (cp_words_are(r, "softmax")) return cp_net_softmax(net, x);
     if (cp_words_are(r, "prelu")) return cp_net_prelu(net, x);
     if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
-    return cp_net_fail(net, cp_words_mistake(r, "conv, conv-transpose, pool, max-pool, avg-pool, im2col, col2im, "
-                                                "flatten, dense, dropout, softmax, prelu" ACTIVATION_WORDS));
+    return cp_net_fail(net, cp_words_mistake(r, "conv, conv-transpose, pool, max-pool, avg-pool, im2col, col2im, pad, "
+                                                "resize, flatten, dense, dropout, softmax, prelu" ACTIVATION_WORDS));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {

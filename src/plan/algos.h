@@ -11,6 +11,8 @@ extern const cp_algo cp_algo_grouped, cp_algo_grouped_input_gradient;
 extern const cp_algo cp_algo_depthwise, cp_algo_depthwise_input_gradient, cp_algo_depthwise_weight_gradient;
 /* im2col.c */
 extern const cp_algo cp_algo_im2col_rows, cp_algo_col2im_gather;
+/* sampling.c */
+extern const cp_algo cp_algo_sample_lists, cp_algo_sample_gradient_lists;
 /* pool.c */
 extern const cp_algo cp_algo_max_pool_rows, cp_algo_max_pool_gather;
 extern const cp_algo cp_algo_average_pool_rows, cp_algo_average_pool_gather;
@@ -31,6 +33,7 @@ extern const cp_algo cp_algo_bias_gradient_columns, cp_algo_mean_squared_error_p
 extern const cp_algo cp_algo_conv_reference, cp_algo_conv_input_gradient_reference;
 extern const cp_algo cp_algo_conv_weight_gradient_reference, cp_algo_bias_gradient_reference;
 extern const cp_algo cp_algo_im2col_reference, cp_algo_col2im_reference;
+extern const cp_algo cp_algo_sample_reference, cp_algo_sample_gradient_reference;
 extern const cp_algo cp_algo_max_pool_reference, cp_algo_max_pool_gradient_reference;
 extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradient_reference;
 extern const cp_algo cp_algo_activation_reference, cp_algo_activation_gradient_reference;

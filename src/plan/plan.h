@@ -35,6 +35,8 @@ typedef struct cp_problem {
     bool out_used[CP_MAX_OUTPUTS]; /* somebody reads it; else its pointer is NULL */
     cp_window window;
     int64_t batch, channels, filters, groups;
+    cp_sampling sampling[CP_MAX_AXES]; /* of padding and resizing */
+    float constant;                    /* what stands in the padding */
     bool relu;              /* applied to the output */
     bool count_include_pad; /* of an average */
     bool weights_in_panels; /* the weights (or their gradient) are stored as panels.c says, not in the order of their
@@ -100,6 +102,7 @@ typedef struct cp_algo {
 extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient[],
                                                  *const cp_algos_conv_weight_gradient[];
 extern const cp_algo *const cp_algos_im2col[], *const cp_algos_col2im[];
+extern const cp_algo *const cp_algos_sample[], *const cp_algos_sample_gradient[]; /* padding and resizing */
 extern const cp_algo *const cp_algos_max_pool[], *const cp_algos_max_pool_gradient[];
 extern const cp_algo *const cp_algos_average_pool[], *const cp_algos_average_pool_gradient[];
 extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gradient[];
@@ -133,8 +136,8 @@ cp_tensor cp_call_in(const cp_call *call, int i);
 cp_tensor cp_call_out(const cp_call *call, int i);
 /* Share id of n of `count` things: [*first, *last). */
 static inline void cp_share(int64_t count, int id, int n, int64_t *first, int64_t *last) {
-    *first = (int64_t)((__int128)count * id / n);
-    *last = (int64_t)((__int128)count * (id + 1) / n);
+    *first = count / n * id + count % n * id / n;
+    *last = count / n * (id + 1) + count % n * (id + 1) / n;
 }
 
 /* --- panels.c: weights as the tile reads them ---

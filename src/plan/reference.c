@@ -85,6 +85,20 @@ static void col2im(const cp_call *call, int phase, int id, int n) {
     cp_ref_col2im(&call->problem->window, &y, &x);
 }
 
+/* --- padding and resizing --- */
+
+static void sample(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), y = images(cp_call_out(call, 0), id, n);
+    cp_ref_sample(call->problem->sampling, (double)call->problem->constant, &x, &y);
+}
+
+static void sample_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_sample_gradient(call->problem->sampling, &dy, &dx);
+}
+
 /* --- pooling --- */
 
 static void max_pool(const cp_call *call, int phase, int id, int n) {
@@ -253,6 +267,8 @@ REFERENCE(conv_weight_gradient);
 REFERENCE(bias_gradient);
 REFERENCE(im2col);
 REFERENCE(col2im);
+REFERENCE(sample);
+REFERENCE(sample_gradient);
 REFERENCE(max_pool);
 REFERENCE(max_pool_gradient);
 REFERENCE(average_pool);

@@ -47,6 +47,12 @@ void cp_ref_bias_gradient(const cp_tensor *dy, const cp_tensor *db);
 void cp_ref_im2col(const cp_window *window, const cp_tensor *x, const cp_tensor *y);
 void cp_ref_col2im(const cp_window *window, const cp_tensor *y, const cp_tensor *x);
 
+/* Padding and resizing: y[n,o,c] = sum over the samples (i, weight) of o of weight * x[n,i,c], or the constant where
+ * there are none; along several axes samples are the products of the axes'. And dx[n,i,c] = sum over all samples at i of
+ * weight * dy[n,o,c]. */
+void cp_ref_sample(const cp_sampling sampling[CP_MAX_AXES], double constant, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_sample_gradient(const cp_sampling sampling[CP_MAX_AXES], const cp_tensor *dy, const cp_tensor *dx);
+
 /* index: the flat tap that was the maximum, in U8 (I32 where there are more than 256), or NULL. */
 void cp_ref_max_pool(const cp_window *window, const cp_tensor *x, const cp_tensor *y, const cp_tensor *index,
                      const cp_trace *trace);

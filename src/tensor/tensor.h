@@ -24,10 +24,59 @@ void cp_put(const cp_tensor *tensor, int64_t offset, double value);
 /* The offset of a flat position, row-major over the `axes` axes from `first` on. */
 int64_t cp_offset(const cp_tensor *tensor, int first, int axes, int64_t flat);
 
+/* --- half.c: CP_F16 and CP_BF16 --- */
+
+bool cp_is_half(cp_type type);
+/* Exactly; and back, rounded to the nearest, of two to the even one. A NaN stays one. type: of the half. */
+double cp_half_to_double(uint16_t half, cp_type type);
+uint16_t cp_half_from_double(double value, cp_type type);
+
 /* --- copy.c --- */
 
 /* cp_tensor_copy for tensors known to be alike: share id of n. */
 void cp_copy_share(const cp_tensor *to, const cp_tensor *from, int id, int n);
+
+/* --- sampling.c: where padding and resizing take each position of an axis from --- */
+
+typedef struct cp_sampling {
+    int64_t in, out;
+    int64_t before; /* of a padding */
+    cp_pad_values values;
+    bool resizes;
+    cp_interpolation interpolation;
+    cp_coordinates coordinates;
+    cp_rounding rounding;
+    double scale; /* 0: out / in, which is more exact */
+} cp_sampling;
+
+/* The positions of the input that one of the output is the weighted sum of; none in constant padding. */
+typedef struct cp_sample {
+    int count;
+    int64_t index[2];
+    double weight[2];
+} cp_sample;
+cp_sample cp_sampling_at(const cp_sampling *s, int64_t o);
+
+/* The position inside 0..in-1 whose value position i has; -1 where that is a constant. */
+static inline int64_t cp_pad_at(cp_pad_values values, int64_t i, int64_t in) {
+    if (0 <= i && i < in) return i;
+    switch (values) {
+    case CP_PAD_CONSTANT:
+        break;
+    case CP_PAD_REFLECT:
+        return i < 0 ? -i : 2 * (in - 1) - i;
+    case CP_PAD_REPLICATE:
+        return i < 0 ? 0 : in - 1;
+    case CP_PAD_CIRCULAR:
+        return i < 0 ? i + in : i - in;
+    }
+    return -1;
+}
+/* The values are a kind, and the input has as many as the padding of axis d wants. */
+cp_status cp_check_pad_values(cp_pad_values values, int64_t in, int64_t before, int64_t after, int d);
+/* From a descriptor and x [N,space,C] to the sampling of CP_MAX_AXES axes, the missing ones in front, and to y. */
+cp_status cp_padding_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_padding *padding, cp_shape x, cp_shape *y);
+cp_status cp_resize_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_resize *resize, cp_shape x, cp_shape *y);
 
 /* --- window.c: THE window rule ---
  *

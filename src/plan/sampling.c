@@ -1,0 +1,113 @@
+/* Padding and resizing in f32, and their gradients: for each position that is written along an axis, the positions that
+ * it reads are listed once; a pixel is then the sum over the product of its axes' lists. */
+#include "plan/algos.h"
+
+typedef struct source {
+    int64_t at;
+    float weight;
+} source;
+
+typedef struct list {
+    int64_t writes, reads;
+    int64_t *first; /* position i reads source[first[i]] to source[first[i + 1] - 1] */
+    source *source;
+} list;
+
+typedef struct sampled {
+    list axis[CP_MAX_AXES];
+} sampled;
+
+static const char *refuse(const cp_problem *problem) {
+    enum { LONGEST_AXIS = 1 << 26 };
+    if (problem->type != CP_F32) return "needs f32";
+    for (int d = 0; d < CP_MAX_AXES; d++)
+        if (problem->sampling[d].in > LONGEST_AXIS || problem->sampling[d].out > LONGEST_AXIS)
+            return "too long an axis";
+    return NULL;
+}
+
+/* What is written from what: along the sampling, or against it. */
+static void fill_list(list *to, const cp_sampling *s, bool gradient) {
+    for (int64_t o = 0; o < s->out; o++) {
+        const cp_sample sample = cp_sampling_at(s, o);
+        for (int i = 0; i < sample.count; i++) to->first[(gradient ? sample.index[i] : o) + 1]++;
+    }
+    for (int64_t i = 0; i < to->writes; i++) to->first[i + 1] += to->first[i];
+    for (int64_t o = 0; o < s->out; o++) {
+        const cp_sample sample = cp_sampling_at(s, o);
+        for (int i = 0; i < sample.count; i++) {
+            int64_t *next = &to->first[gradient ? sample.index[i] : o];
+            to->source[(*next)++] = (source){gradient ? o : sample.index[i], (float)sample.weight[i]};
+        }
+    }
+    for (int64_t i = to->writes; i > 0; i--) to->first[i] = to->first[i - 1]; /* each had moved to its end */
+    to->first[0] = 0;
+}
+
+static cp_status prepare_lists(const cp_problem *p, cp_prepared *prepared, bool gradient) {
+    int64_t bytes = sizeof(sampled);
+    for (int d = 0; d < CP_MAX_AXES; d++) {
+        const cp_sampling *s = &p->sampling[d];
+        bytes += ((gradient ? s->in : s->out) + 1) * (int64_t)sizeof(int64_t) + 2 * s->out * (int64_t)sizeof(source);
+    }
+    sampled *made = cp_zalloc(NULL, bytes);
+    if (!made) return CP_E_MEMORY;
+    char *memory = (char *)(made + 1);
+    for (int d = 0; d < CP_MAX_AXES; d++) {
+        const cp_sampling *s = &p->sampling[d];
+        list *to = &made->axis[d];
+        to->writes = gradient ? s->in : s->out;
+        to->reads = gradient ? s->out : s->in;
+        to->source = (source *)memory;
+        to->first = (int64_t *)(to->source + 2 * s->out);
+        memory = (char *)(to->first + to->writes + 1);
+        fill_list(to, s, gradient);
+    }
+    prepared->state = made;
+    return CP_OK;
+}
+
+static cp_status prepare(const cp_problem *problem, cp_prepared *prepared) {
+    return prepare_lists(problem, prepared, false);
+}
+
+static cp_status prepare_gradient(const cp_problem *problem, cp_prepared *prepared) {
+    return prepare_lists(problem, prepared, true);
+}
+
+/* Adds a pixel to another, or, where nothing was added yet, begins with it. */
+static void add_pixel(float *to, const float *from, float weight, int64_t channels, bool begins) {
+    if (begins)
+        for (int64_t c = 0; c < channels; c++) to[c] = weight * from[c];
+    else
+        for (int64_t c = 0; c < channels; c++) to[c] += weight * from[c];
+}
+
+static void run(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const list *z = ((const sampled *)call->prepared->state)->axis, *y = z + 1, *x = z + 2;
+    const cp_problem *p = call->problem;
+    const int64_t C = p->channels;
+    int64_t pixel, last;
+    cp_share(p->batch * z->writes * y->writes * x->writes, id, n, &pixel, &last);
+    for (; pixel < last; pixel++) {
+        const int64_t ix = pixel % x->writes, row = pixel / x->writes, iy = row % y->writes, plane = row / y->writes,
+                      iz = plane % z->writes, image = plane / z->writes;
+        const float *from = (const float *)call->in[0] + image * z->reads * y->reads * x->reads * C;
+        float *to = (float *)call->out[0] + pixel * C;
+        bool begins = true;
+        for (int64_t a = z->first[iz]; a < z->first[iz + 1]; a++)
+            for (int64_t b = y->first[iy]; b < y->first[iy + 1]; b++)
+                for (int64_t c = x->first[ix]; c < x->first[ix + 1]; c++) {
+                    const source *sz = &z->source[a], *sy = &y->source[b], *sx = &x->source[c];
+                    add_pixel(to, from + ((sz->at * y->reads + sy->at) * x->reads + sx->at) * C,
+                              sz->weight * sy->weight * sx->weight, C, begins);
+                    begins = false;
+                }
+        for (int64_t c = 0; begins && c < C; c++) to[c] = p->constant;
+    }
+}
+
+const cp_algo cp_algo_sample_lists = {.name = "lists", .refuse = refuse, .prepare = prepare, .run = run};
+const cp_algo cp_algo_sample_gradient_lists = {
+    .name = "lists", .refuse = refuse, .prepare = prepare_gradient, .run = run};

@@ -1,0 +1,190 @@
+/* Where padding and resizing take each position of an axis from, and every check on their descriptors.
+ *
+ * Source of the coordinates and of nearest: ONNX, operator Resize. */
+#include "tensor/tensor.h"
+
+#include <math.h>
+
+static int64_t clamp(double position, int64_t in) {
+    return position <= 0 ? 0 : position >= (double)(in - 1) ? in - 1 : (int64_t)position;
+}
+
+/* Where the output's position o lies in the input. */
+static double position_of(const cp_sampling *s, int64_t o) {
+    const double in = (double)s->in, out = (double)s->out, at = (double)o;
+    switch (s->coordinates) {
+    case CP_ASYMMETRIC:
+        return s->scale > 0 ? at / s->scale : at * in / out;
+    case CP_ALIGN_CORNERS:
+        return s->out == 1 ? 0 : at * (in - 1) / (out - 1);
+    case CP_PYTORCH_HALF_PIXEL:
+        if (s->out == 1) return 0;
+        break;
+    case CP_HALF_PIXEL:
+        break;
+    }
+    return (s->scale > 0 ? (at + 0.5) / s->scale : (2 * at + 1) * in / (2 * out)) - 0.5;
+}
+
+static double round_to(cp_rounding rounding, double position) {
+    switch (rounding) {
+    case CP_ROUND_PREFER_FLOOR:
+        return ceil(position - 0.5);
+    case CP_ROUND_PREFER_CEIL:
+        return floor(position + 0.5);
+    case CP_ROUND_FLOOR:
+        return floor(position);
+    case CP_ROUND_CEIL:
+        return ceil(position);
+    }
+    return position;
+}
+
+cp_sample cp_sampling_at(const cp_sampling *s, int64_t o) {
+    cp_sample sample = {.count = 1, .weight = {1}};
+    if (!s->resizes) {
+        sample.index[0] = cp_pad_at(s->values, o - s->before, s->in);
+        sample.count = sample.index[0] >= 0;
+        return sample;
+    }
+    const double position = position_of(s, o);
+    if (s->interpolation == CP_INTERPOLATE_NEAREST) {
+        sample.index[0] = clamp(round_to(s->rounding, position), s->in);
+        return sample;
+    }
+    sample.index[0] = clamp(position, s->in);
+    const double behind = position - (double)sample.index[0];
+    if (behind <= 0 || sample.index[0] == s->in - 1) return sample;
+    sample.count = 2;
+    sample.index[1] = sample.index[0] + 1;
+    sample.weight[0] = 1 - behind;
+    sample.weight[1] = behind;
+    return sample;
+}
+
+/* --- from descriptors --- */
+
+static cp_status check_words(const int64_t reserved[8]) {
+    for (int i = 0; i < 8; i++)
+        if (reserved[i]) return cp_fail(CP_E_ARG, "the reserved words of a descriptor must be zero");
+    return CP_OK;
+}
+
+/* N,space,C of which only N may be 0. */
+static cp_status check_input(cp_shape x) {
+    cp_status status = cp_check_shape(x, CP_F32, "input");
+    if (status) return status;
+    if (x.rank < 3 || x.rank > CP_MAX_AXES + 2)
+        return cp_fail(CP_E_SHAPE, "input must have 3 to %d dimensions, has %d", CP_MAX_AXES + 2, x.rank);
+    for (int d = 1; d < x.rank; d++)
+        if (x.dim[d] == 0) return cp_fail(CP_E_SHAPE, "input dimension %d is 0: must be at least 1", d);
+    return CP_OK;
+}
+
+/* An array has a value for each axis and zeros behind them. */
+static cp_status check_rest(const char *name, const int64_t *values, int axes) {
+    for (int d = axes; d < CP_MAX_AXES; d++)
+        if (values[d])
+            return cp_fail(CP_E_ARG, "%s[%d] = %lld: the input has only %d spatial dimension%s", name, d,
+                           (long long)values[d], axes, axes == 1 ? "" : "s");
+    return CP_OK;
+}
+
+cp_status cp_check_pad_values(cp_pad_values values, int64_t in, int64_t before, int64_t after, int d) {
+    const char *const name = before > after ? "pad_before" : "pad_after";
+    const int64_t most = before > after ? before : after;
+    if ((unsigned)values > CP_PAD_CIRCULAR) return cp_fail(CP_E_ARG, "pad values %d: no such kind", (int)values);
+    if (values == CP_PAD_REFLECT && most > in - 1)
+        return cp_fail(CP_E_SHAPE, "%s[%d] = %lld: reflected padding must be less than the input (%lld)", name, d,
+                       (long long)most, (long long)in);
+    if (values == CP_PAD_CIRCULAR && most > in)
+        return cp_fail(CP_E_SHAPE, "%s[%d] = %lld: circular padding must not be more than the input (%lld)", name, d,
+                       (long long)most, (long long)in);
+    return CP_OK;
+}
+
+/* As many axes as the shape has, at the end of the CP_MAX_AXES; the others are left as they are. */
+static void begin(cp_sampling sampling[CP_MAX_AXES], cp_shape x) {
+    for (int d = 0; d < CP_MAX_AXES; d++) sampling[d] = (cp_sampling){.in = 1, .out = 1};
+    for (int d = 0; d < x.rank - 2; d++) sampling[CP_MAX_AXES - (x.rank - 2) + d].in = x.dim[1 + d];
+}
+
+static cp_status finish(const cp_sampling sampling[CP_MAX_AXES], cp_shape x, cp_shape *y) {
+    *y = x;
+    for (int d = 0; d < x.rank - 2; d++) y->dim[1 + d] = sampling[CP_MAX_AXES - (x.rank - 2) + d].out;
+    return cp_check_shape(*y, CP_F32, "output");
+}
+
+cp_status cp_padding_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_padding *padding, cp_shape x, cp_shape *y) {
+    const int axes = x.rank - 2;
+    cp_status status = check_input(x);
+    if (!status) status = check_words(padding->reserved);
+    if (!status) status = check_rest("before", padding->before, axes);
+    if (!status) status = check_rest("after", padding->after, axes);
+    if (status) return status;
+    begin(sampling, x);
+    for (int d = 0; d < axes && !status; d++) {
+        cp_sampling *s = &sampling[CP_MAX_AXES - axes + d];
+        const int64_t before = padding->before[d], after = padding->after[d];
+        if (before < 0 || after < 0)
+            return cp_fail(CP_E_ARG, "%s[%d] = %lld: must not be negative", before < 0 ? "before" : "after", d,
+                           (long long)(before < 0 ? before : after));
+        if (!cp_sum(s->in, before, &s->out) || !cp_sum(s->out, after, &s->out))
+            return cp_fail(CP_E_SHAPE, "padded input along axis %d overflows", d);
+        s->before = before;
+        s->values = padding->values;
+        status = cp_check_pad_values(padding->values, s->in, before, after, d);
+    }
+    return status ? status : finish(sampling, x, y);
+}
+
+/* The size of one axis of which the input's is set. */
+static cp_status size_axis(cp_sampling *s, int64_t size, float scale, int d) {
+    char text[32];
+    if (size < 0 || (size == 0 && !(scale > 0 && isfinite(scale))))
+        return size ? cp_fail(CP_E_ARG, "size[%d] = %lld: must be at least 1", d, (long long)size)
+                    : cp_fail(CP_E_ARG, "scale[%d] = %s: must be a number above 0", d,
+                              cp_real_text((double)scale, 9, text));
+    const float scaled = floorf((float)s->in * scale); /* single precision: 10 * 0.7 is 7 */
+    if (size == 0 && !(scaled < 0x1p62f)) return cp_fail(CP_E_SHAPE, "the output along axis %d overflows", d);
+    s->out = size ? size : (int64_t)scaled;
+    s->scale = size ? 0 : (double)scale;
+    if (s->out < 1) return cp_fail(CP_E_SHAPE, "output along axis %d would be %lld", d, (long long)s->out);
+    return CP_OK;
+}
+
+cp_status cp_resize_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_resize *resize, cp_shape x, cp_shape *y) {
+    const int axes = x.rank - 2;
+    bool sized = false, scaled = false;
+    for (int d = 0; d < CP_MAX_AXES; d++) {
+        sized |= resize->size[d] != 0;
+        scaled |= resize->scale[d] != 0;
+    }
+    cp_status status = check_input(x);
+    if (!status) status = check_words(resize->reserved);
+    if (!status) status = check_rest("size", resize->size, axes);
+    for (int d = axes; d < CP_MAX_AXES && !status; d++)
+        if (resize->scale[d] != 0)
+            status = cp_fail(CP_E_ARG, "scale[%d] is set: the input has only %d spatial dimension%s", d, axes,
+                             axes == 1 ? "" : "s");
+    if (status) return status;
+    if (sized == scaled)
+        return cp_fail(CP_E_ARG, sized ? "size and scale together" : "neither size nor scale is given");
+    if ((unsigned)resize->interpolation > CP_INTERPOLATE_LINEAR)
+        return cp_fail(CP_E_ARG, "interpolation = %d: no such interpolation", (int)resize->interpolation);
+    if ((unsigned)resize->coordinates > CP_PYTORCH_HALF_PIXEL)
+        return cp_fail(CP_E_ARG, "coordinates = %d: no such rule", (int)resize->coordinates);
+    if ((unsigned)resize->rounding > CP_ROUND_CEIL)
+        return cp_fail(CP_E_ARG, "rounding = %d: no such rounding", (int)resize->rounding);
+    begin(sampling, x);
+    for (int d = 0; d < axes && !status; d++) {
+        cp_sampling *s = &sampling[CP_MAX_AXES - axes + d];
+        s->resizes = true;
+        s->interpolation = resize->interpolation;
+        s->coordinates = resize->coordinates;
+        s->rounding = resize->rounding;
+        status = sized && resize->size[d] == 0 ? cp_fail(CP_E_ARG, "size[%d] = 0: must be at least 1", d)
+                                               : size_axis(s, resize->size[d], resize->scale[d], d);
+    }
+    return status ? status : finish(sampling, x, y);
+}
