@@ -7,7 +7,7 @@
 #include <string.h>
 
 typedef struct options {
-    const char *net, *output, *best, *log, *resume;
+    const char *net, *augment, *output, *best, *log, *resume;
     pictures_source source;
     int64_t epochs, batch;
     int threads;
@@ -25,6 +25,7 @@ enum {
     OPTION_DATA,
     OPTION_COUNT,
     OPTION_VALIDATION,
+    OPTION_AUGMENT,
     OPTION_EPOCHS,
     OPTION_BATCH,
     OPTION_RATE,
@@ -51,6 +52,10 @@ static const struct argp_option option_list[] = {
      2},
     {"count", OPTION_COUNT, "N", 0, "draw N digits (default 60000), and a sixth of them for validation", 2},
     {"validation", OPTION_VALIDATION, "FRACTION", 0, "validate with this part of the training pictures", 2},
+    {"augment", OPTION_AUGMENT, "TEXT", 0,
+     "change each picture at random in each epoch: \"shift 2; rotate 10; scale 0.9:1.1; elastic; flip; erase; crop\", "
+     "those of them that are wanted; 'convpool data --training --augment TEXT' shows one",
+     2},
     {"epochs", OPTION_EPOCHS, "N", 0, "passes over the pictures, in all (default 5)", 3},
     {"batch", OPTION_BATCH, "N", 0, "pictures in a step (default 100)", 3},
     {"optimizer", OPTION_OPTIMIZER, "NAME", 0,
@@ -162,6 +167,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_VALIDATION:
         o->source.validation = arg_real("validation", text, 1e-6, 0.999999);
         break;
+    case OPTION_AUGMENT:
+        o->augment = text;
+        break;
     case OPTION_BATCH:
         o->batch = arg_int("batch", text, 1, 1000000);
         break;
@@ -232,6 +240,7 @@ static json_t *training_note(const options *o, const cp_data *training) {
     json_object_set_new(note, "seed", json_integer((json_int_t)o->source.seed));
     json_object_set_new(note, "validation", json_real(o->source.validation));
     json_object_set_new(note, "batch", json_integer(o->batch));
+    if (o->augment) json_object_set_new(note, "augment", json_string(o->augment));
     json_object_set_new(note, "checksum", json_string(checksum));
     return note;
 }
@@ -272,6 +281,7 @@ typedef struct training {
     cp_net *net; /* of the trainer's layers and notes */
     cp_trainer *trainer;
     cp_data *pictures, *validation;
+    cp_augment *augment; /* NULL: none */
     FILE *log;
     int status; /* of saving the best epoch */
 } training;
@@ -306,12 +316,25 @@ static int check_same_pictures(const training *t) {
     return same ? STATUS_OK : fail(STATUS_INPUT, "%s: was trained with other pictures than these", t->options->resume);
 }
 
+static int make_augment(training *t, const char *text) {
+    const cp_status status = text ? cp_augment_new(&t->augment, text) : CP_OK;
+    return status ? fail_library(status) : STATUS_OK;
+}
+
+static int resume_augment(training *t) {
+    json_t *note = json_loads(cp_net_note(t->net, NOTE_TRAINING), 0, NULL);
+    const int status = make_augment(t, json_string_value(json_object_get(note, "augment")));
+    json_decref(note);
+    return status;
+}
+
 static int resume(training *t) {
     const options *o = t->options;
     int status = load_net(&t->net, o->resume);
     if (!status) status = read_training_note(t);
     if (!status) status = load_training(&o->source, &t->pictures, &t->validation);
     if (!status) status = check_same_pictures(t);
+    if (!status) status = resume_augment(t);
     if (status) return status;
     const cp_status loaded = cp_trainer_load(&t->trainer, t->ctx, o->resume);
     return loaded ? fail_library(loaded) : STATUS_OK;
@@ -319,7 +342,8 @@ static int resume(training *t) {
 
 static int begin(training *t) {
     options *o = t->options;
-    int status = load_training(&o->source, &t->pictures, &t->validation);
+    int status = make_augment(t, o->augment);
+    if (!status) status = load_training(&o->source, &t->pictures, &t->validation);
     if (status) return status;
     const int64_t steps = (cp_data_count(t->pictures) + o->batch - 1) / o->batch;
     cp_shape input = cp_data_shape(t->pictures);
@@ -396,6 +420,7 @@ static int fit(training *t) {
                                             &(cp_fit){.epochs = (int)o->epochs,
                                                       .batch = o->batch,
                                                       .validation = t->validation,
+                                                      .augment = t->augment,
                                                       .progress = progress_step,
                                                       .user = shown});
     progress_free(shown);
@@ -447,6 +472,7 @@ int cmd_train(int argc, char **argv) {
     cp_net_free(t.net);
     cp_data_free(t.pictures);
     cp_data_free(t.validation);
+    cp_augment_free(t.augment);
     cp_ctx_free(t.ctx);
     return status ? status : t.status ? t.status : logged;
 }

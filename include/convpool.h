@@ -524,6 +524,26 @@ CP_API const uint8_t *cp_data_image(const cp_data *data, int64_t i);
 CP_API void cp_data_batch(const cp_data *data, const int64_t *order, int64_t first, int64_t n, float *images,
                           int32_t *labels);
 
+/* Random changes of the pictures that a net is trained with, from a text as "shift 2; rotate 10; scale 0.9:1.1":
+ *   shift PIXELS              moved by up to so many along each axis
+ *   rotate DEGREES            turned about the middle by up to so much to either side
+ *   scale LEAST:GREATEST      as large as that
+ *   elastic [PIXELS[:CELLS]]  bent: the points of a grid of CELLS x CELLS (4) are moved by normal numbers, what is
+ *                             between them by a cubic B-spline; PIXELS (1) is the standard deviation all over the
+ *                             picture (in the manner of Simard et al. 2003 and Ronneberger et al. 2015)
+ *   flip                      every second one left to right
+ *   erase [PART]              in every second one a rectangle of 0.02 to PART (0.25) of the area, its sides 0.3 to
+ *                             1/0.3, made background (Zhong et al. 2017)
+ *   crop [PIXELS]             cut out of the picture with so many (4) pixels of background around it: whole pixels
+ * each uniform unless said otherwise. Sampled once, bilinear; background is 0. A mistake is answered with its position
+ * and the words that are possible there (CP_E_ARG). */
+typedef struct cp_augment cp_augment;
+CP_API cp_status cp_augment_new(cp_augment **augment, const char *text);
+CP_API void cp_augment_free(cp_augment *augment);
+/* Picture i, [H,W,C], values 0..1, as the epoch (0, 1, ...) of a training with this seed sees it. */
+CP_API cp_status cp_augment_picture(const cp_augment *augment, const cp_data *data, int64_t i, uint64_t seed,
+                                    int64_t epoch, float *image);
+
 /* ---------------------------------------------------------------------------------------------------------------
  * Training
  * ------------------------------------------------------------------------------------------------------------- */
@@ -606,6 +626,7 @@ typedef struct cp_fit {
     int epochs;    /* 0: 1 */
     int64_t batch; /* 0: 100 */
     const cp_data *validation;
+    const cp_augment *augment; /* changes the pictures to train with; NULL: they stay as they are */
     cp_progress_fn progress;
     void *user;
     int64_t reserved[8];

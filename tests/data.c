@@ -1,4 +1,5 @@
-/* Data: IDX files, good and hostile; drawn digits; pictures from memory, split and in batches. */
+/* Data: IDX files, good and hostile; drawn digits; pictures from memory, split, in batches and changed at random. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -536,6 +537,219 @@ static void no_digits_are_an_error(void **state) {
     assert_null(data);
 }
 
+/* --- augmentation --- */
+
+static cp_augment *augment_of(const char *text) {
+    cp_augment *augment;
+    if (cp_augment_new(&augment, text)) fail_msg("%s: %s", text, cp_error());
+    return augment;
+}
+
+/* n pictures of h x w with c channels, all pixels different from their neighbours and none 0. */
+static cp_data *patterned(int64_t n, int64_t h, int64_t w, int64_t c) {
+    cp_data *data;
+    assert_int_equal(cp_data_new(&data, n, h, w, c, 2), CP_OK);
+    for (int64_t i = 0; i < n * h * w * c; i++) data->images[i] = (uint8_t)(1 + i * 89 % 251);
+    for (int64_t i = 0; i < n; i++) data->labels[i] = (int32_t)(i % 2);
+    return data;
+}
+
+static float value_at(const cp_data *data, int64_t i, int64_t y, int64_t x, int64_t c) {
+    const int64_t *dim = data->shape.dim;
+    if (y < 0 || y >= dim[1] || x < 0 || x >= dim[2]) return 0;
+    return (float)cp_data_image(data, i)[(y * dim[2] + x) * dim[3] + c] / 255.0f;
+}
+
+static void texts_of_augmentations_are_checked(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } cases[] = {
+        {"", "augment, position 1: something is missing; possible: shift PIXELS, rotate DEGREES, scale LEAST:GREATEST"},
+        {"shift 2; turn 3", "augment, position 10: 'turn' is not possible here"},
+        {"shift", "position 6: something is missing; possible: greatest way in pixels"},
+        {"shift -1", "position 7: '-1' is not possible"},
+        {"shift 1e4", "position 7: '1e4' is not possible"},
+        {"shift 2 3", "position 9: '3' is not possible here; possible: ; or the end"},
+        {"shift 2;; flip", "position 9: something is missing"},
+        {"flip | flip", "position 6: '|' is not possible"},
+        {"rotate 181", "'181' is not possible"},
+        {"rotate nan", "'nan' is not possible"},
+        {"scale 0.9", "'0.9' is not possible"},
+        {"scale 0.9:1.1:1", "'0.9:1.1:1' is not possible"},
+        {"scale 1.1:0.9", "'1.1:0.9' is not possible here; possible: least and greatest"},
+        {"scale 0:1", "'0:1' is not possible"},
+        {"elastic 1:", "'1:' is not possible"},
+        {"elastic 1:17", "'1:17' is not possible"},
+        {"elastic 1:2.5", "'1:2.5' is not possible"},
+        {"crop 1.5", "'1.5' is not possible"},
+        {"erase 1.1", "'1.1' is not possible"},
+        {"flip 1", "'1' is not possible"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cp_augment *augment = (cp_augment *)&augment;
+        const cp_status status = cp_augment_new(&augment, cases[i].text);
+        if (status != CP_E_ARG || !strstr(cp_error(), cases[i].words))
+            fail_msg("\"%s\": %d, \"%s\"", cases[i].text, status, cp_error());
+        assert_null(augment);
+    }
+    cp_augment *augment;
+    assert_int_equal(cp_augment_new(&augment, NULL), CP_E_ARG);
+    assert_int_equal(cp_augment_new(NULL, "flip"), CP_E_ARG);
+    cp_augment_free(NULL);
+    cp_augment_free(augment_of(" shift 2;rotate 10 ; scale 0.9:1.1;\nelastic 2:3; flip; erase 0.1; crop 3; "));
+}
+
+/* How often each whole shift was seen, and that the picture is exactly that one moved, its mirror image with flip. */
+static void whole_pixels_are_moved_exactly(void **state) {
+    (void)state;
+    enum { H = 5, W = 7, C = 3, TIMES = 400 };
+    cp_data *data = patterned(1, H, W, C);
+    cp_augment *augment = augment_of("crop 1; flip");
+    int seen[2][3][3] = {{{0}}};
+    for (int64_t epoch = 0; epoch < TIMES; epoch++) {
+        float image[H * W * C];
+        int found = 0;
+        assert_int_equal(cp_augment_picture(augment, data, 0, 7, epoch, image), CP_OK);
+        for (int flip = 0; flip < 2; flip++)
+            for (int dy = -1; dy <= 1; dy++)
+                for (int dx = -1; dx <= 1; dx++) {
+                    bool same = true;
+                    for (int i = 0; i < H * W * C; i++) {
+                        const int y = i / C / W - dy, moved = i / C % W - dx, x = flip ? W - 1 - moved : moved;
+                        same &= image[i] == value_at(data, 0, y, x, i % C);
+                    }
+                    seen[flip][dy + 1][dx + 1] += same;
+                    found += same;
+                }
+        assert_int_equal(found, 1);
+    }
+    for (int i = 0; i < 18; i++) assert_in_range(seen[i / 9][i / 3 % 3][i % 3], 5, 50); /* 22 are expected */
+    cp_augment_free(augment);
+    cp_data_free(data);
+}
+
+static void half_the_size_is_the_mean_of_four(void **state) {
+    (void)state;
+    cp_data *data = patterned(1, 4, 4, 1);
+    cp_augment *augment = augment_of("scale 0.5:0.5");
+    float image[16];
+    assert_int_equal(cp_augment_picture(augment, data, 0, 1, 0, image), CP_OK);
+    for (int y = 0; y < 4; y++)
+        for (int x = 0; x < 4; x++) {
+            const bool inside = (y == 1 || y == 2) && (x == 1 || x == 2);
+            float expected = 0;
+            for (int k = 0; inside && k < 4; k++)
+                expected += value_at(data, 0, 2 * (y - 1) + k / 2, 2 * (x - 1) + k % 2, 0) / 4;
+            assert_float_equal(image[4 * y + x], expected, 1e-6);
+        }
+    cp_augment_free(augment);
+    cp_data_free(data);
+}
+
+/* A single bright pixel's centre tells where the picture went. */
+static void pictures_move_and_turn_as_far_as_they_may(void **state) {
+    (void)state;
+    enum { SIDE = 41 };
+    static const struct {
+        const char *text;
+        double least, most; /* of the greatest distance seen */
+    } cases[] = {
+        {"shift 3", 3.5, 4.2426}, {"rotate 10", 1.65, 1.75}, {"scale 0.8:1.1", 1.9, 2.01}, {"elastic 1.5:4", 3, 9}};
+    cp_data *data;
+    assert_int_equal(cp_data_new(&data, 1, SIDE, SIDE, 1, 2), CP_OK);
+    memset(data->images, 0, SIDE * SIDE);
+    data->labels[0] = 0;
+    for (int i = 0; i < 9; i++) data->images[(19 + i / 3) * SIDE + 29 + i % 3] = 200; /* 10 right of the middle */
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        cp_augment *augment = augment_of(cases[k].text);
+        double greatest = 0;
+        for (int64_t epoch = 0; epoch < 300; epoch++) {
+            float image[SIDE * SIDE];
+            double sum = 0, across = 0, down = 0;
+            assert_int_equal(cp_augment_picture(augment, data, 0, 3, epoch, image), CP_OK);
+            for (int i = 0; i < SIDE * SIDE; i++) {
+                assert_true(image[i] >= 0 && image[i] <= 200 / 255.0f + 1e-6f);
+                sum += (double)image[i];
+                across += (double)image[i] * (i % SIDE - 30);
+                down += (double)image[i] * (i / SIDE - 20);
+            }
+            const double distance = sqrt(across * across + down * down) / sum;
+            if (distance > greatest) greatest = distance;
+        }
+        if (greatest < cases[k].least || greatest > cases[k].most) fail_msg("%s: %g", cases[k].text, greatest);
+        cp_augment_free(augment);
+    }
+    cp_data_free(data);
+}
+
+static void every_second_picture_loses_a_rectangle(void **state) {
+    (void)state;
+    enum { H = 20, W = 30 };
+    cp_data *data = patterned(1, H, W, 1);
+    cp_augment *augment = augment_of("erase 0.5");
+    int erased = 0, largest = 0;
+    for (int64_t epoch = 0; epoch < 400; epoch++) {
+        float image[H * W];
+        int top = H, left = W, bottom = -1, right = -1, zeros = 0;
+        assert_int_equal(cp_augment_picture(augment, data, 0, 5, epoch, image), CP_OK);
+        for (int i = 0; i < H * W; i++) {
+            if (image[i] != 0) {
+                assert_true(image[i] == value_at(data, 0, i / W, i % W, 0));
+                continue;
+            }
+            zeros++;
+            if (i / W < top) top = i / W;
+            if (i / W > bottom) bottom = i / W;
+            if (i % W < left) left = i % W;
+            if (i % W > right) right = i % W;
+        }
+        if (zeros == 0) continue;
+        erased++;
+        assert_int_equal(zeros, (bottom - top + 1) * (right - left + 1));
+        if (zeros > largest) largest = zeros;
+    }
+    assert_in_range(erased, 150, 250);
+    assert_in_range(largest, H * W * 4 / 10, H * W * 53 / 100);
+    cp_augment_free(augment);
+    cp_data_free(data);
+}
+
+static void pictures_depend_on_seed_epoch_and_number_alone(void **state) {
+    (void)state;
+    enum { N = 50, FLOATS = 9 * 8 * 3 };
+    static const int64_t order[] = {17, 3, 49, 0, 3, 20, 21};
+    static float batch[7 * FLOATS], again[7 * FLOATS], one[FLOATS];
+    int32_t labels[7];
+    cp_data *data = patterned(N, 9, 8, 3);
+    cp_augment *augment = augment_of("shift 1; rotate 10; scale 0.9:1.1; elastic 0.5; flip; erase; crop 1");
+    cp_augment_batch(augment, NULL, data, order, 7, 11, 4, batch, labels);
+    for (int threads = 2; threads < 10; threads += 3) {
+        cp_threads *pool;
+        assert_int_equal(cp_threads_new(&pool, threads), CP_OK);
+        memset(again, 0, sizeof again);
+        cp_augment_batch(augment, pool, data, order, 7, 11, 4, again, labels);
+        cp_threads_free(pool);
+        assert_memory_equal(batch, again, sizeof batch);
+    }
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(labels[i], cp_data_label(data, order[i]));
+        assert_int_equal(cp_augment_picture(augment, data, order[i], 11, 4, one), CP_OK);
+        assert_memory_equal(one, batch + i * FLOATS, sizeof one);
+    }
+    assert_int_equal(cp_augment_picture(augment, data, 17, 12, 4, one), CP_OK);
+    assert_memory_not_equal(one, batch, sizeof one);
+    assert_int_equal(cp_augment_picture(augment, data, 17, 11, 5, one), CP_OK);
+    assert_memory_not_equal(one, batch, sizeof one);
+
+    assert_int_equal(cp_augment_picture(augment, data, N, 1, 0, one), CP_E_ARG);
+    assert_int_equal(cp_augment_picture(augment, data, -1, 1, 0, one), CP_E_ARG);
+    assert_int_equal(cp_augment_picture(augment, data, 0, 1, -1, one), CP_E_ARG);
+    assert_int_equal(cp_augment_picture(NULL, data, 0, 1, 0, one), CP_E_ARG);
+    cp_augment_free(augment);
+    cp_data_free(data);
+}
+
 /* --- no memory --- */
 
 static cp_status make_idx(cp_data **data) {
@@ -567,6 +781,11 @@ static void without_memory_there_is_an_error_and_no_leak(void **state) {
     assert_int_equal(memory.opened, memory.closed);
     each_allocation_fails(make_digits);
     each_allocation_fails(make_memory);
+    cp_augment *augment;
+    allocations_left = 0;
+    assert_int_equal(cp_augment_new(&augment, "flip"), CP_E_MEMORY);
+    allocations_left = -1;
+    assert_null(augment);
     whole = numbered(10);
     each_allocation_fails(make_split);
     assert_int_equal(cp_data_count(whole), 5); /* split once, when it succeeded */
@@ -594,6 +813,12 @@ int main(void) {
         cmocka_unit_test(a_digit_depends_on_seed_and_number_alone),
         cmocka_unit_test(every_digit_has_ink_and_a_margin),
         cmocka_unit_test(no_digits_are_an_error),
+        cmocka_unit_test(texts_of_augmentations_are_checked),
+        cmocka_unit_test(whole_pixels_are_moved_exactly),
+        cmocka_unit_test(half_the_size_is_the_mean_of_four),
+        cmocka_unit_test(pictures_move_and_turn_as_far_as_they_may),
+        cmocka_unit_test(every_second_picture_loses_a_rectangle),
+        cmocka_unit_test(pictures_depend_on_seed_epoch_and_number_alone),
         cmocka_unit_test(without_memory_there_is_an_error_and_no_leak),
     };
     return cmocka_run_group_tests_name("data", tests, make_paths, remove_paths);

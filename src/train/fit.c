@@ -89,7 +89,11 @@ static cp_status tell(const fitting *f, const cp_progress *progress) {
 static cp_tensor load_batch(const fitting *f, int64_t first, int64_t n) {
     cp_shape shape = cp_data_shape(f->data);
     shape.dim[0] = n;
-    cp_data_batch(f->data, f->order + first, 0, n, f->images, f->labels);
+    if (f->fit->augment)
+        cp_augment_batch(f->fit->augment, f->trainer->context.threads, f->data, f->order + first, n,
+                         f->trainer->train.seed, f->trainer->position.epochs, f->images, f->labels);
+    else
+        cp_data_batch(f->data, f->order + first, 0, n, f->images, f->labels);
     if (!f->images_double) return cp_view(f->images, CP_F32, shape);
     for (int64_t i = 0; i < cp_shape_count(shape); i++) f->images_double[i] = (double)f->images[i];
     return cp_view(f->images_double, CP_F64, shape);

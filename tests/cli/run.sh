@@ -305,6 +305,12 @@ run data --index 3 -o digit.png
 report "data -o: PNG" [ "$(head -c 4 digit.png | tail -c 3)" = PNG ]
 refuses 2 "index = 10000: there are 10000 pictures" data --index 10000
 refuses 4 "No such file" data --index 3 -o none/digit.png
+run data --index 3 --augment "shift 3; rotate 20" -o first.png
+run data --index 3 --augment "shift 3; rotate 20" --epoch 2 -o second.png
+report "data --augment: a picture" [ "$(head -c 4 first.png | tail -c 3)" = PNG ]
+report "data --augment: changes it" [ "$(cmp digit.png first.png 2>&1)" ]
+report "data --augment: anew in each epoch" [ "$(cmp first.png second.png 2>&1)" ]
+refuses 2 "augment, position 10: 'turn' is not possible here" data --augment "shift 3; turn"
 
 # --- train ---
 
@@ -325,6 +331,14 @@ report "resume: the log goes on" [ "$(wc -l <resumed.log)" = 2 ]
 run "${train[@]}" 2 -o threads.model --threads 1 --quiet
 report "train: the same bits with one thread" cmp two.model threads.model
 report "train --quiet: prints nothing" [ ! -s out -a ! -s err ]
+augment=(--augment "shift 2; rotate 10; scale 0.9:1.1; elastic; erase")
+run "${train[@]}" 2 "${augment[@]}" -o augmented.model --threads 1
+report "train --augment: changes the model" [ "$(cmp two.model augmented.model 2>&1)" ]
+run "${train[@]}" 1 "${augment[@]}" -o resumed.model --threads 3
+run train --resume resumed.model --epochs 2 -o resumed.model
+report "train --augment: resumed with other threads, the same bits" cmp augmented.model resumed.model
+refuses 1 "--augment cannot be given with --resume" train --resume one.model "${augment[@]}"
+refuses 2 "augment, position 1: 'turn'" "${train[@]}" 1 --augment turn
 run "${train[@]}" 1 -o seed.model --seed 2
 report "train: another seed is another model" [ "$(cmp one.model seed.model 2>&1)" ]
 for words in "--optimizer adam-paper" "--optimizer sgd" "--optimizer momentum" "--optimizer nesterov --momentum 0.5" \
