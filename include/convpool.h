@@ -231,6 +231,10 @@ typedef struct cp_resize {
     int64_t reserved[8];
 } cp_resize;
 
+/* Where a pixel of a block (counted b, row by row, of B) and a channel c of C stand among the B*C channels: DEPTH_FIRST
+ * at b*C + c (ONNX DCR, TensorFlow), CHANNEL_FIRST at c*B + b (ONNX CRD, PyTorch's pixel shuffle). */
+typedef enum cp_depth_order { CP_DEPTH_FIRST, CP_CHANNEL_FIRST } cp_depth_order;
+
 /* ---------------------------------------------------------------------------------------------------------------
  * One operation, now
  * ------------------------------------------------------------------------------------------------------------- */
@@ -340,6 +344,11 @@ CP_API cp_node cp_net_col2im(cp_net *net, cp_node y, const cp_conv *conv, const 
 /* x [N,space,C] with other spatial axes. CP_E_ARG and CP_E_SHAPE where the descriptor or the sizes do not allow it. */
 CP_API cp_node cp_net_pad(cp_net *net, cp_node x, const cp_padding *padding);
 CP_API cp_node cp_net_resize(cp_net *net, cp_node x, const cp_resize *resize);
+/* Pixel shuffle: channels become blocks of block^axes pixels, or blocks become channels. CP_E_SHAPE where channels or
+ * pixels cannot be divided so. Source: Shi et al., "Real-time single image and video super-resolution using an efficient
+ * sub-pixel convolutional neural network" (2016); ONNX DepthToSpace, SpaceToDepth. */
+CP_API cp_node cp_net_depth_to_space(cp_net *net, cp_node x, int64_t block, cp_depth_order order);
+CP_API cp_node cp_net_space_to_depth(cp_net *net, cp_node x, int64_t block, cp_depth_order order);
 CP_API cp_node cp_net_flatten(cp_net *net, cp_node x); /* [N, the rest] */
 CP_API cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation);
 /* The same with other numbers than the usual; alpha = beta = 0 are the usual. CP_E_ARG where they are not finite, where

@@ -448,6 +448,10 @@ static void movements(void **state) {
         {"tanh; resize scale 1.5x2 linear; tanh", PLANE(2, 3, 2, 3), SQUARED},
         {"resize size 2x3x5 linear align_corners", SPACE(1, 3, 2, 3, 2), SQUARED},
         {"resize scale 0.6 linear asymmetric", LINE(2, 7, 3), SQUARED},
+        {"tanh; depth-to-space 2; tanh", PLANE(2, 2, 3, 8), SQUARED},
+        {"tanh; depth-to-space 2 crd", SPACE(1, 2, 1, 2, 16), SQUARED},
+        {"tanh; space-to-depth 3", LINE(2, 6, 2), SQUARED},
+        {"conv 3 3x3 same; space-to-depth 2 crd; tanh", PLANE(1, 4, 2, 2), SQUARED},
         {"conv 3 3x3 same; im2col 3x2 stride 2; col2im 3x2 size 5x4 stride 2", PLANE(1, 5, 4, 2), SQUARED},
     };
     (void)state;

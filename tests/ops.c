@@ -348,6 +348,18 @@ static bool draw_matrix(sample *s) {
     return true;
 }
 
+static void draw_shuffle(sample *s) {
+    const geometry g = draw_geometry();
+    const int64_t block = draw(1, 3);
+    int64_t blocks = 1;
+    s->attributes.block = block;
+    s->attributes.depth_order = (cp_depth_order)draw(CP_DEPTH_FIRST, CP_CHANNEL_FIRST);
+    for (int d = 0; d < g.axes; d++) blocks *= block;
+    s->inputs = 1;
+    s->in[0] = image_shape(&g, s->op == &cp_op_depth_to_space ? blocks * draw(1, 9) : draw_channels());
+    for (int d = 0; d < g.axes && s->op == &cp_op_space_to_depth; d++) s->in[0].dim[1 + d] *= block;
+}
+
 /* Padding and resizing, or their gradients. */
 static bool draw_sampling(sample *s) {
     const cp_op *const op = s->op;
@@ -394,6 +406,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_conv_input_gradient || op == &cp_op_dense_input_gradient) possible = turn_around(s, true);
     if (op == &cp_op_conv_weight_gradient || op == &cp_op_dense_weight_gradient) possible = turn_around(s, false);
     if (op == &cp_op_im2col || op == &cp_op_col2im) possible = draw_matrix(s);
+    if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth) draw_shuffle(s);
     if (op->algos == cp_algos_sample || op->algos == cp_algos_sample_gradient) possible = draw_sampling(s);
     if (strstr(op->name, "pool")) draw_pool(s);
     if (op == &cp_op_max_pool_gradient) possible = turn_pool_around(s, &cp_op_max_pool);
@@ -443,6 +456,7 @@ static nearness nearness_of(const cp_op *op) {
         op == &cp_op_pad_gradient)
         return SUMS;
     if (op == &cp_op_resize || op == &cp_op_resize_gradient) return AVERAGES;
+    if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth) return SAME;
     if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient) return AVERAGES;
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
         op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient)

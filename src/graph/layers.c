@@ -160,6 +160,14 @@ cp_node cp_net_resize(cp_net *net, cp_node x, const cp_resize *resize) {
     return add(net, "resize", &(cp_attributes){.resize = *resize}, &x, 1);
 }
 
+cp_node cp_net_depth_to_space(cp_net *net, cp_node x, int64_t block, cp_depth_order order) {
+    return add(net, "depth-to-space", &(cp_attributes){.block = block, .depth_order = order}, &x, 1);
+}
+
+cp_node cp_net_space_to_depth(cp_net *net, cp_node x, int64_t block, cp_depth_order order) {
+    return add(net, "space-to-depth", &(cp_attributes){.block = block, .depth_order = order}, &x, 1);
+}
+
 cp_node cp_net_flatten(cp_net *net, cp_node x) {
     return add(net, "flatten", &(cp_attributes){0}, &x, 1);
 }

@@ -273,6 +273,17 @@ static cp_node resize(cp_net *net, cp_words *r, cp_node x, int axes) {
     return cp_net_fail(net, status);
 }
 
+static cp_node shuffle(cp_net *net, cp_words *r, cp_node x, bool to_space) {
+    int64_t block;
+    unsigned order = CP_DEPTH_FIRST;
+    cp_status status = take_count(r, "the size of a block, as 2", &block);
+    if (status) return cp_net_fail(net, status);
+    cp_words_next(r);
+    if (*r->word && !word_of(r, cp_depth_order_words, &order)) return cp_net_fail(net, cp_words_mistake(r, "dcr, crd"));
+    return to_space ? cp_net_depth_to_space(net, x, block, (cp_depth_order)order)
+                    : cp_net_space_to_depth(net, x, block, (cp_depth_order)order);
+}
+
 static cp_node pad(cp_net *net, cp_words *r, cp_node x, int axes) {
     cp_padding padding = {0};
     cp_status status = take_padding(r, axes, padding.before, padding.after, true);
@@ -311,6 +322,8 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_words_are(r, "avg-pool")) return pool(net, r, x, axes, CP_AVERAGE);
     if (cp_words_are(r, "im2col")) return im2col(net, r, x, axes);
     if (cp_words_are(r, "col2im")) return col2im(net, r, x);
+    if (cp_words_are(r, "depth-to-space")) return shuffle(net, r, x, true);
+    if (cp_words_are(r, "space-to-depth")) return shuffle(net, r, x, false);
     if (cp_words_are(r, "pad")) return pad(net, r, x, axes);
     if (cp_words_are(r, "resize")) return resize(net, r, x, axes);
     if (cp_words_are(r, "dense")) return dense(net, r, x);
@@ -319,8 +332,11 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_words_are(r, "softmax")) return cp_net_softmax(net, x);
     if (cp_words_are(r, "prelu")) return cp_net_prelu(net, x);
     if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
-    return cp_net_fail(net, cp_words_mistake(r, "conv, conv-transpose, pool, max-pool, avg-pool, im2col, col2im, pad, "
-                                                "resize, flatten, dense, dropout, softmax, prelu" ACTIVATION_WORDS));
+    return cp_net_fail(
+        net,
+        cp_words_mistake(
+            r, "conv, conv-transpose, pool, max-pool, avg-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
+               "resize, flatten, dense, dropout, softmax, prelu" ACTIVATION_WORDS));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {

@@ -13,6 +13,8 @@ typedef struct cp_attributes {
     cp_shape shape; /* reshape: dim[0] stays the batch */
     cp_padding padding;
     cp_resize resize;
+    int64_t block; /* of depth-to-space and space-to-depth */
+    cp_depth_order depth_order;
     cp_activation activation;
     float alpha, beta; /* of an activation; both 0: the usual */
     float rate;
@@ -59,7 +61,7 @@ typedef struct cp_field {
 #define CP_FIELD(name, kind, member, ...)                                                                              \
     { name, kind, offsetof(cp_attributes, member), __VA_ARGS__ }
 extern const cp_field cp_no_fields[]; /* for operators without attributes */
-extern const char *const cp_pad_value_words[];
+extern const char *const cp_pad_value_words[], *const cp_depth_order_words[];
 extern const char *const cp_interpolation_words[], *const cp_coordinate_words[], *const cp_rounding_words[];
 extern const char *const cp_pad_words[], *const cp_activation_words[];
 
@@ -93,7 +95,7 @@ extern const cp_op cp_op_max_pool, cp_op_max_pool_gradient, cp_op_average_pool, 
 CP_ACTIVATIONS(CP_ACTIVATION_OPS)
 #undef CP_ACTIVATION_OPS
 extern const cp_op cp_op_softmax, cp_op_softmax_gradient;
-extern const cp_op cp_op_im2col, cp_op_col2im;
+extern const cp_op cp_op_im2col, cp_op_col2im, cp_op_depth_to_space, cp_op_space_to_depth;
 extern const cp_op cp_op_pad, cp_op_pad_gradient, cp_op_resize, cp_op_resize_gradient;
 #define CP_BINARY_OPS(id, ...) extern const cp_op cp_op_##id, cp_op_##id##_first_gradient, cp_op_##id##_second_gradient;
 CP_BINARIES(CP_BINARY_OPS)

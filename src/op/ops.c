@@ -15,6 +15,8 @@ static const cp_op *const table[] = {
     &cp_op_conv_transpose_weight_gradient,
     &cp_op_im2col,
     &cp_op_col2im,
+    &cp_op_depth_to_space,
+    &cp_op_space_to_depth,
     &cp_op_pad,
     &cp_op_pad_gradient,
     &cp_op_resize,

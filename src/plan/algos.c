@@ -13,6 +13,8 @@ TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_refe
 
 TABLE(im2col, &cp_algo_im2col_rows, &cp_algo_im2col_reference);
 TABLE(col2im, &cp_algo_col2im_gather, &cp_algo_col2im_reference);
+TABLE(depth_to_space, &cp_algo_depth_to_space_reference);
+TABLE(space_to_depth, &cp_algo_space_to_depth_reference);
 TABLE(sample, &cp_algo_sample_lists, &cp_algo_sample_reference);
 TABLE(sample_gradient, &cp_algo_sample_gradient_lists, &cp_algo_sample_gradient_reference);
 

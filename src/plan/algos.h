@@ -33,6 +33,7 @@ extern const cp_algo cp_algo_bias_gradient_columns, cp_algo_mean_squared_error_p
 extern const cp_algo cp_algo_conv_reference, cp_algo_conv_input_gradient_reference;
 extern const cp_algo cp_algo_conv_weight_gradient_reference, cp_algo_bias_gradient_reference;
 extern const cp_algo cp_algo_im2col_reference, cp_algo_col2im_reference;
+extern const cp_algo cp_algo_depth_to_space_reference, cp_algo_space_to_depth_reference;
 extern const cp_algo cp_algo_sample_reference, cp_algo_sample_gradient_reference;
 extern const cp_algo cp_algo_max_pool_reference, cp_algo_max_pool_gradient_reference;
 extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradient_reference;

@@ -37,6 +37,8 @@ typedef struct cp_problem {
     int64_t batch, channels, filters, groups;
     cp_sampling sampling[CP_MAX_AXES]; /* of padding and resizing */
     float constant;                    /* what stands in the padding */
+    int64_t block;                     /* of depth-to-space and space-to-depth */
+    cp_depth_order depth_order;
     bool relu;              /* applied to the output */
     bool count_include_pad; /* of an average */
     bool weights_in_panels; /* the weights (or their gradient) are stored as panels.c says, not in the order of their
@@ -102,6 +104,7 @@ typedef struct cp_algo {
 extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient[],
                                                  *const cp_algos_conv_weight_gradient[];
 extern const cp_algo *const cp_algos_im2col[], *const cp_algos_col2im[];
+extern const cp_algo *const cp_algos_depth_to_space[], *const cp_algos_space_to_depth[];
 extern const cp_algo *const cp_algos_sample[], *const cp_algos_sample_gradient[]; /* padding and resizing */
 extern const cp_algo *const cp_algos_max_pool[], *const cp_algos_max_pool_gradient[];
 extern const cp_algo *const cp_algos_average_pool[], *const cp_algos_average_pool_gradient[];

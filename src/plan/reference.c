@@ -85,6 +85,22 @@ static void col2im(const cp_call *call, int phase, int id, int n) {
     cp_ref_col2im(&call->problem->window, &y, &x);
 }
 
+/* --- pixel shuffle: copies, that share themselves --- */
+
+static void depth_to_space(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_depth_to_space(p->block, p->depth_order, &x, &y, id, n);
+}
+
+static void space_to_depth(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_space_to_depth(p->block, p->depth_order, &x, &y, id, n);
+}
+
 /* --- padding and resizing --- */
 
 static void sample(const cp_call *call, int phase, int id, int n) {
@@ -267,6 +283,8 @@ REFERENCE(conv_weight_gradient);
 REFERENCE(bias_gradient);
 REFERENCE(im2col);
 REFERENCE(col2im);
+REFERENCE(depth_to_space);
+REFERENCE(space_to_depth);
 REFERENCE(sample);
 REFERENCE(sample_gradient);
 REFERENCE(max_pool);

@@ -47,6 +47,11 @@ void cp_ref_bias_gradient(const cp_tensor *dy, const cp_tensor *db);
 void cp_ref_im2col(const cp_window *window, const cp_tensor *x, const cp_tensor *y);
 void cp_ref_col2im(const cp_window *window, const cp_tensor *y, const cp_tensor *x);
 
+/* y[n, i*block + b, c] = x[n, i, b*C + c] (CP_CHANNEL_FIRST: c*blocks + b), where b counts the pixels of a block row by
+ * row; and back. Share id of n. */
+void cp_ref_depth_to_space(int64_t block, cp_depth_order order, const cp_tensor *x, const cp_tensor *y, int id, int n);
+void cp_ref_space_to_depth(int64_t block, cp_depth_order order, const cp_tensor *x, const cp_tensor *y, int id, int n);
+
 /* Padding and resizing: y[n,o,c] = sum over the samples (i, weight) of o of weight * x[n,i,c], or the constant where
  * there are none; along several axes samples are the products of the axes'. And dx[n,i,c] = sum over all samples at i of
  * weight * dy[n,o,c]. */
