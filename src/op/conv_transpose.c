@@ -90,21 +90,9 @@ static void words(const cp_attributes *attributes, char *text, size_t size) {
     cp_words_axes(text, size, "output_size ", conv->output_size, axes);
 }
 
-static const cp_field fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, conv.kernel, NULL),
-                                  CP_FIELD("stride", CP_FIELD_AXES, conv.stride, NULL),
-                                  CP_FIELD("dilation", CP_FIELD_AXES, conv.dilation, NULL),
-                                  CP_FIELD("pad", CP_FIELD_WORD, conv.pad, cp_pad_words),
-                                  CP_FIELD("pad_before", CP_FIELD_AXES, conv.pad_before, NULL),
-                                  CP_FIELD("pad_after", CP_FIELD_AXES, conv.pad_after, NULL),
-                                  CP_FIELD("output_padding", CP_FIELD_AXES, conv.output_padding, NULL),
-                                  CP_FIELD("output_size", CP_FIELD_AXES, conv.output_size, NULL),
-                                  CP_FIELD("groups", CP_FIELD_COUNT, conv.groups, NULL),
-                                  CP_FIELD("activation", CP_FIELD_WORD, conv.activation, cp_activation_words),
-                                  {0}};
-
 const cp_op cp_op_conv_transpose = {.name = "conv-transpose",
                                     .counts_filters = true,
-                                    .fields = fields,
+                                    .fields = cp_conv_fields,
                                     .min_inputs = 2,
                                     .max_inputs = 3,
                                     .outputs = 1,

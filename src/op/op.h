@@ -60,7 +60,8 @@ typedef struct cp_field {
 } cp_field;
 #define CP_FIELD(name, kind, member, ...)                                                                              \
     { name, kind, offsetof(cp_attributes, member), __VA_ARGS__ }
-extern const cp_field cp_no_fields[]; /* for operators without attributes */
+extern const cp_field cp_no_fields[];   /* for operators without attributes */
+extern const cp_field cp_conv_fields[]; /* of convolution and transposed convolution */
 extern const char *const cp_pad_value_words[], *const cp_depth_order_words[];
 extern const char *const cp_interpolation_words[], *const cp_coordinate_words[], *const cp_rounding_words[];
 extern const char *const cp_pad_words[], *const cp_activation_words[];
