@@ -34,6 +34,7 @@ enum {
     OPTION_SCHEDULE,
     OPTION_DECAY,
     OPTION_CLIP,
+    OPTION_AVERAGE,
     OPTION_INITIALIZER,
     OPTION_SEED,
     OPTION_THREADS,
@@ -59,15 +60,20 @@ static const struct argp_option option_list[] = {
     {"epochs", OPTION_EPOCHS, "N", 0, "passes over the pictures, in all (default 5)", 3},
     {"batch", OPTION_BATCH, "N", 0, "pictures in a step (default 100)", 3},
     {"optimizer", OPTION_OPTIMIZER, "NAME", 0,
-     "adam (default), adam-paper (epsilon after the correction), sgd, momentum, nesterov", 3},
+     "adam (default), adam-paper (epsilon after the correction), adamw (decoupled decay), sgd, momentum, nesterov, "
+     "rmsprop, adagrad, lion",
+     3},
     {"rate", OPTION_RATE, "X", 0, "learning rate (default 0.001)", 3},
     {"momentum", OPTION_MOMENTUM, "X", 0, "of momentum and nesterov (default 0.9)", 3},
     {"schedule", OPTION_SCHEDULE, "WORDS", 0,
      "constant (default), step:EPOCHS[:FACTOR] (times FACTOR, 0.1, every so many epochs) or cosine[:FACTOR] (down to "
      "FACTOR, 0, of the rate); ,warmup:STEPS behind it lets the rate rise in the first steps",
      3},
-    {"decay", OPTION_DECAY, "X", 0, "weight decay, added to the gradient (default 0)", 3},
+    {"decay", OPTION_DECAY, "X", 0,
+     "weight decay, added to the gradient; of adamw and lion taken from the weights (default 0)", 3},
     {"clip", OPTION_CLIP, "X", 0, "greatest norm of the gradient (default: any)", 3},
+    {"average", OPTION_AVERAGE, "DECAY", 0,
+     "validate and save a moving average of the weights that keeps DECAY, as 0.999, of itself in a step", 3},
     {"seed", OPTION_SEED, "N", 0, "of weights, order, dropout and drawn digits (default 1)", 3},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs; results do not depend on it", 4},
     {"output", 'o', "FILE", 0, "write the model here, ready to be resumed", 5},
@@ -103,13 +109,16 @@ static void parse_schedule(options *o, const char *text) {
     schedule->warmup = arg_int("schedule warmup", warmup + 7, 0, 1000000000);
 }
 
-static const char *const optimizers[] = {"adam", "adam-paper", "sgd", "momentum", "nesterov", NULL};
-enum { ADAM, ADAM_PAPER, SGD, MOMENTUM, NESTEROV };
+static const char *const optimizers[] = {"adam",  "adam-paper", "sgd",     "momentum", "nesterov",
+                                         "adamw", "rmsprop",    "adagrad", "lion",     NULL};
+enum { MOMENTUM = 3, NESTEROV };
+static const cp_optimizer optimizer_kinds[] = {CP_ADAM,  CP_ADAM_PAPER, CP_SGD,     CP_SGD, CP_SGD,
+                                               CP_ADAMW, CP_RMSPROP,    CP_ADAGRAD, CP_LION};
 
 static void choose_optimizer(options *o) {
     const bool has_momentum = o->optimizer == MOMENTUM || o->optimizer == NESTEROV;
     if (o->momentum >= 0 && !has_momentum) usage("--momentum is for --optimizer momentum or nesterov");
-    o->train.optimizer = o->optimizer == ADAM ? CP_ADAM : o->optimizer == ADAM_PAPER ? CP_ADAM_PAPER : CP_SGD;
+    o->train.optimizer = optimizer_kinds[o->optimizer];
     o->train.nesterov = o->optimizer == NESTEROV;
     if (has_momentum) o->train.momentum = o->momentum >= 0 ? (float)o->momentum : 0.9f;
 }
@@ -190,6 +199,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         break;
     case OPTION_CLIP:
         o->train.clip = (float)arg_real("clip", text, 1e-12, 1e12);
+        break;
+    case OPTION_AVERAGE:
+        o->train.average = (float)arg_real("average", text, 0, 0.999999);
         break;
     case OPTION_INITIALIZER:
         o->initializer = (cp_initializer)arg_choice("initializer", text, initializers);

@@ -629,12 +629,13 @@ static void sums_of_squares(void **state) {
 /* --- optimizers --- */
 
 /* As the step is defined, in double. */
-static void plain_adam(const cp_adam *o, double *w, const float *g, double *m, double *v, int64_t n) {
+static void plain_adam(const cp_adaptive *o, double *w, const float *g, double *m, double *v, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         double gradient = (double)o->g_scale * g[i] + (double)o->decay * w[i];
         m[i] = (double)o->beta1 * m[i] + (1 - (double)o->beta1) * gradient;
         v[i] = (double)o->beta2 * v[i] + (1 - (double)o->beta2) * gradient * gradient;
-        w[i] -= (double)o->rate * m[i] / (sqrt(v[i]) * (double)o->v_scale + (double)o->epsilon);
+        w[i] -=
+            (double)o->shrink * w[i] + (double)o->rate * m[i] / (sqrt(v[i]) * (double)o->v_scale + (double)o->epsilon);
     }
 }
 
@@ -643,13 +644,14 @@ static void adam_steps(void **state) {
     FOR_EACH_LEVEL(k, g) {
         for (int i = 0; i < 50; i++) {
             int64_t n = draw_size(k->lanes, 200);
-            cp_adam o = {.rate = 0.01f,
-                         .beta1 = 0.9f,
-                         .beta2 = 0.999f,
-                         .epsilon = 1e-4f,
-                         .v_scale = i % 2 ? 1 : 3.5f,
-                         .g_scale = i % 3 ? 1 : 0.25f,
-                         .decay = i % 5 ? 0 : 0.125f};
+            cp_adaptive o = {.rate = 0.01f,
+                             .beta1 = 0.9f,
+                             .beta2 = 0.999f,
+                             .epsilon = 1e-4f,
+                             .v_scale = i % 2 ? 1 : 3.5f,
+                             .g_scale = i % 3 ? 1 : 0.25f,
+                             .decay = i % 5 ? 0 : 0.125f,
+                             .shrink = i % 7 ? 0 : 0.01f};
             float *w = filled(g, n, draw_real), *m = guard_floats(g, n), *v = guard_floats(g, n);
             double want_w[200], want_m[200] = {0}, want_v[200] = {0};
             for (int64_t j = 0; j < n; j++) {
@@ -695,16 +697,67 @@ static void sgd_steps(void **state) {
     }
 }
 
+/* RMSprop, Adagrad and Lion, each from moments that are not zero. */
+static void other_adaptive_steps(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 60; i++) {
+            const int64_t n = draw_size(k->lanes, 200);
+            const int kind = i % 3;
+            const cp_adaptive o = {.rate = 0.01f,
+                                   .beta1 = 0.9f,
+                                   .beta2 = 0.75f,
+                                   .epsilon = 1e-2f,
+                                   .g_scale = i % 4 ? 1 : 0.25f,
+                                   .decay = i % 5 ? 0 : 0.125f,
+                                   .shrink = i % 7 ? 0 : 0.01f};
+            const double beta1 = (double)o.beta1, beta2 = (double)o.beta2;
+            float *w = filled(g, n, draw_real), *gradient = filled(g, n, draw_real), *v = filled(g, n, draw_real);
+            double want_w[200], want_v[200];
+            for (int64_t j = 0; j < n; j++) {
+                if (kind < 2) v[j] = fabsf(v[j]);
+                const double slope = (double)o.g_scale * gradient[j] + (double)o.decay * w[j], moment = v[j];
+                const double ahead = beta1 * moment + (1 - beta1) * slope;
+                want_v[j] = kind == 0   ? beta2 * moment + (1 - beta2) * slope * slope
+                            : kind == 1 ? moment + slope * slope
+                                        : beta2 * moment + (1 - beta2) * slope;
+                const double step =
+                    kind < 2 ? slope / (sqrt(want_v[j]) + (double)o.epsilon) : (double)((ahead > 0) - (ahead < 0));
+                want_w[j] = w[j] - (double)o.shrink * w[j] - (double)o.rate * step;
+            }
+            if (kind == 0) k->rmsprop(&o, w, gradient, v, n);
+            if (kind == 1) k->adagrad(&o, w, gradient, v, n);
+            if (kind == 2) k->lion(&o, w, gradient, v, n);
+            assert_near(w, want_w, n, 2e-6, k, "weight of RMSprop, Adagrad or Lion");
+            assert_near(v, want_v, n, 1e-6, k, "moment of RMSprop, Adagrad or Lion");
+            guard_free(g);
+        }
+    }
+}
+
+/* Where nothing pulls, Lion goes nowhere: the sign of 0 is 0. */
+static void lion_rests(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        const cp_adaptive o = {.rate = 0.5f, .beta1 = 0.9f, .beta2 = 0.99f, .g_scale = 1};
+        float w[5] = {1, 2, 3, 4, 5}, m[5] = {0};
+        const float gradient[5] = {0, -0.0f, 1e-30f, -1e-30f, 0};
+        k->lion(&o, w, gradient, m, 5);
+        assert_true(w[0] == 1 && w[1] == 2 && w[2] == 2.5f && w[3] == 4.5f && w[4] == 5);
+        guard_free(g);
+    }
+}
+
 /* Threads share the weights: wherever they are cut, the bits are the same. */
 static void optimizers_may_be_split(void **state) {
     (void)state;
-    cp_adam adam = {.rate = 0.01f,
-                    .beta1 = 0.9f,
-                    .beta2 = 0.999f,
-                    .epsilon = 1e-8f,
-                    .v_scale = 1.7f,
-                    .g_scale = 0.3f,
-                    .decay = 0.01f};
+    cp_adaptive adam = {.rate = 0.01f,
+                        .beta1 = 0.9f,
+                        .beta2 = 0.999f,
+                        .epsilon = 1e-8f,
+                        .v_scale = 1.7f,
+                        .g_scale = 0.3f,
+                        .decay = 0.01f};
     cp_sgd sgd = {.rate = 0.1f, .momentum = 0.9f, .g_scale = 0.3f, .decay = 0.01f, .nesterov = 1};
     FOR_EACH_LEVEL(k, g) {
         for (int i = 0; i < 50; i++) {
@@ -748,6 +801,8 @@ int main(void) {
         cmocka_unit_test(sums_of_squares),
         cmocka_unit_test(adam_steps),
         cmocka_unit_test(sgd_steps),
+        cmocka_unit_test(other_adaptive_steps),
+        cmocka_unit_test(lion_rests),
         cmocka_unit_test(optimizers_may_be_split),
     };
     return cmocka_run_group_tests_name("kernels", tests, find_levels, NULL);

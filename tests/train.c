@@ -198,17 +198,34 @@ static void schedules(void **state) {
 
 /* --- optimizers --- */
 
-/* The formulas of the papers, number by number. */
-typedef struct reference {
-    double *w, *m, *v;
-} reference;
-
-static void reference_step(const cp_train *o, double *w, double *m, double *v, double g, double rate, int t) {
+/* The formulas of the papers, number by number. g is the loss's gradient, decay the weight's part of it. */
+static void reference_step(const cp_train *o, double *w, double *m, double *v, double g, double decay, double rate,
+                           int t) {
     const double beta1 = (double)o->beta1, beta2 = (double)o->beta2, epsilon = (double)o->epsilon;
-    if (o->optimizer == CP_SGD) {
+    const double old = *w;
+    const bool decoupled = o->optimizer == CP_ADAMW || o->optimizer == CP_LION;
+    if (!decoupled) g += decay * old;
+    switch (o->optimizer) {
+    case CP_SGD:
         *v = (double)o->momentum * *v + g;
         *w -= rate * (o->nesterov ? g + (double)o->momentum * *v : *v);
         return;
+    case CP_RMSPROP:
+        *v = beta2 * *v + (1 - beta2) * g * g;
+        *w -= rate * g / (sqrt(*v) + epsilon);
+        return;
+    case CP_ADAGRAD:
+        *v += g * g;
+        *w -= rate * g / (sqrt(*v) + epsilon);
+        return;
+    case CP_LION:
+        *w -= rate * (copysign(1, beta1 * *m + (1 - beta1) * g) + decay * old);
+        *m = beta2 * *m + (1 - beta2) * g;
+        return;
+    case CP_ADAM:
+    case CP_ADAM_PAPER:
+    case CP_ADAMW:
+        break;
     }
     *m = beta1 * *m + (1 - beta1) * g;
     *v = beta2 * *v + (1 - beta2) * g * g;
@@ -216,6 +233,7 @@ static void reference_step(const cp_train *o, double *w, double *m, double *v, d
         *w -= rate * sqrt(1 - pow(beta2, t)) / (1 - pow(beta1, t)) * *m / (sqrt(*v) + epsilon);
     else
         *w -= rate * (*m / (1 - pow(beta1, t))) / (sqrt(*v / (1 - pow(beta2, t))) + epsilon);
+    if (decoupled) *w -= rate * decay * old;
 }
 
 /* A gradient that changes with weight and step, as that of a noisy parabola. */
@@ -245,15 +263,16 @@ static double norm_of_gradient(const cp_trainer *t) {
 static void compare_with_reference(const cp_train *train) {
     cp_net *net = new_net(cp_shape_nhwc(0, 3, 3, 2), "conv 5 3x3 groups 1; flatten; dense 37", 3);
     cp_trainer *t;
-    double *w[4], *m[4], *v[4], difference = 0, size = 0;
+    double *w[4], *m[4], *v[4], *average[4], difference = 0, size = 0;
     ok(cp_trainer_new(&t, net, NULL, train));
     assert_int_equal(t->n_variables, 4);
     for (int i = 0; i < 4; i++) {
         const int64_t count = t->variables[i].count;
-        w[i] = calloc((size_t)count * 3, sizeof(double));
+        w[i] = calloc((size_t)count * 4, sizeof(double));
         m[i] = w[i] + count;
         v[i] = m[i] + count;
-        for (int64_t e = 0; e < count; e++) w[i][e] = get(train->type, t->variables[i].weights, e);
+        average[i] = v[i] + count;
+        for (int64_t e = 0; e < count; e++) average[i][e] = w[i][e] = get(train->type, t->variables[i].weights, e);
     }
     for (int step = 0; step < 200; step++) {
         for (int i = 0; i < 4; i++)
@@ -262,11 +281,13 @@ static void compare_with_reference(const cp_train *train) {
         const double norm = norm_of_gradient(t), clip = (double)train->clip;
         const double scale = clip > 0 && norm > clip ? clip / norm : 1;
         const double rate = cp_schedule_rate(&train->schedule, (double)t->train.rate, step);
+        const double kept = fmin((double)train->average, (1 + step) / (10.0 + step));
         for (int i = 0; i < 4; i++)
             for (int64_t e = 0; e < t->variables[i].count; e++) {
                 const double decay = i % 2 ? 0 : (double)train->decay; /* biases do not decay */
-                const double g = scale * get(train->type, t->variables[i].gradient, e) + decay * w[i][e];
-                reference_step(&t->train, &w[i][e], &m[i][e], &v[i][e], g, rate, step + 1);
+                const double g = scale * get(train->type, t->variables[i].gradient, e);
+                reference_step(&t->train, &w[i][e], &m[i][e], &v[i][e], g, decay, rate, step + 1);
+                average[i][e] = kept * average[i][e] + (1 - kept) * w[i][e];
             }
         ok(cp_optimizer_step(t));
         t->step++;
@@ -275,6 +296,9 @@ static void compare_with_reference(const cp_train *train) {
         for (int64_t e = 0; e < t->variables[i].count; e++) {
             difference += pow(get(train->type, t->variables[i].weights, e) - w[i][e], 2);
             size += w[i][e] * w[i][e];
+            if (!t->variables[i].average) continue;
+            difference += pow(get(train->type, t->variables[i].average, e) - average[i][e], 2);
+            size += average[i][e] * average[i][e];
         }
         free(w[i]);
     }
@@ -287,6 +311,7 @@ static void compare_with_reference(const cp_train *train) {
 
 static void optimizers(void **state) {
     (void)state;
+    /* The rates of Lion are powers of two, as equal steps make equal rounding errors, which add up. */
     static const cp_train cases[] = {
         {.optimizer = CP_ADAM},
         {.optimizer = CP_ADAM, .rate = 0.01f, .beta1 = 0.8f, .beta2 = 0.99f, .epsilon = 1e-3f, .decay = 0.01f},
@@ -296,6 +321,16 @@ static void optimizers(void **state) {
         {.optimizer = CP_SGD, .rate = 0.05f, .momentum = 0.9f, .decay = 0.01f, .clip = 2},
         {.optimizer = CP_SGD, .rate = 0.05f, .momentum = 0.9f, .nesterov = true, .decay = 0.01f},
         {.optimizer = CP_ADAM, .schedule = {.kind = CP_COSINE, .total = 150, .warmup = 20}},
+        {.optimizer = CP_ADAMW, .rate = 0.01f, .epsilon = 1e-3f, .decay = 0.1f},
+        {.optimizer = CP_ADAMW, .decay = 0.5f, .clip = 0.5f, .schedule = {.kind = CP_COSINE, .total = 150}},
+        {.optimizer = CP_RMSPROP, .epsilon = 1e-3f},
+        {.optimizer = CP_RMSPROP, .rate = 0.01f, .beta2 = 0.99f, .epsilon = 1e-3f, .decay = 0.01f, .clip = 2},
+        {.optimizer = CP_ADAGRAD, .rate = 0.05f, .epsilon = 1e-4f},
+        {.optimizer = CP_ADAGRAD, .rate = 0.05f, .decay = 0.01f, .schedule = {.warmup = 20}},
+        {.optimizer = CP_LION, .rate = 0x1p-12f},
+        {.optimizer = CP_LION, .rate = 0x1p-10f, .beta1 = 0.8f, .beta2 = 0.9f, .decay = 0.5f, .clip = 3},
+        {.optimizer = CP_ADAM, .average = 0.9f},
+        {.optimizer = CP_SGD, .rate = 0.1f, .momentum = 0.9f, .average = 0.999f},
         {.optimizer = CP_SGD, .rate = 0.1f, .schedule = {.kind = CP_STEPPED, .every = 50, .factor = 0.3f}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

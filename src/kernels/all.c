@@ -43,5 +43,8 @@ const cp_kernels TABLE_OF(CP_LEVEL) = {
     .column_sums = column_sums,
     .sum_of_squares = sum_of_squares,
     .adam = adam,
+    .rmsprop = rmsprop,
+    .adagrad = adagrad,
+    .lion = lion,
     .sgd = sgd,
 };

@@ -129,12 +129,12 @@ typedef struct cp_pool_gather {
 
 /* One step of an optimizer on n weights w with gradient g (scaled by g_scale, plus decay * w); m and v are its moments.
  */
-typedef struct cp_adam {
-    float rate, beta1, beta2,
-        epsilon;   /* w -= rate * m / (sqrt(v) * v_scale + epsilon), rate with its corrections in it */
-    float v_scale; /* 1 (epsilon-hat form), or 1/sqrt(1-beta2^t) */
+typedef struct cp_adaptive {
+    float rate, beta1, beta2, epsilon; /* rate with its corrections in it */
+    float v_scale;                     /* Adam: 1 (epsilon-hat form), or 1/sqrt(1-beta2^t) */
     float g_scale, decay;
-} cp_adam;
+    float shrink; /* what w loses beside the step, as a part of itself: decoupled decay */
+} cp_adaptive;
 typedef struct cp_sgd {
     float rate, momentum, g_scale, decay;
     int nesterov;
@@ -166,7 +166,13 @@ typedef struct cp_kernels {
     /* y[j] (+)= sum over i < rows of x[i*x_step + j], j < columns. */
     void (*column_sums)(const float *x, int64_t x_step, int64_t rows, int64_t columns, float *y, int flags);
     double (*sum_of_squares)(const float *x, int64_t n); /* depends on n and the level alone */
-    void (*adam)(const cp_adam *, float *w, const float *g, float *m, float *v, int64_t n);
+    /* w -= rate * m / (sqrt(v) * v_scale + epsilon), m and v the means of g and g^2. */
+    void (*adam)(const cp_adaptive *, float *w, const float *g, float *m, float *v, int64_t n);
+    /* w -= rate * g / (sqrt(v) + epsilon), v the mean of g^2 (rmsprop) or its sum (adagrad). */
+    void (*rmsprop)(const cp_adaptive *, float *w, const float *g, float *v, int64_t n);
+    void (*adagrad)(const cp_adaptive *, float *w, const float *g, float *v, int64_t n);
+    /* w -= rate * sign(beta1*m + (1-beta1)*g), then m becomes the mean of g by beta2. */
+    void (*lion)(const cp_adaptive *, float *w, const float *g, float *m, int64_t n);
     void (*sgd)(const cp_sgd *, float *w, const float *g, float *v,
                 int64_t n); /* v unused (may be NULL) without momentum */
 } cp_kernels;

@@ -1,21 +1,76 @@
 /* Steps of the optimizers: one pass over weights, gradients and moments. */
 
-INLINE void adam_vector(const cp_adam *o, float *w, const float *g, float *m, float *v, int count) {
-    vec weight = vec_load_some(w, count), first = vec_load_some(m, count), second = vec_load_some(v, count);
-    vec gradient = vec_multiply_add(vec_all(o->g_scale), vec_load_some(g, count), o->decay * weight);
-    first = vec_multiply_add(vec_all(1 - o->beta1), gradient - first, first);
-    second = vec_multiply_add(vec_all(1 - o->beta2), vec_multiply_add(gradient, gradient, -second), second);
-    weight -= o->rate * first / vec_multiply_add(vec_all(o->v_scale), vec_sqrt(second), vec_all(o->epsilon));
-    vec_store_some(m, first, count);
-    vec_store_some(v, second, count);
-    vec_store_some(w, weight, count);
+INLINE vec scaled_gradient(const cp_adaptive *o, const float *g, vec weight, int count) {
+    return vec_multiply_add(vec_all(o->g_scale), vec_load_some(g, count), o->decay * weight);
 }
 
-static void adam(const cp_adam *optimizer, float *w, const float *g, float *m, float *v, int64_t n) {
-    const cp_adam o = *optimizer;
+/* The weight after decay and a step, which is divided by the root of a mean or sum of squares. */
+INLINE vec root_step(const cp_adaptive *o, vec weight, vec step, vec squares, vec scale) {
+    weight = vec_multiply_add(vec_all(-o->shrink), weight, weight);
+    return weight - o->rate * step / vec_multiply_add(scale, vec_sqrt(squares), vec_all(o->epsilon));
+}
+
+INLINE void adam_vector(const cp_adaptive *o, float *w, const float *g, float *m, float *v, int count) {
+    vec weight = vec_load_some(w, count), first = vec_load_some(m, count), second = vec_load_some(v, count);
+    vec gradient = scaled_gradient(o, g, weight, count);
+    first = vec_multiply_add(vec_all(1 - o->beta1), gradient - first, first);
+    second = vec_multiply_add(vec_all(1 - o->beta2), vec_multiply_add(gradient, gradient, -second), second);
+    vec_store_some(m, first, count);
+    vec_store_some(v, second, count);
+    vec_store_some(w, root_step(o, weight, first, second, vec_all(o->v_scale)), count);
+}
+
+static void adam(const cp_adaptive *optimizer, float *w, const float *g, float *m, float *v, int64_t n) {
+    const cp_adaptive o = *optimizer;
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) adam_vector(&o, w + i, g + i, m + i, v + i, CP_LANES);
     if (i < n) adam_vector(&o, w + i, g + i, m + i, v + i, vec_rest(n - i));
+}
+
+INLINE void rmsprop_vector(const cp_adaptive *o, float *w, const float *g, float *v, int count) {
+    vec weight = vec_load_some(w, count), mean = vec_load_some(v, count);
+    vec gradient = scaled_gradient(o, g, weight, count);
+    mean = vec_multiply_add(vec_all(1 - o->beta2), vec_multiply_add(gradient, gradient, -mean), mean);
+    vec_store_some(v, mean, count);
+    vec_store_some(w, root_step(o, weight, gradient, mean, vec_all(1)), count);
+}
+
+static void rmsprop(const cp_adaptive *optimizer, float *w, const float *g, float *v, int64_t n) {
+    const cp_adaptive o = *optimizer;
+    int64_t i = 0;
+    for (; i + CP_LANES <= n; i += CP_LANES) rmsprop_vector(&o, w + i, g + i, v + i, CP_LANES);
+    if (i < n) rmsprop_vector(&o, w + i, g + i, v + i, vec_rest(n - i));
+}
+
+INLINE void adagrad_vector(const cp_adaptive *o, float *w, const float *g, float *v, int count) {
+    vec weight = vec_load_some(w, count), gradient = scaled_gradient(o, g, weight, count);
+    vec sum = vec_multiply_add(gradient, gradient, vec_load_some(v, count));
+    vec_store_some(v, sum, count);
+    vec_store_some(w, root_step(o, weight, gradient, sum, vec_all(1)), count);
+}
+
+static void adagrad(const cp_adaptive *optimizer, float *w, const float *g, float *v, int64_t n) {
+    const cp_adaptive o = *optimizer;
+    int64_t i = 0;
+    for (; i + CP_LANES <= n; i += CP_LANES) adagrad_vector(&o, w + i, g + i, v + i, CP_LANES);
+    if (i < n) adagrad_vector(&o, w + i, g + i, v + i, vec_rest(n - i));
+}
+
+INLINE void lion_vector(const cp_adaptive *o, float *w, const float *g, float *m, int count) {
+    vec weight = vec_load_some(w, count), mean = vec_load_some(m, count), zero = vec_all(0);
+    vec gradient = scaled_gradient(o, g, weight, count);
+    vec ahead = vec_multiply_add(vec_all(1 - o->beta1), gradient - mean, mean);
+    vec sign = vec_keep(vec_greater(ahead, zero), vec_all(1)) - vec_keep(vec_greater(zero, ahead), vec_all(1));
+    vec_store_some(m, vec_multiply_add(vec_all(1 - o->beta2), gradient - mean, mean), count);
+    weight = vec_multiply_add(vec_all(-o->shrink), weight, weight);
+    vec_store_some(w, vec_multiply_add(vec_all(-o->rate), sign, weight), count);
+}
+
+static void lion(const cp_adaptive *optimizer, float *w, const float *g, float *m, int64_t n) {
+    const cp_adaptive o = *optimizer;
+    int64_t i = 0;
+    for (; i + CP_LANES <= n; i += CP_LANES) lion_vector(&o, w + i, g + i, m + i, CP_LANES);
+    if (i < n) lion_vector(&o, w + i, g + i, m + i, vec_rest(n - i));
 }
 
 /* v is NULL without momentum. */

@@ -21,7 +21,7 @@ typedef struct member {
     const char *const *words;
 } member;
 
-static const char *const optimizers[] = {"adam", "adam_paper", "sgd", NULL};
+static const char *const optimizers[] = {"adam", "adam_paper", "sgd", "adamw", "rmsprop", "adagrad", "lion", NULL};
 static const char *const losses[] = {"softmax_cross_entropy", "mean_squared_error", NULL};
 static const char *const schedules[] = {"constant", "stepped", "cosine", NULL};
 static const char *const types[] = {"f32", "f64", NULL};
@@ -38,6 +38,7 @@ static const member members[] = {
     MEMBER(train.nesterov, FLAG, NULL),
     MEMBER(train.decay, REAL, NULL),
     MEMBER(train.clip, REAL, NULL),
+    MEMBER(train.average, REAL, NULL),
     MEMBER(train.loss, WORD, losses),
     MEMBER(train.schedule.kind, WORD, schedules),
     MEMBER(train.schedule.warmup, COUNT, NULL),
@@ -152,12 +153,15 @@ static cp_status read_state(const char *note, cp_trainer *state) {
  * Variables
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* The arrays of a variable that go into a file, and what is before the parameter's name there. */
-enum { ARRAYS = 3 };
-static const char *const prefixes[ARRAYS] = {"", CP_PREFIX_M, CP_PREFIX_V};
+/* The arrays of a variable that go into a file, and what is before the parameter's name there. What has no prefix is
+ * the model. */
+enum { ARRAYS = 4 };
+static const char *const prefixes[ARRAYS] = {"", CP_PREFIX_WEIGHTS, CP_PREFIX_M, CP_PREFIX_V};
 
 static void *array_of(const cp_variable *variable, int a) {
-    return a == 0 ? variable->weights : a == 1 ? variable->m : variable->v;
+    void *const arrays[ARRAYS] = {variable->average ? variable->average : variable->weights,
+                                  variable->average ? variable->weights : NULL, variable->m, variable->v};
+    return arrays[a];
 }
 
 /* Room for the largest of the parameters. */

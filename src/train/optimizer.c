@@ -1,5 +1,5 @@
-/* Optimizers: Adam (Kingma and Ba 2014) in both forms, SGD with momentum (PyTorch's form) and Nesterov's; the
- * gradient's norm and its limit. In f32 the kernels do the work, in f64 the same formulas stand here. */
+/* Optimizers, the gradient's norm and its limit, the moving average of the weights. In f32 the kernels do the work, in
+ * f64 the same formulas stand here; the header says where they are from. */
 #include "train/train.h"
 
 #include <math.h>
@@ -14,7 +14,9 @@ int64_t cp_optimizer_pieces(int64_t count) {
 typedef struct update {
     const cp_trainer *trainer;
     int64_t pieces;
-    double rate, v_scale, g_scale; /* as in struct cp_adam */
+    double rate, v_scale, g_scale; /* as in struct cp_adaptive */
+    double plain_rate;             /* without Adam's corrections: what decoupled decay goes by */
+    double average;                /* the part of the average that stays */
 } update;
 
 /* Piece number `number` of all variables in their order: which variable, and [*first, *first + *count) of its numbers.
@@ -54,58 +56,112 @@ static void sum_share(void *argument, int id, int n) {
 
 /* --- the update --- */
 
-static void adam(const update *u, double decay, double *w, const double *g, double *m, double *v, int64_t n) {
-    const cp_train *o = &u->trainer->train;
-    const double beta1 = (double)o->beta1, beta2 = (double)o->beta2, epsilon = (double)o->epsilon;
-    for (int64_t i = 0; i < n; i++) {
-        const double gradient = u->g_scale * g[i] + decay * w[i];
-        m[i] += (1 - beta1) * (gradient - m[i]);
-        v[i] += (1 - beta2) * (gradient * gradient - v[i]);
-        w[i] -= u->rate * m[i] / (sqrt(v[i]) * u->v_scale + epsilon);
-    }
+/* Decay belongs to the gradient, or is taken from the weight beside the step. */
+static bool is_decoupled(const cp_train *train) {
+    return train->optimizer == CP_ADAMW || train->optimizer == CP_LION;
 }
 
-static void sgd(const update *u, double decay, double *w, const double *g, double *v, int64_t n) {
+/* What a number of the weights takes part in. */
+typedef struct number {
+    double *w, *m, *v, gradient;
+} number;
+
+static double sgd(const update *u, const number *x) {
     const cp_train *o = &u->trainer->train;
     const double momentum = (double)o->momentum;
-    for (int64_t i = 0; i < n; i++) {
-        double gradient = u->g_scale * g[i] + decay * w[i];
-        if (momentum != 0) {
-            v[i] = momentum * v[i] + gradient;
-            gradient = o->nesterov ? gradient + momentum * v[i] : v[i];
-        }
-        w[i] -= u->rate * gradient;
+    if (momentum == 0) return u->rate * x->gradient;
+    *x->v = momentum * *x->v + x->gradient;
+    return u->rate * (o->nesterov ? x->gradient + momentum * *x->v : *x->v);
+}
+
+/* What is taken from the weight. */
+static double step_double(const update *u, const number *x) {
+    const cp_train *o = &u->trainer->train;
+    const double beta1 = (double)o->beta1, beta2 = (double)o->beta2, epsilon = (double)o->epsilon, g = x->gradient;
+    switch (o->optimizer) {
+    case CP_SGD:
+        break;
+    case CP_ADAM:
+    case CP_ADAM_PAPER:
+    case CP_ADAMW:
+        *x->m += (1 - beta1) * (g - *x->m);
+        *x->v += (1 - beta2) * (g * g - *x->v);
+        return u->rate * *x->m / (sqrt(*x->v) * u->v_scale + epsilon);
+    case CP_RMSPROP:
+        *x->v += (1 - beta2) * (g * g - *x->v);
+        return u->rate * g / (sqrt(*x->v) + epsilon);
+    case CP_ADAGRAD:
+        *x->v += g * g;
+        return u->rate * g / (sqrt(*x->v) + epsilon);
+    case CP_LION: {
+        const double ahead = *x->m + (1 - beta1) * (g - *x->m);
+        *x->m += (1 - beta2) * (g - *x->m);
+        return u->rate * ((ahead > 0) - (ahead < 0));
     }
+    }
+    return sgd(u, x);
 }
 
 static void update_double(const update *u, const cp_variable *variable, int64_t first, int64_t count) {
-    double *w = variable->weights, *g = variable->gradient, *m = variable->m, *v = variable->v;
-    if (u->trainer->train.optimizer == CP_SGD)
-        sgd(u, (double)variable->decay, w + first, g + first, v ? v + first : NULL, count);
-    else
-        adam(u, (double)variable->decay, w + first, g + first, m + first, v + first, count);
+    double *w = variable->weights, *m = variable->m, *v = variable->v;
+    const double *g = variable->gradient, decay = (double)variable->decay;
+    const bool decoupled = is_decoupled(&u->trainer->train);
+    for (int64_t i = first; i < first + count; i++) {
+        const double gradient = u->g_scale * g[i] + (decoupled ? 0 : decay * w[i]);
+        const double shrink = decoupled ? u->plain_rate * decay * w[i] : 0;
+        w[i] -= shrink + step_double(u, &(number){w + i, m ? m + i : NULL, v ? v + i : NULL, gradient});
+    }
 }
 
 static void update_float(const update *u, const cp_variable *variable, int64_t first, int64_t count) {
     const cp_train *o = &u->trainer->train;
     const cp_kernels *kernels = u->trainer->context.kernels;
-    float *w = variable->weights, *g = variable->gradient, *m = variable->m, *v = variable->v;
-    if (o->optimizer == CP_SGD) {
-        const cp_sgd step = {.rate = (float)u->rate,
-                             .momentum = o->momentum,
-                             .g_scale = (float)u->g_scale,
-                             .decay = variable->decay,
-                             .nesterov = o->nesterov};
-        kernels->sgd(&step, w + first, g + first, v ? v + first : NULL, count);
-    } else {
-        const cp_adam step = {.rate = (float)u->rate,
-                              .beta1 = o->beta1,
-                              .beta2 = o->beta2,
-                              .epsilon = o->epsilon,
-                              .v_scale = (float)u->v_scale,
-                              .g_scale = (float)u->g_scale,
-                              .decay = variable->decay};
-        kernels->adam(&step, w + first, g + first, m + first, v + first, count);
+    float *w = (float *)variable->weights + first;
+    float *m = variable->m ? (float *)variable->m + first : NULL,
+          *v = variable->v ? (float *)variable->v + first : NULL;
+    const float *g = (const float *)variable->gradient + first;
+    const bool decoupled = is_decoupled(o);
+    const cp_adaptive adaptive = {.rate = (float)u->rate,
+                                  .beta1 = o->beta1,
+                                  .beta2 = o->beta2,
+                                  .epsilon = o->epsilon,
+                                  .v_scale = (float)u->v_scale,
+                                  .g_scale = (float)u->g_scale,
+                                  .decay = decoupled ? 0 : variable->decay,
+                                  .shrink = decoupled ? (float)(u->plain_rate * (double)variable->decay) : 0};
+    const cp_sgd descent = {.rate = (float)u->rate,
+                            .momentum = o->momentum,
+                            .g_scale = (float)u->g_scale,
+                            .decay = variable->decay,
+                            .nesterov = o->nesterov};
+    switch (o->optimizer) {
+    case CP_SGD:
+        kernels->sgd(&descent, w, g, v, count);
+        break;
+    case CP_ADAM:
+    case CP_ADAM_PAPER:
+    case CP_ADAMW:
+        kernels->adam(&adaptive, w, g, m, v, count);
+        break;
+    case CP_RMSPROP:
+        kernels->rmsprop(&adaptive, w, g, v, count);
+        break;
+    case CP_ADAGRAD:
+        kernels->adagrad(&adaptive, w, g, v, count);
+        break;
+    case CP_LION:
+        kernels->lion(&adaptive, w, g, m, count);
+        break;
+    }
+}
+
+/* to moves towards from, as far as `part` of the way. */
+static void move_towards(cp_type type, void *to, const void *from, double part, int64_t first, int64_t count) {
+    for (int64_t i = first; i < first + count; i++) {
+        if (type == CP_F64)
+            ((double *)to)[i] += part * (((const double *)from)[i] - ((double *)to)[i]);
+        else
+            ((float *)to)[i] += (float)part * (((const float *)from)[i] - ((float *)to)[i]);
     }
 }
 
@@ -119,26 +175,36 @@ static void update_share(void *argument, int id, int n) {
             update_double(u, variable, first, count);
         else
             update_float(u, variable, first, count);
+        if (variable->average)
+            move_towards(u->trainer->train.type, variable->average, variable->weights, 1 - u->average, first, count);
     }
 }
 
 /* The rate of this step, with Adam's corrections of the moments' beginning at zero. */
 static void set_rate(update *u) {
     const cp_trainer *t = u->trainer;
-    u->rate = cp_schedule_rate(&t->train.schedule, (double)t->train.rate, t->step);
+    const cp_optimizer optimizer = t->train.optimizer;
+    const int64_t step = cp_trainer_steps(t);
+    u->plain_rate = u->rate = cp_schedule_rate(&t->train.schedule, (double)t->train.rate, step);
     u->v_scale = 1;
-    if (t->train.optimizer == CP_SGD) return;
-    const double m_part = 1 - pow((double)t->train.beta1, (double)(t->step + 1));
-    const double v_part = sqrt(1 - pow((double)t->train.beta2, (double)(t->step + 1)));
+    if (optimizer != CP_ADAM && optimizer != CP_ADAM_PAPER && optimizer != CP_ADAMW) return;
+    const double m_part = 1 - pow((double)t->train.beta1, (double)(step + 1));
+    const double v_part = sqrt(1 - pow((double)t->train.beta2, (double)(step + 1)));
     u->rate /= m_part;
-    if (t->train.optimizer == CP_ADAM)
+    if (optimizer == CP_ADAM)
         u->rate *= v_part;
     else
         u->v_scale = 1 / v_part;
 }
 
+/* A young average must not cling to the first weights. */
+static double average_kept(const cp_trainer *t) {
+    const double step = (double)cp_trainer_steps(t);
+    return fmin((double)t->train.average, (1 + step) / (10 + step));
+}
+
 cp_status cp_optimizer_step(cp_trainer *trainer) {
-    update u = {.trainer = trainer, .g_scale = 1};
+    update u = {.trainer = trainer, .g_scale = 1, .average = average_kept(trainer)};
     for (int i = 0; i < trainer->n_variables; i++)
         if (trainer->variables[i].trained) u.pieces += cp_optimizer_pieces(trainer->variables[i].count);
     cp_threads_run(trainer->context.threads, sum_share, &u);

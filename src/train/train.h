@@ -18,6 +18,7 @@ typedef struct cp_variable {
     int64_t count;                    /* numbers in each array, of the trainer's type */
     float decay;                      /* 0 for biases */
     void *weights, *gradient, *m, *v; /* NULL where there is no need of them */
+    void *average;                    /* of the weights over the steps; or NULL */
 } cp_variable;
 
 /* What runs one step, and for which tensors it was planned. */
@@ -56,6 +57,8 @@ struct cp_trainer {
     cp_position position;
 };
 
+/* The weights that count: their average, where there is one. */
+const void *cp_variable_result(const cp_variable *variable);
 /* Variable i's numbers, from one of its arrays to the order of the net's parameter and back. */
 void cp_variable_read(const cp_trainer *trainer, int i, const void *array, void *plain);
 void cp_variable_write(const cp_trainer *trainer, int i, const void *plain, void *array);
@@ -89,15 +92,18 @@ cp_status cp_network_read(cp_net **net, const char *json, const cp_safetensors *
 #define CP_TRAINER_NOTE "trainer"
 #define CP_PREFIX_M "optimizer.m."
 #define CP_PREFIX_V "optimizer.v."
+/* The weights as they are trained, where the model itself has their average. */
+#define CP_PREFIX_WEIGHTS "optimizer.weights."
 
 /* The shape that a parameter has in a file. */
 cp_shape cp_model_shape(cp_shape shape);
 
 typedef struct cp_model_writer {
+    cp_type store;      /* CP_F32: every type as it is; a half: for all that are CP_F32 */
     cp_stored *tensors; /* names and data are the writer's */
     int64_t n_tensors, capacity;
 } cp_model_writer;
-/* Adds values in the order of the net's parameter i, as PREFIX + its name. */
+/* Adds values of a type in the order of the net's parameter i, as PREFIX + its name. */
 cp_status cp_model_add(cp_model_writer *writer, const cp_net *net, int i, const char *prefix, cp_type type,
                        const void *values);
 /* trainer: a note, or NULL. */

@@ -30,7 +30,7 @@ static cp_status check_kind(const char *name, unsigned value, unsigned kinds) {
 
 static cp_status check_options(const cp_train *train) {
     const cp_schedule *schedule = &train->schedule;
-    cp_status status = check_kind("optimizer", train->optimizer, CP_SGD + 1);
+    cp_status status = check_kind("optimizer", train->optimizer, CP_LION + 1);
     if (!status) status = check_kind("loss", train->loss, CP_MEAN_SQUARED_ERROR + 1);
     if (!status) status = check_kind("schedule", schedule->kind, CP_COSINE + 1);
     if (!status && train->type != CP_F32 && train->type != CP_F64)
@@ -42,6 +42,7 @@ static cp_status check_options(const cp_train *train) {
     if (!status) status = check_number("momentum", train->momentum, 1);
     if (!status) status = check_number("decay", train->decay, INFINITY);
     if (!status) status = check_number("clip", train->clip, INFINITY);
+    if (!status) status = check_number("average", train->average, 1);
     if (!status) status = check_number("schedule.factor", schedule->factor, INFINITY);
     if (!status) status = check_count("schedule.warmup", schedule->warmup, 0);
     if (!status && schedule->kind == CP_STEPPED) status = check_count("schedule.every", schedule->every, 1);
@@ -56,7 +57,8 @@ static cp_status check_options(const cp_train *train) {
 static void fill_defaults(cp_train *train) {
     if (train->rate == 0) train->rate = 1e-3f;
     if (train->beta1 == 0) train->beta1 = 0.9f;
-    if (train->beta2 == 0) train->beta2 = 0.999f;
+    if (train->beta2 == 0)
+        train->beta2 = train->optimizer == CP_RMSPROP ? 0.9f : train->optimizer == CP_LION ? 0.99f : 0.999f;
     if (train->epsilon == 0) train->epsilon = 1e-8f;
 }
 
@@ -124,16 +126,25 @@ static int64_t room(const cp_trainer *t, int i) {
 
 /* Hands out the arrays of all variables from one block, or, without a block, only adds up their bytes. */
 static int64_t place_arrays(cp_trainer *t, char *memory) {
-    const bool adam = t->train.optimizer != CP_SGD;
+    const cp_optimizer optimizer = t->train.optimizer;
+    const bool adam = optimizer == CP_ADAM || optimizer == CP_ADAM_PAPER || optimizer == CP_ADAMW;
+    const bool m = adam || optimizer == CP_LION;
+    const bool v = optimizer == CP_SGD ? t->train.momentum != 0 : optimizer != CP_LION;
     int64_t used = 0;
     for (int i = 0; i < t->n_variables; i++) {
         cp_variable *variable = &t->variables[i];
         const bool trained = variable->trained;
-        const bool needed[] = {true, trained, trained && adam, trained && (adam || t->train.momentum != 0)};
-        void **const arrays[] = {&variable->weights, &variable->gradient, &variable->m, &variable->v};
-        for (int a = 0; a < 4; a++) {
-            if (!needed[a]) continue;
-            if (memory) *arrays[a] = memory + used;
+        const struct {
+            void **array;
+            bool needed;
+        } arrays[] = {{&variable->weights, true},
+                      {&variable->gradient, trained},
+                      {&variable->m, trained && m},
+                      {&variable->v, trained && v},
+                      {&variable->average, trained && t->train.average != 0}};
+        for (size_t a = 0; a < sizeof arrays / sizeof *arrays; a++) {
+            if (!arrays[a].needed) continue;
+            if (memory) *arrays[a].array = memory + used;
             used += cp_round_up(room(t, i) * cp_type_size(t->train.type), CP_ALIGN);
         }
     }
@@ -158,15 +169,20 @@ static cp_status make_variables(cp_trainer *t) {
     place_arrays(t, t->memory);
     for (int i = 0; i < t->n_variables; i++) {
         const float *values = cp_net_parameter(t->net, i).data;
-        void *weights = t->variables[i].weights;
+        void *weights = t->variables[i].weights, *average = t->variables[i].average;
         for (int64_t e = 0; e < plain_count(t, i); e++) {
             if (t->train.type == CP_F64)
                 ((double *)weights)[e] = (double)values[e];
             else
                 ((float *)weights)[e] = values[e];
         }
+        if (average) memcpy(average, weights, (size_t)(plain_count(t, i) * cp_type_size(t->train.type)));
     }
     return CP_OK;
+}
+
+const void *cp_variable_result(const cp_variable *variable) {
+    return variable->average ? variable->average : variable->weights;
 }
 
 void cp_variable_read(const cp_trainer *t, int i, const void *array, void *plain) {
@@ -186,11 +202,11 @@ void cp_variable_write(const cp_trainer *t, int i, const void *plain, void *arra
 /* Brings a variable into panels or out of them. The gradient is cleared: what pads the panels must be zero. */
 static cp_status change_form(cp_trainer *t, int i, bool in_panels) {
     cp_variable *variable = &t->variables[i];
-    void *const arrays[] = {variable->weights, variable->m, variable->v};
+    void *const arrays[] = {variable->weights, variable->m, variable->v, variable->average};
     float *plain = cp_alloc(NULL, plain_count(t, i) * (int64_t)sizeof *plain);
     if (!plain) return CP_E_MEMORY;
     const bool before = variable->in_panels;
-    for (int a = 0; a < 3; a++) {
+    for (int a = 0; a < 4; a++) {
         if (!arrays[a]) continue;
         variable->in_panels = before;
         cp_variable_read(t, i, arrays[a], plain);
@@ -432,9 +448,9 @@ cp_status cp_trainer_export(const cp_trainer *trainer, cp_net *net) {
     if (status) return status;
     for (int i = 0; i < trainer->n_variables; i++) {
         float *values = cp_net_parameter(net, i).data;
-        const double *weights = trainer->variables[i].weights;
+        const double *weights = cp_variable_result(&trainer->variables[i]);
         if (trainer->train.type == CP_F32)
-            cp_variable_read(trainer, i, trainer->variables[i].weights, values);
+            cp_variable_read(trainer, i, weights, values);
         else
             for (int64_t e = 0; e < plain_count(trainer, i); e++) values[e] = (float)weights[e];
     }

@@ -111,7 +111,7 @@ refuses 1 "rate = inf: must be a number" train --rate inf
 refuses 1 "rate = 1e: must be a number" train --rate 1e
 refuses 1 "rate = -0.1: must be a number" train --rate -0.1
 refuses 1 "seed = -1: must be 0 to 2^64 - 1" train --seed -1
-refuses 1 "optimizer = adm: must be one of adam, adam-paper, sgd, momentum, nesterov" train --optimizer adm
+refuses 1 "optimizer = adm: must be one of adam, adam-paper, sgd, momentum, nesterov, adamw, rmsprop, adagrad, lion" train --optimizer adm
 refuses 1 "schedule = step: must be step:EPOCHS" train --schedule step
 refuses 1 "behind the comma must be warmup:STEPS" train --schedule cosine,3
 refuses 1 "--momentum is for --optimizer momentum" train --momentum 0.5
@@ -341,7 +341,8 @@ refuses 1 "--augment cannot be given with --resume" train --resume one.model "${
 refuses 2 "augment, position 1: 'turn'" "${train[@]}" 1 --augment turn
 run "${train[@]}" 1 -o seed.model --seed 2
 report "train: another seed is another model" [ "$(cmp one.model seed.model 2>&1)" ]
-for words in "--optimizer adam-paper" "--optimizer sgd" "--optimizer momentum" "--optimizer nesterov --momentum 0.5" \
+for words in "--optimizer adam-paper" "--optimizer adamw --decay 0.01" "--optimizer rmsprop" "--optimizer adagrad" \
+    "--optimizer lion --rate 1e-4" "--average 0.99" "--optimizer sgd" "--optimizer momentum" "--optimizer nesterov --momentum 0.5" \
     "--schedule step:1:0.5,warmup:3" "--schedule cosine" "--decay 0.001 --clip 1 --initializer he" \
     "--validation 0.25 --batch 64"; do
     expect 0 "accuracy on" "${train[@]}" 1 $words
