@@ -138,6 +138,25 @@ int axes_for(const axes *given, const char *option, int n, int64_t value[CP_MAX_
     return STATUS_OK;
 }
 
+reals arg_reals(const char *option, const char *text) {
+    reals given = {0};
+    for (const char *end; text; text = end ? end + 1 : NULL) {
+        char one[32];
+        end = strchr(text, 'x');
+        snprintf(one, sizeof one, "%.*s", end ? (int)(end - text) : 31, text);
+        if (given.count == CP_MAX_AXES) usage("%s has more than %d numbers", option, CP_MAX_AXES);
+        given.value[given.count++] = (float)arg_real(option, one, 1e-6, 1e6);
+    }
+    return given;
+}
+
+int reals_for(const reals *given, const char *option, int n, float value[CP_MAX_AXES]) {
+    if (given->count > 1 && given->count != n)
+        return fail(STATUS_INPUT, "%s has %d values, needs 1 or %d", option, given->count, n);
+    for (int i = 0; i < CP_MAX_AXES; i++) value[i] = given->count && i < n ? given->value[given->count > 1 ? i : 0] : 0;
+    return STATUS_OK;
+}
+
 padding arg_padding(const char *option, const char *text) {
     static const struct {
         const char *word;

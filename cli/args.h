@@ -34,6 +34,14 @@ axes arg_axes_from(const char *option, const char *text, int64_t least); /* the 
 /* The values for n axes; 0, or the exit status with the error printed. Not given: zeros. */
 int axes_for(const axes *given, const char *option, int n, int64_t value[CP_MAX_AXES]);
 
+/* "1.5" for every axis, or "1.5x2": above 0; and the values for n axes. */
+typedef struct reals {
+    int count; /* 0: not given */
+    float value[CP_MAX_AXES];
+} reals;
+reals arg_reals(const char *option, const char *text);
+int reals_for(const reals *given, const char *option, int n, float value[CP_MAX_AXES]);
+
 /* "same", "same_lower", "valid", "2", or all begins then all ends: "1,1,2,2". */
 typedef struct padding {
     bool given;

@@ -30,6 +30,15 @@ enum {
     OPTION_KEEP,
     OPTION_BEGIN,
     OPTION_COUNT,
+    OPTION_SIZE,
+    OPTION_SCALE,
+    OPTION_INTERPOLATION,
+    OPTION_COORDINATES,
+    OPTION_ROUNDING,
+    OPTION_PAD_VALUES,
+    OPTION_CONSTANT,
+    OPTION_BLOCK,
+    OPTION_ORDER,
     OPTION_CEIL,
     OPTION_COUNT_PAD,
     OPTION_LAYOUT,
@@ -72,6 +81,18 @@ static const struct argp_option option_list[] = {
     {"axis", OPTION_AXIS, "N", 0, "of concat and slice (default the last, the channels)", 2},
     {"begin", OPTION_BEGIN, "N", 0, "of slice: the first that stays (default 0)", 2},
     {"count", OPTION_COUNT, "N", 0, "of slice: how many stay (default 1)", 2},
+    {"size", OPTION_SIZE, "SIZE", 0, "of resize and col2im: the result's, 28 or 28x32", 2},
+    {"scale", OPTION_SCALE, "REAL", 0, "of resize: output / input, 2 or 1.5x2", 2},
+    {"interpolation", OPTION_INTERPOLATION, "NAME", 0, "of resize: nearest (default), linear", 2},
+    {"coordinates", OPTION_COORDINATES, "NAME", 0,
+     "of resize: half_pixel (default), asymmetric, align_corners, pytorch_half_pixel", 2},
+    {"rounding", OPTION_ROUNDING, "NAME", 0, "of nearest: round_prefer_floor (default), round_prefer_ceil, floor, ceil",
+     2},
+    {"pad-values", OPTION_PAD_VALUES, "NAME", 0,
+     "what stands outside the input: constant (default), reflect, replicate, circular", 2},
+    {"constant", OPTION_CONSTANT, "REAL", 0, "of pad: the value outside (default 0)", 2},
+    {"block", OPTION_BLOCK, "N", 0, "of depth-to-space and space-to-depth: pixels along each axis (default 2)", 2},
+    {"order", OPTION_ORDER, "NAME", 0, "of their channels: dcr (default) or crd, PyTorch's pixel shuffle", 2},
     {"ceil", OPTION_CEIL, NULL, 0, "round the number of windows up", 2},
     {"count-include-pad", OPTION_COUNT_PAD, NULL, 0, "an average divides by padded taps, too", 2},
     {"output", 'o', "FILE", 0, "write the result here; without, it is printed where it is small", 3},
@@ -88,7 +109,15 @@ typedef struct options {
     const char *name; /* of the operation */
     const char *inputs[2], *weights, *bias, *target, *grad, *output, *dx, *dw, *db;
     int n_inputs, threads;
-    axes kernel, stride, dilation, output_padding, output_size;
+    axes kernel, stride, dilation, output_padding, output_size, size;
+    reals scale;
+    cp_interpolation interpolation;
+    cp_coordinates coordinates;
+    cp_rounding rounding;
+    cp_pad_values pad_values;
+    float constant;
+    int64_t block;
+    cp_depth_order order;
     padding padding;
     int64_t groups;
     cp_activation activation;
@@ -294,6 +323,66 @@ static int build_softmax(session *s, cp_node *y) {
     return STATUS_OK;
 }
 
+/* What im2col and col2im have of a convolution, for n axes. */
+static int read_windows(const session *s, int n, cp_conv *conv) {
+    const options *o = s->options;
+    *conv = (cp_conv){0};
+    if (!o->kernel.count) usage("--kernel is missing");
+    int status = axes_for(&o->kernel, "kernel", n, conv->kernel);
+    if (!status) status = axes_for(&o->stride, "stride", n, conv->stride);
+    if (!status) status = axes_for(&o->dilation, "dilation", n, conv->dilation);
+    return status ? status : padding_for(&o->padding, "padding", n, &conv->pad, conv->pad_before, conv->pad_after);
+}
+
+static int build_im2col(session *s, cp_node *y) {
+    cp_conv conv;
+    const int status = read_windows(s, s->x.view.shape.rank - 2, &conv);
+    if (!status) *y = cp_net_im2col(s->net, s->x.node, &conv);
+    return status;
+}
+
+/* The kernel tells the number of axes. */
+static int build_col2im(session *s, cp_node *y) {
+    cp_conv conv;
+    int64_t size[CP_MAX_AXES];
+    const int n = s->options->kernel.count;
+    int status = read_windows(s, n, &conv);
+    if (!s->options->size.count) usage("--size is missing");
+    if (!status) status = axes_for(&s->options->size, "size", n, size);
+    if (!status) *y = cp_net_col2im(s->net, s->x.node, &conv, size);
+    return status;
+}
+
+static int build_pad(session *s, cp_node *y) {
+    const options *o = s->options;
+    cp_padding pad = {.values = o->pad_values, .constant = o->constant};
+    cp_pad kind;
+    if (o->padding.pad != CP_PAD_EXPLICIT) usage("padding: of pad it must be numbers");
+    const int status = padding_for(&o->padding, "padding", s->x.view.shape.rank - 2, &kind, pad.before, pad.after);
+    if (!status) *y = cp_net_pad(s->net, s->x.node, &pad);
+    return status;
+}
+
+static int build_resize(session *s, cp_node *y) {
+    const options *o = s->options;
+    const int n = s->x.view.shape.rank - 2;
+    cp_resize resize = {.interpolation = o->interpolation, .coordinates = o->coordinates, .rounding = o->rounding};
+    int status = axes_for(&o->size, "size", n, resize.size);
+    if (!status) status = reals_for(&o->scale, "scale", n, resize.scale);
+    if (!status) *y = cp_net_resize(s->net, s->x.node, &resize);
+    return status;
+}
+
+static int build_depth_to_space(session *s, cp_node *y) {
+    *y = cp_net_depth_to_space(s->net, s->x.node, s->options->block, s->options->order);
+    return STATUS_OK;
+}
+
+static int build_space_to_depth(session *s, cp_node *y) {
+    *y = cp_net_space_to_depth(s->net, s->x.node, s->options->block, s->options->order);
+    return STATUS_OK;
+}
+
 static int build_flatten(session *s, cp_node *y) {
     *y = cp_net_flatten(s->net, s->x.node);
     return STATUS_OK;
@@ -366,6 +455,14 @@ static const struct operation {
      false, false, 1},
     {"global-max-pool", build_global_max_pool, 0, false, false, false, 1},
     {"global-avg-pool", build_global_average_pool, 0, false, false, false, 1},
+    {"im2col", build_im2col, WINDOW_BITS | BIT(OPTION_KERNEL), false, false, false, 1},
+    {"col2im", build_col2im, WINDOW_BITS | BIT(OPTION_KERNEL) | BIT(OPTION_SIZE), false, false, false, 1},
+    {"pad", build_pad, BIT(OPTION_PADDING) | BIT(OPTION_PAD_VALUES) | BIT(OPTION_CONSTANT), false, false, false, 1},
+    {"resize", build_resize,
+     BIT(OPTION_SIZE) | BIT(OPTION_SCALE) | BIT(OPTION_INTERPOLATION) | BIT(OPTION_COORDINATES) | BIT(OPTION_ROUNDING),
+     false, false, false, 1},
+    {"depth-to-space", build_depth_to_space, BIT(OPTION_BLOCK) | BIT(OPTION_ORDER), false, false, false, 1},
+    {"space-to-depth", build_space_to_depth, BIT(OPTION_BLOCK) | BIT(OPTION_ORDER), false, false, false, 1},
     {"dense", build_dense, WEIGHT_BITS, true, false, false, 1},
     {"softmax", build_softmax, 0, false, false, false, 1},
     {"flatten", build_flatten, 0, false, false, false, 1},
@@ -416,6 +513,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     static const char *const reductions[] = {"sum", "mean", "max", "min", "product", "l1", "l2", NULL};
     static const char *const layouts[] = {"nhwc", "nchw", NULL};
+    static const char *const interpolations[] = {"nearest", "linear", NULL};
+    static const char *const coordinates[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", NULL};
+    static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
+    static const char *const pad_values[] = {"constant", "reflect", "replicate", "circular", NULL};
+    static const char *const orders[] = {"dcr", "crd", NULL};
     if (key >= OPTION_INPUT && key <= OPTION_THREADS) o->given |= BIT(key);
     switch (key) {
     case ARGP_KEY_INIT:
@@ -503,6 +605,33 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_COUNT:
         o->count = arg_int("count", text, 1, INT64_MAX);
+        return 0;
+    case OPTION_SIZE:
+        o->size = arg_axes("size", text);
+        return 0;
+    case OPTION_SCALE:
+        o->scale = arg_reals("scale", text);
+        return 0;
+    case OPTION_INTERPOLATION:
+        o->interpolation = (cp_interpolation)arg_choice("interpolation", text, interpolations);
+        return 0;
+    case OPTION_COORDINATES:
+        o->coordinates = (cp_coordinates)arg_choice("coordinates", text, coordinates);
+        return 0;
+    case OPTION_ROUNDING:
+        o->rounding = (cp_rounding)arg_choice("rounding", text, roundings);
+        return 0;
+    case OPTION_PAD_VALUES:
+        o->pad_values = (cp_pad_values)arg_choice("pad-values", text, pad_values);
+        return 0;
+    case OPTION_CONSTANT:
+        o->constant = (float)arg_real("constant", text, -FLT_MAX, FLT_MAX);
+        return 0;
+    case OPTION_BLOCK:
+        o->block = arg_int("block", text, 1, INT64_MAX);
+        return 0;
+    case OPTION_ORDER:
+        o->order = (cp_depth_order)arg_choice("order", text, orders);
         return 0;
     case OPTION_CEIL:
         o->ceil = true;
@@ -692,13 +821,14 @@ static int give_results(const session *s) {
 #define COMMA_WORD(name, identifier, word, ...) ", " word
 
 int cmd_op(int argc, char **argv) {
-    options o = {.axis = -1, .count = 1};
+    options o = {.axis = -1, .count = 1, .block = 2};
     const struct argp parser = {
         .options = option_list,
         .parser = parse,
         .args_doc = "OPERATION",
         .doc = "Runs one operation on NumPy files (.npy, '-' for a standard stream), or with --grad its gradients.\v"
-               "OPERATION: conv, max-pool, avg-pool, global-max-pool, global-avg-pool, dense, softmax, flatten, add, "
+               "OPERATION: conv, max-pool, avg-pool, global-max-pool, global-avg-pool, im2col, col2im, pad, resize, "
+               "depth-to-space, space-to-depth, dense, softmax, flatten, add, "
                "sub, mul, div, "
                "min, max, pow, prelu, reduce, concat, slice, "
                "softmax-cross-entropy, mean-squared-error" CP_ACTIVATIONS(

@@ -9,12 +9,13 @@ static int64_t clamp(double position, int64_t in) {
     return position <= 0 ? 0 : position >= (double)(in - 1) ? in - 1 : (int64_t)position;
 }
 
-/* Where the output's position o lies in the input. */
+/* Where the output's position o lies in the input. With a scale in single precision, which it was given in: 0.6 is meant
+ * where the nearest float is a little more. */
 static double position_of(const cp_sampling *s, int64_t o) {
     const double in = (double)s->in, out = (double)s->out, at = (double)o;
     switch (s->coordinates) {
     case CP_ASYMMETRIC:
-        return s->scale > 0 ? at / s->scale : at * in / out;
+        return s->scale > 0 ? (double)((float)at / s->scale) : at * in / out;
     case CP_ALIGN_CORNERS:
         return s->out == 1 ? 0 : at * (in - 1) / (out - 1);
     case CP_PYTORCH_HALF_PIXEL:
@@ -23,7 +24,7 @@ static double position_of(const cp_sampling *s, int64_t o) {
     case CP_HALF_PIXEL:
         break;
     }
-    return (s->scale > 0 ? (at + 0.5) / s->scale : (2 * at + 1) * in / (2 * out)) - 0.5;
+    return s->scale > 0 ? (double)((float)(at + 0.5) / s->scale - 0.5F) : (2 * at + 1) * in / (2 * out) - 0.5;
 }
 
 static double round_to(cp_rounding rounding, double position) {
@@ -148,7 +149,7 @@ static cp_status size_axis(cp_sampling *s, int64_t size, float scale, int d) {
     const float scaled = floorf((float)s->in * scale); /* single precision: 10 * 0.7 is 7 */
     if (size == 0 && !(scaled < 0x1p62f)) return cp_fail(CP_E_SHAPE, "the output along axis %d overflows", d);
     s->out = size ? size : (int64_t)scaled;
-    s->scale = size ? 0 : (double)scale;
+    s->scale = size ? 0 : scale;
     if (s->out < 1) return cp_fail(CP_E_SHAPE, "output along axis %d would be %lld", d, (long long)s->out);
     return CP_OK;
 }

@@ -46,7 +46,7 @@ typedef struct cp_sampling {
     cp_interpolation interpolation;
     cp_coordinates coordinates;
     cp_rounding rounding;
-    double scale; /* 0: out / in, which is more exact */
+    float scale; /* 0: out / in, which is more exact */
 } cp_sampling;
 
 /* The positions of the input that one of the output is the weighted sum of; none in constant padding. */
