@@ -13,6 +13,8 @@ enum {
     OPTION_INPUT = 256,
     OPTION_WEIGHTS,
     OPTION_BIAS,
+    OPTION_MEAN,
+    OPTION_VARIANCE,
     OPTION_TARGET,
     OPTION_KERNEL,
     OPTION_STRIDE,
@@ -24,6 +26,9 @@ enum {
     OPTION_ACTIVATION,
     OPTION_ALPHA,
     OPTION_BETA,
+    OPTION_EPSILON,
+    OPTION_BASE,
+    OPTION_CHANNELS,
     OPTION_KIND,
     OPTION_AXES,
     OPTION_AXIS,
@@ -52,12 +57,16 @@ enum {
 #define BIT(option) ((uint64_t)1 << ((option)-OPTION_INPUT))
 #define WINDOW_BITS (BIT(OPTION_STRIDE) | BIT(OPTION_DILATION) | BIT(OPTION_PADDING))
 #define ALPHA_BITS (BIT(OPTION_ALPHA) | BIT(OPTION_BETA))
+#define NORM_BITS (BIT(OPTION_WEIGHTS) | BIT(OPTION_BIAS) | BIT(OPTION_DW) | BIT(OPTION_DB) | BIT(OPTION_EPSILON))
 #define WEIGHT_BITS (BIT(OPTION_WEIGHTS) | BIT(OPTION_BIAS) | BIT(OPTION_ACTIVATION) | BIT(OPTION_DW) | BIT(OPTION_DB))
 
 static const struct argp_option option_list[] = {
     {"input", OPTION_INPUT, "FILE", 0, "the input X; twice for add, concat and the like", 1},
-    {"weights", OPTION_WEIGHTS, "FILE", 0, "weights of conv, conv-transpose and dense, slopes of prelu", 1},
-    {"bias", OPTION_BIAS, "FILE", 0, "bias of conv and dense", 1},
+    {"weights", OPTION_WEIGHTS, "FILE", 0,
+     "weights of conv, conv-transpose and dense, slopes of prelu, scale of a normalisation", 1},
+    {"bias", OPTION_BIAS, "FILE", 0, "bias of conv, dense and the normalisations", 1},
+    {"mean", OPTION_MEAN, "FILE", 0, "the running mean of batch-norm", 1},
+    {"variance", OPTION_VARIANCE, "FILE", 0, "its running variance", 1},
     {"target", OPTION_TARGET, "FILE", 0, "of a loss: labels (whole numbers), or values like the input", 1},
     {"layout", OPTION_LAYOUT, "NAME", 0,
      "how the files lie: nhwc (default; weights height, width, in, out) or nchw (weights out, in, height, width); "
@@ -69,12 +78,15 @@ static const struct argp_option option_list[] = {
     {"dilation", OPTION_DILATION, "SIZE", 0, "distance between taps (default 1)", 2},
     {"padding", OPTION_PADDING, "PAD", 0,
      "same, same_lower, valid, causal, full, a number, or all begins then all ends: 1,1,2,2 (default 0)", 2},
-    {"groups", OPTION_GROUPS, "N", 0, "of a convolution (default 1)", 2},
+    {"groups", OPTION_GROUPS, "N", 0, "of a convolution (default 1) or group-norm", 2},
     {"output-padding", OPTION_OUTPUT_PADDING, "SIZE", 0, "of conv-transpose: rows added behind (default 0)", 2},
     {"output-size", OPTION_OUTPUT_SIZE, "SIZE", 0, "of conv-transpose: the padding follows from it", 2},
     {"activation", OPTION_ACTIVATION, "NAME", 0, "behind conv and dense: relu, gelu and so on (default none)", 2},
     {"alpha", OPTION_ALPHA, "REAL", 0, "the first number of an activation (of clip: the least value)", 2},
     {"beta", OPTION_BETA, "REAL", 0, "the second (of clip: the largest value); both 0: the usual", 2},
+    {"epsilon", OPTION_EPSILON, "REAL", 0, "of a normalisation: added to the variance (default 1e-5)", 2},
+    {"channels", OPTION_CHANNELS, "N", 0, "of lrn: how many make one sum (default 5)", 2},
+    {"base", OPTION_BASE, "REAL", 0, "of lrn: what the squares are added to (default 1)", 2},
     {"kind", OPTION_KIND, "NAME", 0, "of reduce: sum (default), mean, max, min, product, l1, l2", 2},
     {"axes", OPTION_AXES, "LIST", 0, "of reduce: 1,2; 0 is the batch, the last are the channels (default all)", 2},
     {"keep", OPTION_KEEP, NULL, 0, "of reduce: its axes stay, with size 1", 2},
@@ -107,7 +119,7 @@ static const struct argp_option option_list[] = {
 typedef struct options {
     const struct operation *operation;
     const char *name; /* of the operation */
-    const char *inputs[2], *weights, *bias, *target, *grad, *output, *dx, *dw, *db;
+    const char *inputs[2], *weights, *bias, *mean, *variance, *target, *grad, *output, *dx, *dw, *db;
     int n_inputs, threads;
     axes kernel, stride, dilation, output_padding, output_size, size;
     reals scale;
@@ -121,7 +133,8 @@ typedef struct options {
     padding padding;
     int64_t groups;
     cp_activation activation;
-    float alpha, beta;
+    float alpha, beta, epsilon, base;
+    int64_t channels;
     cp_reduction reduction;
     int reduced[CP_MAX_RANK], n_reduced; /* axes */
     int axis;
@@ -150,7 +163,7 @@ typedef struct value {
 typedef struct session {
     const options *options;
     cp_net *net;
-    value x, second, weights, bias, target, grad; /* present where memory is not NULL */
+    value x, second, weights, bias, mean, variance, target, grad; /* present where memory is not NULL */
     value y, dx, dw, db;
 } session;
 
@@ -406,6 +419,35 @@ static int build_prelu(session *s, cp_node *y) {
     return STATUS_OK;
 }
 
+static int build_batch_norm(session *s, cp_node *y) {
+    if (!s->mean.memory || !s->variance.memory) return fail(STATUS_USAGE, "batch-norm needs --mean and --variance");
+    *y = cp_net_batch_norm_with(s->net, s->x.node, s->weights.node, s->bias.node, s->mean.node, s->variance.node,
+                                s->options->epsilon, 0);
+    return STATUS_OK;
+}
+
+static int build_layer_norm(session *s, cp_node *y) {
+    *y = cp_net_layer_norm_with(s->net, s->x.node, s->weights.node, s->bias.node, s->options->epsilon);
+    return STATUS_OK;
+}
+
+static int build_group_norm(session *s, cp_node *y) {
+    const options *o = s->options;
+    *y = cp_net_group_norm_with(s->net, s->x.node, s->weights.node, s->bias.node, o->groups, o->epsilon);
+    return STATUS_OK;
+}
+
+static int build_instance_norm(session *s, cp_node *y) {
+    *y = cp_net_instance_norm_with(s->net, s->x.node, s->weights.node, s->bias.node, s->options->epsilon);
+    return STATUS_OK;
+}
+
+static int build_lrn(session *s, cp_node *y) {
+    const options *o = s->options;
+    *y = cp_net_lrn(s->net, s->x.node, o->channels, o->alpha, o->beta, o->base);
+    return STATUS_OK;
+}
+
 static int build_reduce(session *s, cp_node *y) {
     const options *o = s->options;
     *y = cp_net_reduce(s->net, s->x.node, o->reduction, o->reduced, o->n_reduced, o->keep);
@@ -474,6 +516,11 @@ static const struct operation {
     {"max", build_max, 0, false, false, false, 2},
     {"pow", build_pow, 0, false, false, false, 2},
     {"prelu", build_prelu, BIT(OPTION_WEIGHTS) | BIT(OPTION_DW), true, false, false, 1},
+    {"batch-norm", build_batch_norm, NORM_BITS | BIT(OPTION_MEAN) | BIT(OPTION_VARIANCE), true, false, false, 1},
+    {"layer-norm", build_layer_norm, NORM_BITS, true, false, false, 1},
+    {"group-norm", build_group_norm, NORM_BITS | BIT(OPTION_GROUPS), true, false, false, 1},
+    {"instance-norm", build_instance_norm, NORM_BITS, true, false, false, 1},
+    {"lrn", build_lrn, ALPHA_BITS | BIT(OPTION_CHANNELS) | BIT(OPTION_BASE), false, false, false, 1},
     {"reduce", build_reduce, BIT(OPTION_KIND) | BIT(OPTION_AXES) | BIT(OPTION_KEEP), false, false, false, 1},
     {"concat", build_concat, BIT(OPTION_AXIS), false, false, false, 2},
     {"slice", build_slice, BIT(OPTION_AXIS) | BIT(OPTION_BEGIN) | BIT(OPTION_COUNT), false, false, false, 1},
@@ -539,6 +586,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_BIAS:
         o->bias = text;
         return 0;
+    case OPTION_MEAN:
+        o->mean = text;
+        return 0;
+    case OPTION_VARIANCE:
+        o->variance = text;
+        return 0;
     case OPTION_TARGET:
         o->target = text;
         return 0;
@@ -587,6 +640,15 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_BETA:
         o->beta = (float)arg_real("beta", text, -FLT_MAX, FLT_MAX);
+        return 0;
+    case OPTION_EPSILON:
+        o->epsilon = (float)arg_real("epsilon", text, 0, FLT_MAX);
+        return 0;
+    case OPTION_BASE:
+        o->base = (float)arg_real("base", text, 0, FLT_MAX);
+        return 0;
+    case OPTION_CHANNELS:
+        o->channels = arg_int("channels", text, 1, INT64_MAX);
         return 0;
     case OPTION_KIND:
         o->reduction = (cp_reduction)arg_choice("kind", text, reductions);
@@ -654,11 +716,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 }
 
 static void check_files(const options *o) {
-    const char *const in[] = {o->inputs[0], o->inputs[1], o->weights, o->bias, o->target, o->grad};
+    const char *const in[] = {o->inputs[0], o->inputs[1], o->weights, o->bias,
+                              o->mean,      o->variance,  o->target,  o->grad};
     const char *const out[] = {o->output, o->dx, o->dw, o->db};
     for (int i = 0; i < 4; i++) {
         if (!out[i]) continue;
-        for (int j = 0; j < 6; j++)
+        for (int j = 0; j < 8; j++)
             if (in[j] && strcmp(in[j], "-") && same_file(out[i], in[j])) usage("%s is input and output", in[j]);
         for (int j = 0; j < i; j++)
             if (out[j] && same_file(out[i], out[j])) usage("%s is two outputs", out[i]);
@@ -689,6 +752,9 @@ static int read_inputs(session *s) {
         status = read_value(s, &s->second, "second", o->inputs[1], ORDER_CHANNELS, real_type(s));
     if (!status && o->weights) status = read_value(s, &s->weights, "weights", o->weights, ORDER_FILTERS, real_type(s));
     if (!status && o->bias) status = read_value(s, &s->bias, "bias", o->bias, ORDER_PLAIN, real_type(s));
+    if (!status && o->mean) status = read_value(s, &s->mean, "mean", o->mean, ORDER_PLAIN, real_type(s));
+    if (!status && o->variance)
+        status = read_value(s, &s->variance, "variance", o->variance, ORDER_PLAIN, real_type(s));
     if (!status && o->target)
         status = read_value(s, &s->target, "target", o->target, ORDER_CHANNELS,
                             o->operation->labels ? CP_I32 : real_type(s));
@@ -754,8 +820,10 @@ static int views(cp_tensor *list, const value *const *values, int n) {
 }
 
 static int run(session *s) {
-    cp_tensor in[6], out[4];
-    const int n_in = views(in, (const value *[]){&s->x, &s->second, &s->weights, &s->bias, &s->target, &s->grad}, 6);
+    cp_tensor in[8], out[4];
+    const int n_in = views(
+        in, (const value *[]){&s->x, &s->second, &s->weights, &s->bias, &s->mean, &s->variance, &s->target, &s->grad},
+        8);
     const int n_out = views(out, (const value *[]){&s->y, &s->dx, &s->dw, &s->db}, 4);
     cp_ctx *ctx = NULL;
     cp_plan *plan = NULL;
@@ -821,7 +889,7 @@ static int give_results(const session *s) {
 #define COMMA_WORD(name, identifier, word, ...) ", " word
 
 int cmd_op(int argc, char **argv) {
-    options o = {.axis = -1, .count = 1, .block = 2};
+    options o = {.axis = -1, .count = 1, .channels = 5, .block = 2};
     const struct argp parser = {
         .options = option_list,
         .parser = parse,
@@ -830,7 +898,7 @@ int cmd_op(int argc, char **argv) {
                "OPERATION: conv, max-pool, avg-pool, global-max-pool, global-avg-pool, im2col, col2im, pad, resize, "
                "depth-to-space, space-to-depth, dense, softmax, flatten, add, "
                "sub, mul, div, "
-               "min, max, pow, prelu, reduce, concat, slice, "
+               "min, max, pow, prelu, batch-norm, layer-norm, group-norm, instance-norm, lrn, reduce, concat, slice, "
                "softmax-cross-entropy, mean-squared-error" CP_ACTIVATIONS(
                    COMMA_WORD) ". Any type of number is read; "
                                "results are float32, or float64 with --double.",
@@ -843,8 +911,9 @@ int cmd_op(int argc, char **argv) {
     int status = created ? fail_library(created) : build(&s);
     if (!status) status = run(&s);
     if (!status) status = give_results(&s);
-    value *const values[] = {&s.x, &s.second, &s.weights, &s.bias, &s.target, &s.grad, &s.y, &s.dx, &s.dw, &s.db};
-    for (int i = 0; i < 10; i++) free(values[i]->memory);
+    value *const values[] = {&s.x,      &s.second, &s.weights, &s.bias, &s.mean, &s.variance,
+                             &s.target, &s.grad,   &s.y,       &s.dx,   &s.dw,   &s.db};
+    for (int i = 0; i < 12; i++) free(values[i]->memory);
     cp_net_free(s.net);
     return status;
 }

@@ -345,8 +345,8 @@ CP_API cp_node cp_net_col2im(cp_net *net, cp_node y, const cp_conv *conv, const 
 CP_API cp_node cp_net_pad(cp_net *net, cp_node x, const cp_padding *padding);
 CP_API cp_node cp_net_resize(cp_net *net, cp_node x, const cp_resize *resize);
 /* Pixel shuffle: channels become blocks of block^axes pixels, or blocks become channels. CP_E_SHAPE where channels or
- * pixels cannot be divided so. Source: Shi et al., "Real-time single image and video super-resolution using an efficient
- * sub-pixel convolutional neural network" (2016); ONNX DepthToSpace, SpaceToDepth. */
+ * pixels cannot be divided so. Source: Shi et al., "Real-time single image and video super-resolution using an
+ * efficient sub-pixel convolutional neural network" (2016); ONNX DepthToSpace, SpaceToDepth. */
 CP_API cp_node cp_net_depth_to_space(cp_net *net, cp_node x, int64_t block, cp_depth_order order);
 CP_API cp_node cp_net_space_to_depth(cp_net *net, cp_node x, int64_t block, cp_depth_order order);
 CP_API cp_node cp_net_flatten(cp_net *net, cp_node x); /* [N, the rest] */
@@ -389,6 +389,26 @@ CP_API cp_node cp_net_concat(cp_net *net, const cp_node *values, int n, int axis
 /* `count` rows from `begin` on along an axis; cp_net_split: n such parts of these sizes, which add up to the axis. */
 CP_API cp_node cp_net_slice(cp_net *net, cp_node x, int axis, int64_t begin, int64_t count);
 CP_API cp_status cp_net_split(cp_net *net, cp_node x, int axis, const int64_t *sizes, int n, cp_node *parts);
+/* Normalisation: (x - mean) / sqrt(variance + epsilon) * scale + bias, scale and bias one number per channel, the
+ * variance that of the population. Over the batch and space for each channel (Ioffe and Szegedy 2015: in training with
+ * the moments of the batch; else with the running ones, which become momentum * running + (1-momentum) * the batch's
+ * with each training step); over the channels of each pixel (layer: Ba et al. 2016); over space and a group of channels
+ * of each image (Wu and He 2018); over space for each channel of each image (instance: Ulyanov et al. 2016). Zeros are
+ * the usual: epsilon 1e-5, momentum 0.9. Parameters: "batch-norm1.weight" (1 when initialized), ".bias", and of a batch
+ * ".running_mean", ".running_var". */
+CP_API cp_node cp_net_batch_norm(cp_net *net, cp_node x, float epsilon, float momentum);
+CP_API cp_node cp_net_layer_norm(cp_net *net, cp_node x, float epsilon);
+CP_API cp_node cp_net_group_norm(cp_net *net, cp_node x, int64_t groups, float epsilon);
+CP_API cp_node cp_net_instance_norm(cp_net *net, cp_node x, float epsilon);
+CP_API cp_node cp_net_batch_norm_with(cp_net *net, cp_node x, cp_node scale, cp_node bias, cp_node running_mean,
+                                      cp_node running_variance, float epsilon, float momentum);
+CP_API cp_node cp_net_layer_norm_with(cp_net *net, cp_node x, cp_node scale, cp_node bias, float epsilon);
+CP_API cp_node cp_net_group_norm_with(cp_net *net, cp_node x, cp_node scale, cp_node bias, int64_t groups,
+                                      float epsilon);
+CP_API cp_node cp_net_instance_norm_with(cp_net *net, cp_node x, cp_node scale, cp_node bias, float epsilon);
+/* Local response normalisation (Krizhevsky et al. 2012, ONNX's numbers): x / (bias + alpha/size * sum of squares of
+ * `size` channels around)^beta. Zeros are the usual: alpha 1e-4, beta 0.75, bias 1. */
+CP_API cp_node cp_net_lrn(cp_net *net, cp_node x, int64_t size, float alpha, float beta, float bias);
 /* Losses, a scalar [1]: the mean over the batch of -log softmax(logits)[label] (labels: I32 [N]), and the mean over all
  * elements of (y - target)^2. */
 CP_API cp_node cp_net_softmax_cross_entropy(cp_net *net, cp_node logits, cp_node labels);

@@ -411,6 +411,12 @@ static void other_layers(void **state) {
         {"relu", PLANE(2, 3, 2, 4), SQUARED},
         {"sigmoid; tanh", PLANE(2, 3, 2, 4), SQUARED},
         {"softmax", LINE(2, 3, 5), SQUARED},
+        {"conv 4 3 same; layer-norm; tanh; layer-norm epsilon 0.1", LINE(2, 4, 3), SQUARED},
+        {"group-norm 2; conv 3 3x3 same", PLANE(2, 3, 4, 4), SQUARED},
+        {"tanh; instance-norm epsilon 0.01; tanh", PLANE(2, 3, 4, 3), SQUARED},
+        {"flatten; dense 8; group-norm 2", LINE(3, 2, 3), SQUARED},
+        {"lrn 3 alpha 2 beta 0.6 bias 1.5; conv 2 1", LINE(2, 3, 6), SQUARED},
+        {"lrn 4 alpha 1", LINE(2, 3, 7), SQUARED},
         {"leaky-relu", LINE(2, 3, 5), SQUARED},
         {"leaky-relu 0.3; elu 0.7; elu", LINE(2, 3, 5), SQUARED},
         {"selu; celu 0.5", LINE(2, 3, 5), SQUARED},
@@ -510,8 +516,23 @@ static cp_node build_pieces(cp_net *net, cp_node x) {
     return cp_net_slice(net, cp_net_activation(net, cp_net_concat(net, many, 11, -1), CP_TANH), -1, 1, 12);
 }
 
+/* With the moments of the batch; the running ones have no gradient and are constants here. */
+static cp_node build_batch_norm(cp_net *net, cp_node x) {
+    static const float means[] = {0.5f, -1, 2}, variances[] = {1, 0.5f, 2};
+    const cp_shape channels = cp_shape_of(1, (int64_t[]){3});
+    const cp_tensor mean = cp_view(means, CP_F32, channels), variance = cp_view(variances, CP_F32, channels);
+    const cp_node scale = cp_net_add_parameter(net, "scale", channels),
+                  bias = cp_net_add_parameter(net, "bias", channels);
+    const cp_node w = cp_net_add_parameter(net, "w", (cp_shape)PLANE(3, 3, 2, 3)); /* a bias would have no gradient */
+    cp_node y = cp_net_conv_with(net, x, w, 0, &(cp_conv){.pad = CP_PAD_SAME});
+    y = cp_net_batch_norm_with(net, y, scale, bias, cp_net_constant(net, "mean", &mean),
+                               cp_net_constant(net, "variance", &variance), 1e-3f, 0);
+    return cp_net_parse(net, y, "tanh; conv 2 3x3");
+}
+
 static void built(void **state) {
     static const subject subjects[] = {
+        {"batch norm", PLANE(3, 4, 3, 2), build_batch_norm, SQUARED},
         {"binary", LINE(2, 4, 3), build_binary, SQUARED},
         {"pow", LINE(2, 3, 3), build_pow, SQUARED},
         {"reductions", LINE(2, 4, 3), build_reductions, SQUARED},

@@ -308,6 +308,39 @@ static void draw_pieces(sample *s) {
     s->chain = 1;
 }
 
+/* Of a normalisation, forward or backward. */
+static void draw_norm(sample *s) {
+    const int64_t groups = draw(1, 4), C = one_in(2) ? draw_channels() : groups * draw(1, 17);
+    const cp_shape x = {.rank = 3, .dim = {draw_batch(), draw(1, 20), C}}, channels = cp_shape_of(1, &C);
+    const int64_t of_images[] = {1, x.dim[0], x.dim[0] * x.dim[1]};
+    const cp_shape moments = {.rank = 3, .dim = {of_images[draw(0, 2)], C % groups ? C : groups, 2}};
+    const bool input_gradient = strstr(s->op->name, "input-gradient"),
+               scale_gradient = s->op == &cp_op_norm_scale_gradient;
+    s->in[0] = s->in[2] = x;
+    s->in[1] = channels;
+    s->in[3] = moments;
+    s->inputs = 4;
+    s->attributes.groups = moments.dim[1];
+    if (one_in(2)) s->attributes.epsilon = 0.1f;
+    if (scale_gradient) {
+        s->inputs = 3;
+        s->in[1] = x;
+        s->in[2] = moments;
+    } else if (!input_gradient) {
+        s->inputs = s->op == &cp_op_batch_norm ? 5 : 3;
+        s->in[2] = s->in[3] = s->in[4] = channels;
+    }
+    s->chain = cp_shape_count(x);
+}
+
+static void draw_lrn(sample *s) {
+    draw_elements(s, s->op == &cp_op_lrn ? 1 : 2);
+    s->attributes.count = draw(1, 8);
+    s->attributes.alpha = (float)draw(1, 4) / 2;
+    s->attributes.beta = one_in(2) ? 0 : 0.5f;
+    s->attributes.bias = one_in(2) ? 0 : 2;
+}
+
 static void draw_loss(sample *s, bool labels) {
     static const cp_shape scalar = {.rank = 1, .dim = {1}};
     draw_elements(s, 2);
@@ -421,6 +454,8 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_softmax_gradient) draw_elements(s, 2);
     if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient) draw_binary(s);
     if (op == &cp_op_reduce || op == &cp_op_reduce_gradient) draw_reduce(s);
+    if (strstr(op->name, "norm")) draw_norm(s);
+    if (strstr(op->name, "lrn")) draw_lrn(s);
     if (op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient) draw_pieces(s);
     if (op == &cp_op_dropout) {
         draw_elements(s, 1);
@@ -462,7 +497,7 @@ static nearness nearness_of(const cp_op *op) {
         op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient)
         return SAME;
     if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient || op->algos == cp_algos_reduce ||
-        op->algos == cp_algos_reduce_gradient)
+        op->algos == cp_algos_reduce_gradient || strstr(op->name, "norm") || strstr(op->name, "lrn"))
         return FACTORS;
     return CLOSE;
 }
@@ -497,7 +532,8 @@ static void fill_inputs(const sample *s, expected *e) {
                 e->in[i][k] = (double)draw(0, s->below - 1);
             else if (nearness_of(s->op) == FACTORS) {
                 e->in[i][k] = (float)(0.5 + (double)bits() / (1u << 31));
-                if (one_in(2) && strncmp(s->op->name, "pow", 3)) e->in[i][k] = -e->in[i][k];
+                const bool positive = !strncmp(s->op->name, "pow", 3) || (s->op == &cp_op_batch_norm && i == 4);
+                if (one_in(2) && !positive) e->in[i][k] = -e->in[i][k];
             } else if (e->small_integers && scale == 1)
                 e->in[i][k] = (double)draw(-4, 4);
             else

@@ -739,6 +739,48 @@ static void pieces_by_hand(void **state) {
     assert_values(&y, (double[]){0, 3, 4, 0, 5, 6});
 }
 
+/* --- normalisation --- */
+
+static void normalisation_by_hand(void **state) {
+    (void)state;
+    /* two images of two pixels with two channels */
+    const cp_shape shape = cp_shape_of(3, (int64_t[]){2, 2, 2}), two = cp_shape_of(1, (int64_t[]){2});
+    const cp_tensor x = filled(shape, (double[]){1, 10, 3, 20, 5, 30, 7, 40}), y = tensor(shape);
+    const cp_tensor scale = filled(two, (double[]){2, 1}), bias = filled(two, (double[]){0, 100});
+    const cp_tensor mean = filled(two, (double[]){3, 0}), variance = filled(two, (double[]){4, 25});
+    const cp_tensor next_mean = tensor(two), next_variance = tensor(two);
+    const cp_tensor of_batch = tensor(cp_shape_of(3, (int64_t[]){1, 2, 2}));
+    const cp_tensor in[5] = {x, scale, bias, mean, variance};
+    cp_ref_batch_norm(false, 0.9, 0, in, &y, &of_batch, &next_mean, &next_variance);
+    assert_values(&y, (double[]){-2, 102, 0, 104, 2, 106, 4, 108});
+    cp_ref_batch_norm(true, 0.5, 4, in, &y, &of_batch, &next_mean, &next_variance);
+    assert_values(&next_mean, (double[]){3.5, 12.5});
+    assert_values(&next_variance, (double[]){4.5, 75}); /* the population's: 5 and 125 */
+    for (int e = 0; e < 4; e++) {
+        assert_near(values(&y)[2 * e], (2 * e - 3) / 3.0 * 2);
+        assert_near(values(&y)[2 * e + 1], (10 * e - 15) / sqrt(129) + 100);
+    }
+    const cp_tensor of_pixels = tensor(cp_shape_of(3, (int64_t[]){4, 1, 2}));
+    cp_ref_group_norm(0, &x, &scale, &bias, &y, &of_pixels);
+    assert_values(&y, (double[]){-2, 101, -2, 101, -2, 101, -2, 101});
+    const cp_tensor of_instances = tensor(cp_shape_of(3, (int64_t[]){2, 2, 2}));
+    cp_ref_group_norm(0, &x, &scale, &bias, &y, &of_instances);
+    assert_values(&y, (double[]){-2, 99, 2, 101, -2, 99, 2, 101});
+    assert_near(values(&of_instances)[2], 15);
+    assert_near(values(&of_instances)[3], 0.2);
+}
+
+/* ONNX: of size 3 one neighbour on both sides, of size 2 one behind. */
+static void lrn_by_hand(void **state) {
+    (void)state;
+    const cp_tensor x = filled(cp_shape_of(1, (int64_t[]){4}), (double[]){1, 2, 3, 4}), y = tensor(x.shape);
+    cp_ref_lrn(&(cp_lrn){.size = 3, .alpha = 3, .beta = 1, .bias = 1}, &x, &y);
+    const double three[] = {1.0 / 6, 2.0 / 15, 3.0 / 30, 4.0 / 26}, two[] = {1.0 / 6, 2.0 / 14, 3.0 / 26, 4.0 / 17};
+    for (int e = 0; e < 4; e++) assert_near(values(&y)[e], three[e]);
+    cp_ref_lrn(&(cp_lrn){.size = 2, .alpha = 2, .beta = 1, .bias = 1}, &x, &y);
+    for (int e = 0; e < 4; e++) assert_near(values(&y)[e], two[e]);
+}
+
 static void softmax_of_large_numbers(void **state) {
     (void)state;
     const cp_tensor x = filled(cp_shape_of(2, (int64_t[]){2, 2}), (double[]){1000, 1000, -1e6, -1e6 + log(3)});
@@ -883,6 +925,8 @@ int main(void) {
         TEST(binary_functions_by_hand),
         TEST(reductions_by_hand),
         TEST(pieces_by_hand),
+        TEST(normalisation_by_hand),
+        TEST(lrn_by_hand),
         TEST(softmax_of_large_numbers),
         TEST(losses_and_their_gradients),
         TEST(labels_that_are_no_class),

@@ -74,6 +74,14 @@ static cp_net *new_net(cp_shape shape, const char *text, uint64_t seed) {
     return net;
 }
 
+/* PARAMETER of a net by name. */
+static const float *parameter(const cp_net *net, const char *name) {
+    for (int i = 0; i < cp_net_parameters(net); i++)
+        if (!strcmp(cp_net_parameter_name(net, i), name)) return cp_net_parameter(net, i).data;
+    fail_msg("no parameter '%s'", name);
+    return NULL;
+}
+
 static const char digits_text[] =
     "conv 6 5x5 stride 2 same relu; pool 2; flatten; dropout 0.2; dense 20 relu; dropout 0.3; dense 10";
 
@@ -1401,6 +1409,70 @@ static void each_allocation_fails(void **state) {
     cp_net_free(net);
 }
 
+/* Running moments go half the way to those of each batch, in both types; a model answers with them. */
+static void running_moments_follow(void **state) {
+    (void)state;
+    const float x[] = {1, 10, 3, 20, 5, 30, 7, 40};
+    const double x64[] = {1, 10, 3, 20, 5, 30, 7, 40};
+    const int32_t labels[] = {0, 1, 0, 1};
+    const cp_shape shape = cp_shape_of(2, (int64_t[]){4, 2});
+    const cp_tensor target = cp_view(labels, CP_I32, cp_shape_of(1, (int64_t[]){4}));
+    cp_net *net = new_net(cp_shape_of(2, (int64_t[]){0, 2}), "batch-norm momentum 0.5; dense 2", 3);
+    assert_float_equal(parameter(net, "batch-norm1.weight")[1], 1, 0);
+    assert_float_equal(parameter(net, "batch-norm1.running_mean")[1], 0, 0);
+    assert_float_equal(parameter(net, "batch-norm1.running_var")[1], 1, 0);
+    for (int type = CP_F32; type <= CP_F64; type++) {
+        const cp_tensor images = cp_view(type == CP_F32 ? (const void *)x : x64, (cp_type)type, shape);
+        cp_trainer *trainer;
+        double loss;
+        ok(cp_trainer_new(&trainer, net, NULL, &(cp_train){.type = (cp_type)type, .optimizer = CP_SGD, .rate = 0.1f}));
+        for (int step = 0; step < 2; step++) ok(cp_trainer_step(trainer, &images, &target, &loss, NULL));
+        cp_net *trained = exported(trainer);
+        const float *mean = parameter(trained, "batch-norm1.running_mean");
+        const float *variance = parameter(trained, "batch-norm1.running_var");
+        assert_float_equal(mean[0], 3, 1e-6);
+        assert_float_equal(mean[1], 18.75, 1e-6);
+        assert_float_equal(variance[0], 0.25 + 5 * 0.75, 1e-6);
+        assert_float_equal(variance[1], 0.25 + 125 * 0.75, 1e-5);
+        assert_true(parameter(trained, "batch-norm1.weight")[0] != 1); /* trained */
+        ok(cp_trainer_save(trainer, path_a));
+        cp_trainer *resumed;
+        ok(cp_trainer_load(&resumed, NULL, path_a));
+        ok(cp_trainer_step(trainer, &images, &target, &loss, NULL));
+        ok(cp_trainer_step(resumed, &images, &target, &loss, NULL));
+        assert_true(trained_alike(trainer, resumed));
+        cp_trainer_free(resumed);
+        cp_trainer_free(trainer);
+        cp_net_free(trained);
+    }
+    cp_net_free(net);
+}
+
+/* Every layer that has numbers or lists of its own. */
+static void new_layers_come_back(void **state) {
+    (void)state;
+    cp_net *net =
+        new_net(cp_shape_nhwc(0, 4, 4, 4),
+                "batch-norm epsilon 0.001 momentum 0.75; leaky-relu 0.2; layer-norm; clip -1.5 2; group-norm 2; "
+                "lrn 3 alpha 0.5 bias 2; instance-norm epsilon 0.1; prelu; hard-sigmoid; gelu-tanh",
+                4);
+    const cp_node x = cp_net_output_node(net, 0);
+    cp_node parts[2];
+    ok(cp_net_split(net, x, -1, (int64_t[]){1, 3}, 2, parts));
+    const cp_node joined = cp_net_concat(net, (cp_node[]){parts[1], cp_net_max(net, x, parts[0]), parts[0]}, 3, 3);
+    cp_net_output(net, cp_net_reduce(net, joined, CP_REDUCE_L2, (int[]){1, 3}, 2, true), "norms");
+    ok(cp_net_error(net, NULL));
+    ok(cp_net_save(net, path_a));
+    cp_net *loaded;
+    ok(cp_net_load(&loaded, path_a));
+    assert_true(same_parameters(net, loaded));
+    ok(cp_net_save(loaded, path_b));
+    assert_true(same_files(path_a, path_b));
+    assert_true(cp_shape_same(cp_net_shape(loaded, cp_net_output_node(loaded, 1)), cp_shape_nhwc(0, 1, 4, 1)));
+    cp_net_free(loaded);
+    cp_net_free(net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(initial_weights),
@@ -1426,6 +1498,8 @@ int main(void) {
         cmocka_unit_test(digits_are_learned),
         cmocka_unit_test(evaluations),
         cmocka_unit_test(models_come_back),
+        cmocka_unit_test(running_moments_follow),
+        cmocka_unit_test(new_layers_come_back),
         cmocka_unit_test(stored_order),
         cmocka_unit_test(nets_that_cannot_be_saved),
         cmocka_unit_test(bad_networks),

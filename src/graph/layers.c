@@ -183,6 +183,70 @@ cp_node cp_net_dropout(cp_net *net, cp_node x, float rate) {
     return add(net, "dropout", &(cp_attributes){.rate = rate, .layer = layer}, &x, 1);
 }
 
+/* --- normalisation --- */
+
+cp_node cp_net_batch_norm_with(cp_net *net, cp_node x, cp_node scale, cp_node bias, cp_node running_mean,
+                               cp_node running_variance, float epsilon, float momentum) {
+    return add(net, "batch-norm", &(cp_attributes){.epsilon = epsilon, .momentum = momentum},
+               (cp_node[]){x, scale, bias, running_mean, running_variance}, 5);
+}
+
+cp_node cp_net_layer_norm_with(cp_net *net, cp_node x, cp_node scale, cp_node bias, float epsilon) {
+    return add(net, "layer-norm", &(cp_attributes){.epsilon = epsilon}, (cp_node[]){x, scale, bias}, 3);
+}
+
+cp_node cp_net_group_norm_with(cp_net *net, cp_node x, cp_node scale, cp_node bias, int64_t groups, float epsilon) {
+    return add(net, "group-norm", &(cp_attributes){.groups = groups, .epsilon = epsilon}, (cp_node[]){x, scale, bias},
+               3);
+}
+
+cp_node cp_net_instance_norm_with(cp_net *net, cp_node x, cp_node scale, cp_node bias, float epsilon) {
+    return add(net, "instance-norm", &(cp_attributes){.epsilon = epsilon}, (cp_node[]){x, scale, bias}, 3);
+}
+
+/* The parameters of a normalisation, `n` of them, one number for each channel of x; false after a failure. */
+static bool add_norm_parameters(cp_net *net, const char *op, cp_node x, cp_node *parameters, int n) {
+    static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
+    const cp_value *v = cp_net_check(net) ? NULL : cp_net_value(net, x);
+    if (!v || v->shape.rank < 1) {
+        add(net, op, &(cp_attributes){0}, (cp_node[CP_MAX_INPUTS]){x}, cp_op_find(op)->min_inputs);
+        return false;
+    }
+    const int64_t channels = v->shape.dim[v->shape.rank - 1];
+    for (int i = 0; i < n; i++)
+        if (!(parameters[i] = parameter(net, op, names[i], cp_shape_of(1, &channels)))) return false;
+    return true;
+}
+
+cp_node cp_net_batch_norm(cp_net *net, cp_node x, float epsilon, float momentum) {
+    cp_node p[4];
+    if (!add_norm_parameters(net, "batch-norm", x, p, 4)) return 0;
+    return cp_net_batch_norm_with(net, x, p[0], p[1], p[2], p[3], epsilon, momentum);
+}
+
+cp_node cp_net_layer_norm(cp_net *net, cp_node x, float epsilon) {
+    cp_node p[2];
+    return add_norm_parameters(net, "layer-norm", x, p, 2) ? cp_net_layer_norm_with(net, x, p[0], p[1], epsilon) : 0;
+}
+
+cp_node cp_net_group_norm(cp_net *net, cp_node x, int64_t groups, float epsilon) {
+    cp_node p[2];
+    if (!add_norm_parameters(net, "group-norm", x, p, 2)) return 0;
+    return cp_net_group_norm_with(net, x, p[0], p[1], groups, epsilon);
+}
+
+cp_node cp_net_instance_norm(cp_net *net, cp_node x, float epsilon) {
+    cp_node p[2];
+    if (!add_norm_parameters(net, "instance-norm", x, p, 2)) return 0;
+    return cp_net_instance_norm_with(net, x, p[0], p[1], epsilon);
+}
+
+cp_node cp_net_lrn(cp_net *net, cp_node x, int64_t size, float alpha, float beta, float bias) {
+    return add(net, "lrn", &(cp_attributes){.count = size, .alpha = alpha, .beta = beta, .bias = bias}, &x, 1);
+}
+
+/* --- elements, axes --- */
+
 #define BINARY(builder, op)                                                                                            \
     cp_node builder(cp_net *net, cp_node a, cp_node b) {                                                               \
         return add(net, op, &(cp_attributes){0}, (cp_node[]){a, b}, 2);                                                \

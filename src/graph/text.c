@@ -210,6 +210,44 @@ static cp_node dropout(cp_net *net, cp_words *r, cp_node x) {
     return cp_net_dropout(net, x, (float)rate);
 }
 
+/* A name and a number, for each of n names, in any order, up to the end of the layer. */
+static cp_status take_numbers(cp_words *r, const char *const *names, int n, const char *expected, float *numbers) {
+    for (cp_words_next(r); *r->word; cp_words_next(r)) {
+        int i = 0;
+        double number;
+        while (i < n && !cp_words_are(r, names[i])) i++;
+        if (i == n) return cp_words_mistake(r, expected);
+        cp_words_next(r);
+        if (!read_real(r->word, &number)) return cp_words_mistake(r, "a number, as 0.001");
+        numbers[i] = (float)number;
+    }
+    return CP_OK;
+}
+
+static cp_node norm(cp_net *net, cp_words *r, cp_node x) {
+    static const char *const names[] = {"epsilon", "momentum"};
+    const bool batch = cp_words_are(r, "batch-norm"), layer = cp_words_are(r, "layer-norm");
+    const bool group = cp_words_are(r, "group-norm");
+    float numbers[2] = {0};
+    int64_t groups = 0;
+    cp_status status = group ? take_count(r, "the number of groups, as 4", &groups) : CP_OK;
+    if (!status) status = take_numbers(r, names, batch ? 2 : 1, batch ? "epsilon E, momentum M" : "epsilon E", numbers);
+    if (status) return cp_net_fail(net, status);
+    if (batch) return cp_net_batch_norm(net, x, numbers[0], numbers[1]);
+    if (group) return cp_net_group_norm(net, x, groups, numbers[0]);
+    return layer ? cp_net_layer_norm(net, x, numbers[0]) : cp_net_instance_norm(net, x, numbers[0]);
+}
+
+static cp_node lrn(cp_net *net, cp_words *r, cp_node x) {
+    static const char *const names[] = {"alpha", "beta", "bias"};
+    float numbers[3] = {0};
+    int64_t size = 0;
+    cp_status status = take_count(r, "the number of channels, as 5", &size);
+    if (!status) status = take_numbers(r, names, 3, "alpha A, beta B, bias K", numbers);
+    if (status) return cp_net_fail(net, status);
+    return cp_net_lrn(net, x, size, numbers[0], numbers[1], numbers[2]);
+}
+
 /* Behind it up to two numbers, alpha and beta. */
 static cp_node activated(cp_net *net, cp_words *r, cp_node x, cp_activation activation) {
     double numbers[2] = {0};
@@ -330,13 +368,18 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_words_are(r, "dropout")) return dropout(net, r, x);
     if (cp_words_are(r, "flatten")) return cp_net_flatten(net, x);
     if (cp_words_are(r, "softmax")) return cp_net_softmax(net, x);
+    if (cp_words_are(r, "batch-norm") || cp_words_are(r, "layer-norm") || cp_words_are(r, "group-norm") ||
+        cp_words_are(r, "instance-norm"))
+        return norm(net, r, x);
+    if (cp_words_are(r, "lrn")) return lrn(net, r, x);
     if (cp_words_are(r, "prelu")) return cp_net_prelu(net, x);
     if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
     return cp_net_fail(
         net,
         cp_words_mistake(
             r, "conv, conv-transpose, pool, max-pool, avg-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
-               "resize, flatten, dense, dropout, softmax, prelu" ACTIVATION_WORDS));
+               "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
+               "prelu" ACTIVATION_WORDS));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {

@@ -19,6 +19,8 @@ typedef struct cp_attributes {
     float alpha, beta; /* of an activation; both 0: the usual */
     float rate;
     uint32_t layer;
+    float epsilon, momentum, bias; /* of a normalisation; 0: the usual */
+    int64_t groups;
     cp_reduction reduction;
     cp_shape axes; /* of a reduction: a list of their numbers; empty: all */
     bool keep;
@@ -80,6 +82,9 @@ struct cp_op {
     bool counts_filters;          /* the number of output channels stands before the words: "32 5x5 same relu" */
     const cp_field *fields;       /* its attributes in a model file; NULL: it is no layer of a model */
     float initial[CP_MAX_INPUTS]; /* what cp_net_initialize gives a parameter with one axis that is input i */
+    /* Input i, where it is a parameter, becomes output next[i] (not 0) after a training step: it follows, and is not
+     * trained. */
+    int next[CP_MAX_INPUTS];
 };
 
 /* The table; NULL where there is none of that name. */
@@ -101,6 +106,9 @@ extern const cp_op cp_op_pad, cp_op_pad_gradient, cp_op_resize, cp_op_resize_gra
 #define CP_BINARY_OPS(id, ...) extern const cp_op cp_op_##id, cp_op_##id##_first_gradient, cp_op_##id##_second_gradient;
 CP_BINARIES(CP_BINARY_OPS)
 #undef CP_BINARY_OPS
+extern const cp_op cp_op_batch_norm, cp_op_layer_norm, cp_op_group_norm, cp_op_instance_norm;
+extern const cp_op cp_op_norm_input_gradient, cp_op_batch_norm_input_gradient, cp_op_norm_scale_gradient;
+extern const cp_op cp_op_lrn, cp_op_lrn_gradient;
 extern const cp_op cp_op_reduce, cp_op_reduce_gradient, cp_op_concat, cp_op_slice, cp_op_slice_gradient;
 extern const cp_op cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;

@@ -23,6 +23,9 @@ extern const cp_algo cp_algo_dropout_blocks, cp_algo_mean_squared_error_gradient
 extern const cp_algo cp_algo_binary_rows, cp_algo_binary_gradient_rows;
 extern const cp_algo cp_algo_reduce_blocks, cp_algo_reduce_gradient_blocks;
 extern const cp_algo cp_algo_concat_rows, cp_algo_slice_rows, cp_algo_slice_gradient_rows;
+/* norm.c */
+extern const cp_algo cp_algo_norm_groups, cp_algo_norm_input_gradient_groups, cp_algo_norm_scale_gradient_channels;
+extern const cp_algo cp_algo_lrn_rows, cp_algo_lrn_gradient_rows;
 /* softmax.c */
 extern const cp_algo cp_algo_softmax_rows, cp_algo_softmax_gradient_rows;
 extern const cp_algo cp_algo_softmax_cross_entropy_rows, cp_algo_softmax_cross_entropy_gradient_rows;
@@ -40,6 +43,8 @@ extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradie
 extern const cp_algo cp_algo_activation_reference, cp_algo_activation_gradient_reference;
 extern const cp_algo cp_algo_softmax_reference, cp_algo_softmax_gradient_reference;
 extern const cp_algo cp_algo_binary_reference, cp_algo_binary_gradient_reference, cp_algo_dropout_reference;
+extern const cp_algo cp_algo_norm_reference, cp_algo_norm_input_gradient_reference;
+extern const cp_algo cp_algo_norm_scale_gradient_reference, cp_algo_lrn_reference, cp_algo_lrn_gradient_reference;
 extern const cp_algo cp_algo_reduce_reference, cp_algo_reduce_gradient_reference;
 extern const cp_algo cp_algo_concat_reference, cp_algo_slice_reference, cp_algo_slice_gradient_reference;
 extern const cp_algo cp_algo_softmax_cross_entropy_reference, cp_algo_softmax_cross_entropy_gradient_reference;

@@ -46,8 +46,11 @@ typedef struct cp_problem {
     bool training;
     float rate; /* of dropout */
     cp_activation activation;
-    double alpha, beta; /* of an activation, none left to be the usual */
-    cp_binary binary;   /* of two tensors; second: the gradient by the second */
+    double alpha, beta;       /* of an activation, none left to be the usual */
+    double epsilon, momentum; /* of a normalisation */
+    bool moments_fixed;
+    cp_lrn lrn;
+    cp_binary binary; /* of two tensors; second: the gradient by the second */
     bool second;
     cp_reduction reduction;
     uint32_t axes; /* of a reduction: bit d for axis d */
@@ -112,6 +115,8 @@ extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gr
 extern const cp_algo *const cp_algos_bias_gradient[], *const cp_algos_dropout[];
 extern const cp_algo *const cp_algos_binary[], *const cp_algos_binary_gradient[];
 extern const cp_algo *const cp_algos_reduce[], *const cp_algos_reduce_gradient[];
+extern const cp_algo *const cp_algos_norm[], *const cp_algos_norm_input_gradient[];
+extern const cp_algo *const cp_algos_norm_scale_gradient[], *const cp_algos_lrn[], *const cp_algos_lrn_gradient[];
 extern const cp_algo *const cp_algos_concat[], *const cp_algos_slice[], *const cp_algos_slice_gradient[];
 extern const cp_algo *const cp_algos_softmax[], *const cp_algos_softmax_gradient[];
 extern const cp_algo *const cp_algos_softmax_cross_entropy[], *const cp_algos_softmax_cross_entropy_gradient[];
@@ -123,6 +128,9 @@ extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_
  *   max_pool x -> y index                    max_pool_gradient dy index -> dx
  *   average_pool x -> y                      average_pool_gradient dy -> dx
  *   binary_gradient a b dy -> da             reduce x -> y                         reduce_gradient x y dy -> dx
+ *   norm x scale bias [mean variance] -> y moments [next_mean next_variance]
+ *   norm_input_gradient x scale dy moments -> dx    norm_scale_gradient x dy moments -> dscale
+ *   lrn x -> y                               lrn_gradient x dy -> dx
  *   concat x.. -> y                          slice x -> y                          slice_gradient dy -> dx
  *   activation x -> y                        activation_gradient y|x dy -> dx        dropout x -> y (also of the
  * gradient) softmax x -> y                           softmax_gradient y dy -> dx softmax_cross_entropy x labels -> loss

@@ -241,6 +241,60 @@ static void slice_gradient(const cp_call *call, int phase, int id, int n) {
     cp_ref_slice_gradient(call->problem->axis, call->problem->begin, &dy, &dx);
 }
 
+/* --- normalisation --- */
+
+/* Moments are computed also where nobody reads them. */
+static cp_status prepare_norm(const cp_problem *problem, cp_prepared *prepared) {
+    prepared->scratch = cp_shape_count(problem->out[1]) * cp_type_size(problem->type);
+    return CP_OK;
+}
+
+static void norm(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_problem *p = call->problem;
+    double unread;
+    cp_tensor in[5], moments = cp_call_out(call, 1);
+    for (int i = 0; i < p->inputs; i++) in[i] = cp_call_in(call, i);
+    const cp_tensor y = output(call, 0, &unread);
+    if (!moments.data) moments.data = call->scratch;
+    if (p->inputs == 5) {
+        const cp_tensor next_mean = output(call, 2, &unread), next_variance = output(call, 3, &unread);
+        cp_ref_batch_norm(!p->moments_fixed, p->momentum, p->epsilon, in, &y, &moments, &next_mean, &next_variance);
+    } else
+        cp_ref_group_norm(p->epsilon, &in[0], &in[1], &in[2], &y, &moments);
+}
+
+static void norm_input_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), scale = cp_call_in(call, 1), dy = cp_call_in(call, 2);
+    const cp_tensor moments = cp_call_in(call, 3), dx = cp_call_out(call, 0);
+    cp_ref_norm_input_gradient(call->problem->moments_fixed, &x, &scale, &dy, &moments, &dx);
+}
+
+static void norm_scale_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), dy = cp_call_in(call, 1), moments = cp_call_in(call, 2);
+    const cp_tensor dscale = cp_call_out(call, 0);
+    cp_ref_norm_scale_gradient(&x, &dy, &moments, &dscale);
+}
+
+static void lrn(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_lrn(&call->problem->lrn, &x, &y);
+}
+
+static void lrn_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), dy = cp_call_in(call, 1), dx = cp_call_out(call, 0);
+    cp_ref_lrn_gradient(&call->problem->lrn, &x, &dy, &dx);
+}
+
 /* --- losses --- */
 
 static void softmax_cross_entropy(const cp_call *call, int phase, int id, int n) {
@@ -299,6 +353,11 @@ REFERENCE(binary);
 REFERENCE(binary_gradient);
 REFERENCE(reduce);
 REFERENCE(reduce_gradient);
+const cp_algo cp_algo_norm_reference = {.name = "reference", .cost = cost, .prepare = prepare_norm, .run = norm};
+REFERENCE(norm_input_gradient);
+REFERENCE(norm_scale_gradient);
+REFERENCE(lrn);
+REFERENCE(lrn_gradient);
 REFERENCE(concat);
 REFERENCE(slice);
 REFERENCE(slice_gradient);

@@ -53,8 +53,8 @@ void cp_ref_depth_to_space(int64_t block, cp_depth_order order, const cp_tensor 
 void cp_ref_space_to_depth(int64_t block, cp_depth_order order, const cp_tensor *x, const cp_tensor *y, int id, int n);
 
 /* Padding and resizing: y[n,o,c] = sum over the samples (i, weight) of o of weight * x[n,i,c], or the constant where
- * there are none; along several axes samples are the products of the axes'. And dx[n,i,c] = sum over all samples at i of
- * weight * dy[n,o,c]. */
+ * there are none; along several axes samples are the products of the axes'. And dx[n,i,c] = sum over all samples at i
+ * of weight * dy[n,o,c]. */
 void cp_ref_sample(const cp_sampling sampling[CP_MAX_AXES], double constant, const cp_tensor *x, const cp_tensor *y);
 void cp_ref_sample_gradient(const cp_sampling sampling[CP_MAX_AXES], const cp_tensor *dy, const cp_tensor *dx);
 
@@ -166,6 +166,32 @@ void cp_ref_reduce_gradient(cp_reduction f, uint32_t axes, const cp_tensor *x, c
 void cp_ref_concat(int axis, const cp_tensor *x, int n, const cp_tensor *y);
 void cp_ref_slice(int axis, int64_t begin, const cp_tensor *x, const cp_tensor *y);
 void cp_ref_slice_gradient(int axis, int64_t begin, const cp_tensor *dy, const cp_tensor *dx);
+
+/* --- norm.c --- */
+
+/* Normalisation of x [N,S,C], channels in G groups: y = (x - mean) * 1/deviation * scale[c] + bias[c], the deviation
+ * sqrt(variance + epsilon), the variance that of the population. moments [N,G,2] holds mean and 1/deviation of each
+ * group, and says what N and G are: a batch is one image whose channels are groups, a layer's every pixel an image of
+ * one group. */
+void cp_ref_group_norm(double epsilon, const cp_tensor *x, const cp_tensor *scale, const cp_tensor *bias,
+                       const cp_tensor *y, const cp_tensor *moments);
+/* in: x, scale, bias, running mean, running variance. In training with the moments of the batch, else with the running
+ * ones; next = momentum * running + (1-momentum) * those of the batch. */
+void cp_ref_batch_norm(bool training, double momentum, double epsilon, const cp_tensor in[5], const cp_tensor *y,
+                       const cp_tensor *moments, const cp_tensor *next_mean, const cp_tensor *next_variance);
+/* fixed: the moments do not depend on x. */
+void cp_ref_norm_input_gradient(bool fixed, const cp_tensor *x, const cp_tensor *scale, const cp_tensor *dy,
+                                const cp_tensor *moments, const cp_tensor *dx);
+void cp_ref_norm_scale_gradient(const cp_tensor *x, const cp_tensor *dy, const cp_tensor *moments,
+                                const cp_tensor *dscale);
+
+/* Between neighbouring channels: y[c] = x[c] / (bias + alpha/size * sum of x^2 over `size` channels around c)^beta */
+typedef struct cp_lrn {
+    int64_t size;
+    double alpha, beta, bias;
+} cp_lrn;
+void cp_ref_lrn(const cp_lrn *lrn, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_lrn_gradient(const cp_lrn *lrn, const cp_tensor *x, const cp_tensor *dy, const cp_tensor *dx);
 
 /* loss[0] = mean over n of -log softmax(x[n])[label[n]]; p = softmax(x) is kept for the gradient
  * dx = dloss * (p - onehot(label)) / N. x [N,C], labels I32 [N]; a label outside 0..C-1 makes the loss NaN, no rows

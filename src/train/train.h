@@ -15,6 +15,7 @@ typedef struct cp_variable {
     cp_panels panels;
     bool in_panels;
     bool trained;                     /* the loss depends on it */
+    bool follows;                     /* the layer itself says what comes next, in `gradient` */
     int64_t count;                    /* numbers in each array, of the trainer's type */
     float decay;                      /* 0 for biases */
     void *weights, *gradient, *m, *v; /* NULL where there is no need of them */

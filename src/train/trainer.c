@@ -89,6 +89,16 @@ static void remove_outputs(cp_net *net) {
     while (net->n_outputs > 0) cp_free(NULL, net->outputs[--net->n_outputs].name);
 }
 
+/* What a parameter that follows becomes after a step; 0 for another. */
+static cp_node next_of(const cp_net *net, cp_node parameter) {
+    for (int64_t i = 0; i < net->n_nodes; i++) {
+        const cp_net_node *node = &net->nodes[i];
+        for (int k = 0; k < node->inputs; k++)
+            if (node->in[k] == parameter && node->op->next[k]) return node->out[node->op->next[k]];
+    }
+    return 0;
+}
+
 static cp_status build_training(cp_trainer *t) {
     cp_status status = cp_net_clone(&t->training, t->net);
     if (status) return status;
@@ -101,6 +111,9 @@ static cp_status build_training(cp_trainer *t) {
     cp_net_output(net, loss, "loss");
     cp_net_output(net, logits, "logits");
     for (int i = 0; i < t->n_variables && !status; i++) {
+        t->variables[i].trained = by[i];
+        if (!by[i]) by[i] = next_of(t->net, t->net->parameters[i]);
+        t->variables[i].follows = by[i] && !t->variables[i].trained;
         t->gradients[i] = by[i] ? (int)net->n_outputs : -1;
         if (by[i]) cp_net_output(net, by[i], cp_net_parameter_name(net, i));
         if (net->status) status = cp_fail(net->status, "%s", net->text);
@@ -138,7 +151,7 @@ static int64_t place_arrays(cp_trainer *t, char *memory) {
             void **array;
             bool needed;
         } arrays[] = {{&variable->weights, true},
-                      {&variable->gradient, trained},
+                      {&variable->gradient, trained || variable->follows},
                       {&variable->m, trained && m},
                       {&variable->v, trained && v},
                       {&variable->average, trained && t->train.average != 0}};
@@ -156,7 +169,6 @@ static cp_status make_variables(cp_trainer *t) {
     for (int i = 0; i < t->n_variables; i++) {
         cp_variable *variable = &t->variables[i];
         const cp_tensor parameter = cp_net_parameter(t->net, i);
-        variable->trained = t->gradients[i] >= 0;
         variable->count = plain_count(t, i);
         variable->decay = parameter.shape.rank > 1 ? t->train.decay : 0;
         if (parameter.shape.rank > 1 && t->train.type == CP_F32)
@@ -390,6 +402,15 @@ static int64_t count_correct(const cp_trainer *t, const cp_tensor *labels) {
     return correct;
 }
 
+/* Running moments become what the step made of them. */
+static void follow(cp_trainer *t) {
+    for (int i = 0; i < t->n_variables; i++) {
+        const cp_variable *variable = &t->variables[i];
+        if (variable->follows)
+            memcpy(variable->weights, variable->gradient, (size_t)(plain_count(t, i) * cp_type_size(t->train.type)));
+    }
+}
+
 cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tensor *target, double *loss,
                           int64_t *correct) {
     if (!trainer || !loss) return cp_fail(CP_E_ARG, "%s is NULL", trainer ? "loss" : "trainer");
@@ -403,6 +424,7 @@ cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tens
     status = cp_optimizer_step(trainer);
     if (status) return status;
     trainer->update_seconds = trainer->recent[0].work->timed ? cp_now() - begin : 0;
+    follow(trainer);
     trainer->step++;
     if (correct) *correct = count_correct(trainer, target);
     return CP_OK;
