@@ -266,7 +266,7 @@ static int new_value(session *s, value *v, const char *name, cp_node node, file_
 static int read_conv(const session *s, cp_conv *conv) {
     const options *o = s->options;
     const int n = s->x.view.shape.rank - 2;
-    *conv = (cp_conv){.groups = o->groups, .activation = o->activation};
+    *conv = (cp_conv){.groups = o->groups, .pad_values = o->pad_values, .activation = o->activation};
     int status = axes_for(&o->stride, "stride", n, conv->stride);
     if (!status) status = axes_for(&o->dilation, "dilation", n, conv->dilation);
     if (!status) status = padding_for(&o->padding, "padding", n, &conv->pad, conv->pad_before, conv->pad_after);
@@ -488,7 +488,8 @@ static const struct operation {
     bool weights, target, labels;
     int inputs;
 } operations[] = {
-    {"conv", build_conv, WINDOW_BITS | WEIGHT_BITS | BIT(OPTION_GROUPS), true, false, false, 1},
+    {"conv", build_conv, WINDOW_BITS | WEIGHT_BITS | BIT(OPTION_GROUPS) | BIT(OPTION_PAD_VALUES), true, false, false,
+     1},
     {"conv-transpose", build_conv_transpose,
      WINDOW_BITS | WEIGHT_BITS | BIT(OPTION_GROUPS) | BIT(OPTION_OUTPUT_PADDING) | BIT(OPTION_OUTPUT_SIZE), true, false,
      false, 1},

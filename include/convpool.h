@@ -162,9 +162,14 @@ typedef enum cp_activation {
 #undef CP_ACTIVATION_ENUM
 } cp_activation;
 
+/* What stands outside the input. CONSTANT, the default: a number. Else values of the input: REFLECT mirrors it at its
+ * first and last position, which are not repeated (each side less than the input); REPLICATE repeats those; CIRCULAR
+ * goes on at the other end (each side at most the input). */
+typedef enum cp_pad_values { CP_PAD_CONSTANT, CP_PAD_REFLECT, CP_PAD_REPLICATE, CP_PAD_CIRCULAR } cp_pad_values;
+
 /* A convolution, as the field calls it (a cross-correlation: the kernel is not flipped):
  *   y[n,o,k] = activation(b[k] + sum over taps t and channels c of x[n, o*stride - pad_before + t*dilation, c] *
- * w[t,c,k]) A tap outside the input contributes nothing. With groups, filter k sees only the input channels of its
+ * w[t,c,k]) A tap outside the input contributes nothing, unless pad_values says what it sees. With groups, filter k sees only the input channels of its
  * group; groups = C is a depthwise convolution. Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep
  * learning" (2016); for SAME, TensorFlow's kernel_shape_util.cc. */
 typedef struct cp_conv {
@@ -173,7 +178,8 @@ typedef struct cp_conv {
     int64_t dilation[CP_MAX_AXES]; /* distance between taps; all zero: 1 */
     cp_pad pad;
     int64_t pad_before[CP_MAX_AXES], pad_after[CP_MAX_AXES];
-    int64_t groups; /* 0: 1 */
+    cp_pad_values pad_values; /* what taps outside the input see: zeros, or values of the input */
+    int64_t groups;           /* 0: 1 */
     cp_activation activation;
     /* Only of a transposed convolution: rows added after the output; and the output's size, from which padding follows
      * then (all zero: not given). */
@@ -199,11 +205,6 @@ typedef struct cp_pool {
     bool global; /* one window over the whole input; nothing else but kind may be set */
     int64_t reserved[8];
 } cp_pool;
-
-/* What stands outside the input. CONSTANT, the default: a number. Else values of the input: REFLECT mirrors it at its
- * first and last position, which are not repeated (each side less than the input); REPLICATE repeats those; CIRCULAR
- * goes on at the other end (each side at most the input). */
-typedef enum cp_pad_values { CP_PAD_CONSTANT, CP_PAD_REFLECT, CP_PAD_REPLICATE, CP_PAD_CIRCULAR } cp_pad_values;
 
 /* Padding as a layer of its own, of the spatial axes. Source: ONNX Pad; NumPy's pad. */
 typedef struct cp_padding {
@@ -413,6 +414,22 @@ CP_API cp_node cp_net_lrn(cp_net *net, cp_node x, int64_t size, float alpha, flo
  * elements of (y - target)^2. */
 CP_API cp_node cp_net_softmax_cross_entropy(cp_net *net, cp_node logits, cp_node labels);
 CP_API cp_node cp_net_mean_squared_error(cp_net *net, cp_node y, cp_node target);
+/* The first with a weight for each class (values [C]; 0: all 1) and smoothed labels: with q[c] = weight[c] *
+ * ((1-smoothing)*[c = label] + smoothing/C), the sum over the batch of -q[c]*log softmax(logits)[c], divided by the sum
+ * of the labels' weights (Szegedy et al. 2015; as PyTorch). 0 <= smoothing < 1. */
+CP_API cp_node cp_net_softmax_cross_entropy_with(cp_net *net, cp_node logits, cp_node labels, cp_node weights,
+                                                 float smoothing);
+/* The mean over all elements of -t*log s(x) - (1-t)*log(1-s(x)), s(x) = 1/(1+exp(-x)), in a form that does not
+ * overflow. */
+CP_API cp_node cp_net_binary_cross_entropy(cp_net *net, cp_node logits, cp_node target);
+/* The mean over the batch of -(1-p)^gamma*log p, p = softmax(logits)[label] (Lin et al. 2017); gamma 0: 2. */
+CP_API cp_node cp_net_focal(cp_net *net, cp_node logits, cp_node labels, float gamma);
+/* The mean over the batch of the sum over all other classes c of max(0, 1 + scores[c] - scores[label]) / C (Weston and
+ * Watkins 1999; divided as PyTorch's multi-margin loss). */
+CP_API cp_node cp_net_hinge(cp_net *net, cp_node scores, cp_node labels);
+/* The mean over all elements of d^2/2 where |d| <= delta, else delta*(|d|-delta/2), d = y - target (Huber 1964); delta
+ * 0: 1. */
+CP_API cp_node cp_net_huber(cp_net *net, cp_node y, cp_node target, float delta);
 
 /* Adds to the net the gradients of sum(y * dy) by each of the n values wrt: reverse mode over the graph (Linnainmaa
  * 1970). dy may be 0 for a scalar y: 1. by[i] is 0 where y does not depend on wrt[i]. */
@@ -587,7 +604,15 @@ CP_API cp_status cp_augment_picture(const cp_augment *augment, const cp_data *da
  *   CP_ADAGRAD: v += g^2, w -= rate*g/(sqrt(v)+epsilon) (Duchi, Hazan and Singer 2011)
  *   CP_LION: w -= rate*(sign(beta1*m + (1-beta1)*g) + decay*w), m = beta2*m + (1-beta2)*g (Chen et al. 2023) */
 typedef enum cp_optimizer { CP_ADAM, CP_ADAM_PAPER, CP_SGD, CP_ADAMW, CP_RMSPROP, CP_ADAGRAD, CP_LION } cp_optimizer;
-typedef enum cp_loss { CP_SOFTMAX_CROSS_ENTROPY, CP_MEAN_SQUARED_ERROR } cp_loss;
+/* The builders cp_net_... of these names say what they are. */
+typedef enum cp_loss {
+    CP_SOFTMAX_CROSS_ENTROPY,
+    CP_MEAN_SQUARED_ERROR,
+    CP_BINARY_CROSS_ENTROPY,
+    CP_FOCAL,
+    CP_HINGE,
+    CP_HUBER
+} cp_loss;
 /* Rates over the steps: constant; times `factor` every `every` steps; half a cosine from the rate to rate*factor over
  * `total` steps (Loshchilov and Hutter 2016). */
 typedef enum cp_schedule_kind { CP_CONSTANT, CP_STEPPED, CP_COSINE } cp_schedule_kind;

@@ -59,12 +59,26 @@ static cp_node parse(cp_net *net, cp_node x, const char *text) {
     return x;
 }
 
+enum { WEIGHTED = CP_HUBER + 1 }; /* cross-entropy with class weights and smoothed labels */
+
+static bool has_labels(cp_loss loss) {
+    return loss == CP_SOFTMAX_CROSS_ENTROPY || loss == CP_FOCAL || loss == CP_HINGE || (int)loss == WEIGHTED;
+}
+
 static cp_node add_loss(cp_net *net, cp_node y, cp_loss loss) {
     cp_shape shape = cp_net_shape(net, y);
-    if (loss == CP_MEAN_SQUARED_ERROR)
-        return cp_net_mean_squared_error(net, y, cp_net_input(net, "target", CP_F32, shape));
+    if (!has_labels(loss)) {
+        const cp_node target = cp_net_input(net, "target", CP_F32, shape);
+        if (loss == CP_BINARY_CROSS_ENTROPY) return cp_net_binary_cross_entropy(net, y, target);
+        return loss == CP_HUBER ? cp_net_huber(net, y, target, 0.3f) : cp_net_mean_squared_error(net, y, target);
+    }
     shape.rank = 1;
-    return cp_net_softmax_cross_entropy(net, y, cp_net_input(net, "target", CP_I32, shape));
+    const cp_node labels = cp_net_input(net, "target", CP_I32, shape);
+    if (loss == CP_FOCAL) return cp_net_focal(net, y, labels, 1.5f);
+    if (loss == CP_HINGE) return cp_net_hinge(net, y, labels);
+    if (loss == CP_SOFTMAX_CROSS_ENTROPY) return cp_net_softmax_cross_entropy(net, y, labels);
+    const cp_tensor weights = cp_vec((const float[]){1, 0.25f, 3, 2}, CLASSES);
+    return cp_net_softmax_cross_entropy_with(net, y, labels, cp_net_constant(net, "weights", &weights), 0.2f);
 }
 
 static void output_choices(cp_net *net) {
@@ -104,7 +118,7 @@ static void fill(subject *s) {
     const int64_t targets = cp_shape_count(s->target_shape);
     s->target = new_memory(targets * (int64_t)sizeof(double));
     for (int64_t e = 0; e < targets; e++) {
-        if (s->loss == CP_MEAN_SQUARED_ERROR)
+        if (!has_labels(s->loss))
             ((double *)s->target)[e] = (double)uniform(99, e);
         else
             ((int32_t *)s->target)[e] = (int32_t)(e % CLASSES);
@@ -342,6 +356,7 @@ static void check(const subject *given) {
     }
 #define SQUARED .loss = CP_MEAN_SQUARED_ERROR
 #define CLASSIFIED .loss = CP_SOFTMAX_CROSS_ENTROPY
+#define LOSS(kind) .loss = (cp_loss)(kind)
 
 /* --- the layers, one by one --- */
 
@@ -374,6 +389,10 @@ static void convolutions(void **state) {
         {"conv-transpose 4 3 stride 2 dilation 2 groups 2 output_padding 1 tanh", LINE(2, 5, 6), SQUARED},
         {"conv-transpose 2 2x3x2 stride 1x2x2 output_size 4x6x5", SPACE(1, 3, 3, 2, 2), SQUARED},
         {"conv 2 3x3 same", PLANE(1, 3, 4, 35), SQUARED},
+        {"conv 3 3x3 same reflect relu", PLANE(2, 3, 4, 2), SQUARED},
+        {"tanh; conv 4 2x3 pad 1,2,0,3 replicate stride 2 dilation 2 groups 2; tanh", PLANE(1, 4, 3, 2), SQUARED},
+        {"conv 2 3 full circular", LINE(2, 4, 3), SQUARED},
+        {"conv 2 3x2x3 same circular", SPACE(1, 2, 3, 4, 2), SQUARED},
     };
     (void)state;
     CHECK_ALL(subjects);
@@ -432,6 +451,21 @@ static void other_layers(void **state) {
         {"tanh | conv 3 3x3 same | relu", PLANE(2, 4, 5, 3), SQUARED},
         {"conv 4 3x3 same relu | conv 4 3x3 same relu; dropout 0.3 | avg-pool global; flatten; dense 4",
          PLANE(2, 5, 5, 2), CLASSIFIED},
+    };
+    (void)state;
+    CHECK_ALL(subjects);
+}
+
+static void losses(void **state) {
+    static const subject subjects[] = {
+        {"flatten; dense 4", LINE(5, 3, 4), LOSS(CP_BINARY_CROSS_ENTROPY)},
+        {"conv 3 3x3 same tanh", PLANE(2, 3, 2, 2), LOSS(CP_BINARY_CROSS_ENTROPY)},
+        {"conv 3 3x3 same", PLANE(2, 3, 2, 2), LOSS(CP_HUBER)},
+        {"flatten; dense 4", LINE(5, 3, 4), LOSS(CP_FOCAL)},
+        {"flatten; dense 9 relu; dense 4", LINE(6, 2, 3), LOSS(CP_FOCAL)},
+        {"flatten; dense 4", LINE(5, 3, 4), LOSS(CP_HINGE)},
+        {"flatten; dense 4", LINE(5, 3, 4), LOSS(WEIGHTED)},
+        {"conv 4 3x3 same relu; avg-pool global; flatten; dense 4", PLANE(6, 3, 3, 1), LOSS(WEIGHTED)},
     };
     (void)state;
     CHECK_ALL(subjects);
@@ -647,9 +681,10 @@ static void extreme_logits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(convolutions), cmocka_unit_test(poolings),  cmocka_unit_test(other_layers),
-        cmocka_unit_test(whole_nets),   cmocka_unit_test(movements), cmocka_unit_test(built),
-        cmocka_unit_test(random_nets),  cmocka_unit_test(ties),      cmocka_unit_test(extreme_logits),
+        cmocka_unit_test(convolutions),   cmocka_unit_test(poolings),    cmocka_unit_test(other_layers),
+        cmocka_unit_test(whole_nets),     cmocka_unit_test(movements),   cmocka_unit_test(losses),
+        cmocka_unit_test(built),          cmocka_unit_test(random_nets), cmocka_unit_test(ties),
+        cmocka_unit_test(extreme_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,7 @@ static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type,
     for (int i = 0; i < s->inputs; i++) {
         problem->in[i] = s->in[i];
         problem->in_type[i] = !s->integer[i] ? type : s->below <= 256 ? CP_U8 : CP_I32;
-        if (s->integer[i] && strncmp(s->op->name, "softmax", 7) == 0) problem->in_type[i] = CP_I32;
+        if (s->integer[i] && !strstr(s->op->name, "pool")) problem->in_type[i] = CP_I32;
     }
     for (int i = 0; i < CP_MAX_OUTPUTS; i++) problem->out_used[i] = true;
     return s->op->infer(problem, &s->attributes);
@@ -136,6 +136,8 @@ static void draw_conv(sample *s) {
     memcpy(conv->dilation, g.dilation, sizeof conv->dilation);
     memcpy(conv->pad_before, g.before, sizeof conv->pad_before);
     memcpy(conv->pad_after, g.after, sizeof conv->pad_after);
+
+    if (s->op == &cp_op_conv && one_in(4)) conv->pad_values = (cp_pad_values)draw(CP_PAD_REFLECT, CP_PAD_CIRCULAR);
 
     cp_shape w = shape_of(&g, g.kernel, -1, filters);
     w.dim[g.axes] = channels / groups;
@@ -355,6 +357,12 @@ static void draw_loss(sample *s, bool labels) {
     if (strstr(s->op->name, "gradient")) s->in[s->inputs++] = scalar;
 }
 
+static void draw_cross_entropy(sample *s) {
+    draw_loss(s, true);
+    if (one_in(3)) s->attributes.alpha = 0.1f;
+    if (one_in(3)) s->in[s->inputs++] = cp_shape_of(1, s->in[0].dim + 1);
+}
+
 /* im2col, or the same the other way. */
 static bool draw_matrix(sample *s) {
     const cp_op *const op = s->op;
@@ -462,7 +470,12 @@ static bool draw_sample(sample *s, const cp_op *op) {
         s->attributes.rate = (float)draw(0, 9) / 10;
         s->attributes.layer = (uint32_t)draw(0, 5);
     }
-    if (op == &cp_op_softmax_cross_entropy || op == &cp_op_softmax_cross_entropy_gradient) draw_loss(s, true);
+    if (op == &cp_op_softmax_cross_entropy || op == &cp_op_softmax_cross_entropy_gradient) draw_cross_entropy(s);
+    if (op == &cp_op_focal || op == &cp_op_focal_gradient || op == &cp_op_hinge || op == &cp_op_hinge_gradient)
+        draw_loss(s, true);
+    if (op == &cp_op_huber || op == &cp_op_huber_gradient || op == &cp_op_binary_cross_entropy ||
+        op == &cp_op_binary_cross_entropy_gradient)
+        draw_loss(s, false);
     if (op == &cp_op_mean_squared_error || op == &cp_op_mean_squared_error_gradient) draw_loss(s, false);
 
     cp_problem problem;
@@ -612,6 +625,13 @@ static void forget(expected *e) {
     free(e->sum);
 }
 
+/* How many numbers of an input stand behind each of output 0, where they are added up. */
+static double added(const sample *s, const expected *e) {
+    int64_t most = 0;
+    for (int i = 0; i < s->inputs; i++) most = cp_shape_count(s->in[i]) > most ? cp_shape_count(s->in[i]) : most;
+    return e->count[0] ? (double)most / (double)e->count[0] : 0;
+}
+
 /* How far output `i`, number k may be from the reference. */
 static double bound(const sample *s, const expected *e, int i, int64_t k) {
     const double u = 0x1p-24;
@@ -625,7 +645,7 @@ static double bound(const sample *s, const expected *e, int i, int64_t k) {
     case AVERAGES:
         return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149;
     case FACTORS:
-        return 1e-6 * fabs(e->out[i][k]) + 1e-6 * e->largest;
+        return 1e-6 * fabs(e->out[i][k]) + 1e-6 * e->largest + 2 * u * added(s, e);
     case CLOSE:
         /* what decays like exp(-x*x/2) multiplies the rounding of x by x*x, up to a hundred here */
         return (s->op->algos == cp_algos_activation ? 1e-5 : 1e-6) * fabs(e->out[i][k]) +

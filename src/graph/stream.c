@@ -15,6 +15,8 @@ static cp_status check(const cp_conv *conv, const cp_tensor *w, const cp_tensor 
     if (!status && b) status = cp_check_tensor(b, CP_F32, "b");
     if (status) return status;
     if (!conv || conv->pad != CP_PAD_CAUSAL) return cp_fail(CP_E_ARG, "a stream needs causal padding");
+    if (conv->pad_values != CP_PAD_CONSTANT)
+        return cp_fail(CP_E_UNSUPPORTED, "a stream begins with zeros: pad values cannot be of the input");
     if (w->shape.rank != 3)
         return cp_fail(CP_E_SHAPE, "a stream's weights are [kernel, channels, filters], these have %d dimensions",
                        w->shape.rank);

@@ -91,6 +91,16 @@ static bool activation_of(const char *word, cp_activation *activation) {
     return false;
 }
 
+/* The number of a word in a list; false for another word. */
+static bool word_of(const cp_words *r, const char *const *words, unsigned *number) {
+    for (unsigned i = 0; words[i]; i++)
+        if (cp_words_are(r, words[i])) {
+            *number = i;
+            return true;
+        }
+    return false;
+}
+
 static cp_status take_count(cp_words *r, const char *what, int64_t *count) {
     cp_words_next(r);
     const char *t = r->word;
@@ -104,10 +114,11 @@ static cp_node conv(cp_net *net, cp_words *r, cp_node x, int axes, bool transpos
     cp_status status = take_count(r, "the number of filters, as 32", &filters);
     if (!status) status = take_axes(r, "the kernel's size", axes, conv.kernel);
     const char *expected = transposed ? WINDOW_WORDS ", output_padding P, output_size S, groups G" ACTIVATION_WORDS
-                                      : WINDOW_WORDS ", groups G" ACTIVATION_WORDS;
+                                      : WINDOW_WORDS ", reflect, replicate, circular, groups G" ACTIVATION_WORDS;
     window_words words = {conv.stride, conv.dilation, conv.pad_before, conv.pad_after, &conv.pad};
     while (!status) {
         bool taken;
+        unsigned values;
         cp_words_next(r);
         if (!*r->word)
             return transposed ? cp_net_conv_transpose(net, x, filters, &conv) : cp_net_conv(net, x, filters, &conv);
@@ -119,6 +130,8 @@ static cp_node conv(cp_net *net, cp_words *r, cp_node x, int axes, bool transpos
             status = take_axes(r, "an output padding", axes, conv.output_padding);
         else if (transposed && cp_words_are(r, "output_size"))
             status = take_axes(r, "the output's size", axes, conv.output_size);
+        else if (!transposed && word_of(r, cp_pad_value_words, &values))
+            conv.pad_values = (cp_pad_values)values;
         else if (!activation_of(r->word, &conv.activation))
             status = cp_words_mistake(r, expected);
     }
@@ -275,16 +288,6 @@ static cp_status take_scales(cp_words *r, int axes, float *values) {
     if (n != 1 && n != axes) return cp_words_mistake(r, expected);
     for (int a = n; a < axes; a++) values[a] = values[0];
     return CP_OK;
-}
-
-/* The number of a word in a list; false for another word. */
-static bool word_of(const cp_words *r, const char *const *words, unsigned *number) {
-    for (unsigned i = 0; words[i]; i++)
-        if (cp_words_are(r, words[i])) {
-            *number = i;
-            return true;
-        }
-    return false;
 }
 
 static cp_node resize(cp_net *net, cp_words *r, cp_node x, int axes) {

@@ -28,6 +28,12 @@ static int64_t possible_groups(const cp_conv *conv) {
     return cp_groups(conv) < 1 ? 1 : cp_groups(conv);
 }
 
+/* The gradients of a convolution whose padding has values are those of another: see backward_padded. */
+static cp_status check_values(const cp_problem *problem) {
+    if (problem->window.values == CP_PAD_CONSTANT) return CP_OK;
+    return cp_fail(CP_E_UNSUPPORTED, "padding with values of the input: pad it, and convolve without padding");
+}
+
 static cp_status infer_input_gradient(cp_problem *problem, const cp_attributes *attributes) {
     const cp_conv *conv = &attributes->conv;
     cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
@@ -42,6 +48,7 @@ static cp_status infer_input_gradient(cp_problem *problem, const cp_attributes *
         return cp_fail(CP_E_SHAPE, "groups = %lld: the number of input channels overflows", (long long)conv->groups);
     status = cp_forward_input(&x, dy, attributes->size, channels);
     if (!status) status = set_geometry(problem, conv, x, w, &y);
+    if (!status) status = check_values(problem);
     if (!status) status = cp_check_same("gradient", dy, "output", y);
     return status ? status : cp_set_output(problem, 0, problem->type, x);
 }
@@ -61,8 +68,34 @@ static cp_status infer_weight_gradient(cp_problem *problem, const cp_attributes 
     w.dim[x.rank - 2] = x.dim[x.rank - 1] / possible_groups(conv);
     w.dim[x.rank - 1] = dy.dim[x.rank - 1];
     status = set_geometry(problem, conv, x, w, &y);
+    if (!status) status = check_values(problem);
     if (!status) status = cp_check_same("gradient", dy, "output", y);
     return status ? status : cp_set_output(problem, 0, problem->type, w);
+}
+
+/* Padding with values of the input: the gradients are those of a convolution without padding, of the padded input. */
+static void backward_padded(cp_backward *b, const cp_attributes *of_conv, const cp_window *window) {
+    const int axes = window->axes;
+    cp_attributes attributes = *of_conv, pad = *of_conv;
+    pad.padding.values = window->values;
+    attributes.conv.pad = CP_PAD_EXPLICIT;
+    attributes.conv.pad_values = CP_PAD_CONSTANT;
+    for (int d = 0; d < axes; d++) {
+        const cp_axis *a = &window->axis[CP_MAX_AXES - axes + d];
+        pad.padding.before[d] = a->before;
+        pad.padding.after[d] = a->after;
+        attributes.conv.pad_before[d] = attributes.conv.pad_after[d] = 0;
+        attributes.size[d] = a->before + a->in + a->after;
+    }
+    cp_node in[CP_MAX_INPUTS] = {b->in[0], b->in[1]};
+    if (b->wanted[1]) in[0] = b->node(b->net, "pad", &pad, in, 1);
+    cp_backward valid = *b;
+    valid.in = in;
+    cp_backward_weights(&valid, b->attributes->conv.activation == CP_RELU, &attributes, "conv-input-gradient",
+                        "conv-weight-gradient");
+    if (b->wanted[0]) b->din[0] = b->node(b->net, "pad-gradient", &pad, valid.din, 1);
+    b->din[1] = valid.din[1];
+    b->din[2] = valid.din[2];
 }
 
 static void backward(cp_backward *b) {
@@ -72,6 +105,12 @@ static void backward(cp_backward *b) {
     for (int d = 0; d < x.rank - 2; d++) {
         attributes.conv.kernel[d] = w.dim[d];
         attributes.size[d] = x.dim[1 + d];
+    }
+    cp_window window;
+    if (attributes.conv.pad_values != CP_PAD_CONSTANT && !cp_conv_window(&window, &attributes.conv, x, w) &&
+        window.values != CP_PAD_CONSTANT) {
+        backward_padded(b, &attributes, &window);
+        return;
     }
     cp_backward_weights(b, b->attributes->conv.activation == CP_RELU, &attributes, "conv-input-gradient",
                         "conv-weight-gradient");
@@ -87,6 +126,7 @@ static void words(const cp_attributes *attributes, char *text, size_t size) {
                                     .pad = conv->pad};
     text[0] = 0;
     cp_words_window(&window, text, size);
+    if (conv->pad_values != CP_PAD_CONSTANT) cp_words_add(text, size, "%s", cp_pad_value_words[conv->pad_values]);
     if (cp_groups(conv) != 1) cp_words_add(text, size, "groups %lld", (long long)conv->groups);
     if (conv->activation == CP_RELU) cp_words_add(text, size, "relu");
 }
@@ -98,6 +138,7 @@ const cp_field cp_conv_fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, conv.kernel
                                    CP_FIELD("pad", CP_FIELD_WORD, conv.pad, cp_pad_words),
                                    CP_FIELD("pad_before", CP_FIELD_AXES, conv.pad_before, NULL),
                                    CP_FIELD("pad_after", CP_FIELD_AXES, conv.pad_after, NULL),
+                                   CP_FIELD("pad_values", CP_FIELD_WORD, conv.pad_values, cp_pad_value_words),
                                    CP_FIELD("output_padding", CP_FIELD_AXES, conv.output_padding, NULL),
                                    CP_FIELD("output_size", CP_FIELD_AXES, conv.output_size, NULL),
                                    CP_FIELD("groups", CP_FIELD_COUNT, conv.groups, NULL),

@@ -5,6 +5,8 @@
 static cp_status set_geometry(cp_problem *problem, const cp_conv *conv, cp_shape x, cp_shape *y) {
     if (cp_groups(conv) != 1 || conv->activation != CP_LINEAR)
         return cp_fail(CP_E_ARG, "groups and activation belong to convolutions");
+    if (conv->pad_values != CP_PAD_CONSTANT)
+        return cp_fail(CP_E_UNSUPPORTED, "the padding of im2col and col2im is zeros: pad the input before");
     const int64_t channels = x.dim[x.rank - 1];
     cp_shape w = {.rank = x.rank};
     int64_t columns;

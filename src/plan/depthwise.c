@@ -8,6 +8,7 @@
 
 static const char *refuse(const cp_problem *p) {
     if (p->type != CP_F32) return "needs f32";
+    if (p->window.values != CP_PAD_CONSTANT) return "needs padding of zeros";
     if (!cp_segments_possible(&p->window)) return "too long an axis";
     return p->groups != p->channels || p->filters != p->channels ? "needs one filter for each channel" : NULL;
 }
@@ -251,6 +252,7 @@ static void run_weight_gradient(const cp_call *call, int phase, int id, int n) {
 
 static const char *refuse_sides(const cp_problem *p, bool gradient) {
     if (p->type != CP_F32) return "needs f32";
+    if (p->window.values != CP_PAD_CONSTANT) return "needs padding of zeros";
     if (!p->kernels->grouped) return "needs vectors that can be permuted";
     const filters w = filters_of(p, gradient);
     if ((w.written != 2 && w.written != 4 && w.written != 8) || w.written > p->kernels->lanes)

@@ -4,6 +4,9 @@
  * weights consists of runs of consecutive floats, so one micro-kernel (kernels.h, cp_tile) does everything: no im2col,
  * no padded copy, no test for padding inside. Dilation and asymmetric padding only change where runs begin.
  *
+ * Padding with values of the input (reflected and so on) changes runs only: each position whose window reaches outside
+ * is a class of its own, with a run for every tap, wherever its value lies.
+ *
  * The input gradient of a convolution of stride s is, for each of the s positions that an input pixel can have relative
  * to the stride (a phase), a convolution of stride 1 of dy with every s-th tap. So both are written as phases, which
  * are made of walks: along one axis, position o reads input o*in_step + offset[t] for its taps and writes output
@@ -12,13 +15,14 @@
 
 #include "plan/algos.h"
 
-enum { MAX_TAPS = 1 << 20 };
+enum { MAX_TAPS = 1 << 20, MAX_RUNS = 1 << 24 };
 
 typedef struct walk {
     int64_t count, in, in_step, out, out_first, out_step; /* the steps are 1 where there is but one position */
     int64_t taps;
     const int64_t *offset; /* ascending */
     const int64_t *tap;    /* of the forward kernel */
+    cp_pad_values values;
 } walk;
 
 /* Runs of a class inside one chunk; a chunk is a part of the panel's rows that stays in the cache for all tiles. */
@@ -36,6 +40,7 @@ typedef struct pixel_tile {
 typedef struct phase {
     walk axis[CP_MAX_AXES];
     int64_t rows;   /* of its panels */
+    bool merged;    /* taps that lie side by side along x are one run */
     int64_t packed; /* where its panels begin */
     int64_t tiles, n_tiles;
     int64_t parts; /* of class c and chunk i: parts[phase.parts + c*chunks + i] */
@@ -62,6 +67,7 @@ typedef struct direct {
 
 typedef struct class_key {
     int64_t first[CP_MAX_AXES], last[CP_MAX_AXES]; /* valid taps */
+    int64_t at[CP_MAX_AXES];                       /* one of its positions */
 } class_key;
 
 typedef struct maker {
@@ -92,7 +98,7 @@ static bool merges(const direct *d, const walk *w) {
 /* Cuts the panel's rows into chunks of at most `limit` rows: between runs, or inside a run that is longer than that
  * alone. */
 static cp_status make_cuts(maker *m, const phase *ph, int64_t limit) {
-    int64_t run = m->d.in_channels * (merges(&m->d, &ph->axis[2]) ? ph->axis[2].taps : 1), fill = 0;
+    int64_t run = m->d.in_channels * (ph->merged ? ph->axis[2].taps : 1), fill = 0;
     m->n_cuts = 0;
     cp_status status = CP_OK;
     for (int64_t row = 0; row < ph->rows && !status; row += run) {
@@ -106,17 +112,29 @@ static cp_status make_cuts(maker *m, const phase *ph, int64_t limit) {
     return status ? status : cut_at(m, ph->rows);
 }
 
+/* Whether all taps of position o are inside the input. */
+static bool is_inside(const walk *w, int64_t o) {
+    return w->taps == 0 || (o * w->in_step + w->offset[0] >= 0 && o * w->in_step + w->offset[w->taps - 1] < w->in);
+}
+
+/* What a tap of a position reads, from the position's own input on. */
+static int64_t offset_at(const walk *w, int64_t o, int64_t t) {
+    return cp_pad_at(w->values, o * w->in_step + w->offset[t], w->in) - o * w->in_step;
+}
+
 /* The runs of a class, as far as they lie in panel rows [begin, end). */
 static cp_status add_part(maker *m, const phase *ph, const class_key *k, int64_t begin, int64_t end) {
     const walk *z = &ph->axis[0], *y = &ph->axis[1], *x = &ph->axis[2];
-    bool merged = merges(&m->d, x);
+    bool merged = ph->merged && (x->values == CP_PAD_CONSTANT || is_inside(x, k->at[2]));
     int64_t c = m->d.in_channels, step = merged ? (k->last[2] > k->first[2] ? k->last[2] - k->first[2] : 1) : 1;
     part p = {.run = m->d.n_runs};
     for (int64_t i = k->first[0]; i < k->last[0]; i++)
         for (int64_t j = k->first[1]; j < k->last[1]; j++)
             for (int64_t s = k->first[2]; s < k->last[2]; s += step) {
                 int64_t row = ((i * y->taps + j) * x->taps + s) * c, length = c * step;
-                int64_t a = ((z->offset[i] * y->in + y->offset[j]) * x->in + x->offset[s]) * m->d.in_pixel;
+                int64_t a = ((offset_at(z, k->at[0], i) * y->in + offset_at(y, k->at[1], j)) * x->in +
+                             offset_at(x, k->at[2], s)) *
+                            m->d.in_pixel;
                 int64_t from = row > begin ? row : begin, to = row + length < end ? row + length : end;
                 if (from >= to) continue;
                 if (cp_grow(&m->d.runs, &m->runs_capacity, m->d.n_runs, sizeof *m->d.runs)) return CP_E_MEMORY;
@@ -159,6 +177,11 @@ static int64_t tap_at(const walk *w, int64_t o, int64_t position) {
 }
 
 static void valid_taps(const walk *w, int64_t o, int64_t *first, int64_t *last) {
+    if (w->values != CP_PAD_CONSTANT) {
+        *first = 0;
+        *last = w->taps;
+        return;
+    }
     *first = tap_at(w, o, 0);
     *last = tap_at(w, o, w->in);
     if (*first == *last) *first = *last = 0;
@@ -183,13 +206,14 @@ static cp_status add_tiles(maker *m, phase *ph, int64_t z, int64_t y, int64_t x,
     return CP_OK;
 }
 
-/* Where the first range of positions with the same valid taps as position o ends. */
+/* Where the first range of positions with the same valid taps as position o, at the same distances, ends. */
 static int64_t same_until(const walk *w, int64_t o, int64_t *first, int64_t *last) {
     int64_t f, l, end = o + 1;
     valid_taps(w, o, first, last);
     for (; end < w->count; end++) {
         valid_taps(w, end, &f, &l);
         if (f != *first || l != *last) break;
+        if (w->values != CP_PAD_CONSTANT && !(is_inside(w, o) && is_inside(w, end))) break;
     }
     return end;
 }
@@ -199,7 +223,9 @@ static int64_t same_until(const walk *w, int64_t o, int64_t *first, int64_t *las
 static cp_status add_block(maker *m, phase *ph, const class_key *key, const int64_t begin[3], const int64_t end[3],
                            int64_t most) {
     if (cp_grow(&m->classes, &m->classes_capacity, m->n_classes, sizeof *key)) return CP_E_MEMORY;
-    m->classes[m->n_classes++] = *key;
+    class_key *made = &m->classes[m->n_classes++];
+    *made = *key;
+    memcpy(made->at, begin, sizeof made->at);
     int64_t width = end[2] - begin[2], height = end[1] - begin[1];
     bool vertical = width < most && height > width;
     cp_status status = CP_OK;
@@ -243,6 +269,9 @@ static cp_status add_phase(maker *m, phase ph) {
     const walk *a = ph.axis;
     ph.rows = a[0].taps * a[1].taps * a[2].taps * m->d.in_channels;
     ph.packed = m->d.packed;
+    const int64_t limit = PANEL_BYTES / ((int64_t)sizeof(float) * width);
+    /* Where some classes have runs of single taps, no cut may fall inside a merged run. */
+    ph.merged = merges(&m->d, &a[2]) && (a[2].values == CP_PAD_CONSTANT || a[2].taps * m->d.in_channels <= limit);
     ph.in_step[0] = a[2].in_step * m->d.in_pixel;
     ph.in_step[1] = a[1].in_step * a[2].in * m->d.in_pixel;
     ph.out_step[0] = a[2].out_step * m->d.out_pixel;
@@ -250,7 +279,7 @@ static cp_status add_phase(maker *m, phase ph) {
     ph.tiles = m->d.n_tiles;
     m->n_classes = 0;
     cp_status status = add_all_tiles(m, &ph, m->problem->kernels->rows[vectors]);
-    if (!status) status = make_cuts(m, &ph, PANEL_BYTES / ((int64_t)sizeof(float) * width));
+    if (!status) status = make_cuts(m, &ph, limit);
     if (!status) status = add_parts(m, &ph);
     if (status) return status;
     ph.n_tiles = m->d.n_tiles - ph.tiles;
@@ -374,6 +403,7 @@ static cp_status prepare_forward(const cp_problem *p, cp_prepared *prepared) {
         const cp_axis *a = &window.axis[i];
         ph.axis[i] = (walk){.count = a->out, .in = a->in, .in_step = 1, .out = a->out, .out_step = 1};
         if (a->out > 1) ph.axis[i].in_step = a->stride;
+        ph.axis[i].values = window.values;
         fill_walk(&m, &ph.axis[i], a->kernel, 0, 1, -a->before, a->dilation);
     }
     status = finish(&m, prepared, add_phase(&m, ph));
@@ -562,7 +592,7 @@ static void run(const cp_call *call, int number, int id, int n) {
 
 /* Tiles and runs are listed: there must not be too many of them. */
 static const char *refuse_lists(const cp_problem *p, int flags) {
-    enum { MAX_POSITIONS = 1 << 28, MAX_RUNS = 1 << 24 };
+    enum { MAX_POSITIONS = 1 << 28 };
     if (p->type != CP_F32) return "needs f32";
     if (cp_window_taps(&p->window) > MAX_TAPS) return "too many taps";
     if (!cp_segments_possible(&p->window)) return "too long an axis";
@@ -573,8 +603,25 @@ static const char *refuse_lists(const cp_problem *p, int flags) {
     return positions > MAX_POSITIONS || !few || runs > MAX_RUNS ? "too many different windows" : NULL;
 }
 
+/* Of padding with values: a class for each position at an edge, and one between them, each with all taps. */
+static bool few_edges(const cp_window *w) {
+    int64_t runs = 1;
+    for (int i = 0; i < CP_MAX_AXES; i++) {
+        const cp_axis *a = &w->axis[i];
+        const int64_t room = a->in - 1 + a->before - (a->kernel - 1) * a->dilation;
+        const int64_t first = a->before > 0 ? (a->before - 1) / a->stride + 1 : 0,
+                      last = room < 0 ? -1 : room / a->stride;
+        const int64_t within = last < first ? 0 : (last < a->out ? last + 1 : a->out) - first;
+        const int64_t classes = a->out - (within > 0 ? within : 0) + 1;
+        if (!cp_mul(runs, classes, &runs) || !cp_mul(runs, a->kernel, &runs)) return false;
+    }
+    return runs <= MAX_RUNS;
+}
+
 static const char *refuse(const cp_problem *p) {
-    return refuse_lists(p, 0);
+    const char *reason = refuse_lists(p, 0);
+    return !reason && p->window.values != CP_PAD_CONSTANT && !few_edges(&p->window) ? "too many windows at the edges"
+                                                                                    : reason;
 }
 
 /* All combinations of the axes' phases are gone through, and for each phase the kernel. */

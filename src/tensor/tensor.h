@@ -89,6 +89,7 @@ typedef struct cp_axis {
 
 typedef struct cp_window {
     int axes;                  /* 1..3, as the user counts */
+    cp_pad_values values;      /* of a convolution: what taps outside the input see; CONSTANT where there is no padding */
     cp_axis axis[CP_MAX_AXES]; /* the last `axes` of them are the user's */
 } cp_window;
 
@@ -104,7 +105,8 @@ void cp_axis_taps(const cp_axis *a, int64_t o, int64_t *first, int64_t *last);
 int64_t cp_window_inputs(const cp_window *w);
 int64_t cp_window_outputs(const cp_window *w);
 int64_t cp_window_taps(const cp_window *w);
-/* The flat input position that flat output o and flat tap t meet at; false where it is padding. */
+/* The flat input position that flat output o and flat tap t meet at, or whose value stands there; false where it is
+ * padding without a value. */
 bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i);
 /* The inverse: the flat output that sees flat input i through flat tap t; false where none does. */
 bool cp_window_from(const cp_window *w, int64_t i, int64_t t, int64_t *o);

@@ -52,7 +52,8 @@ bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i) {
     for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
         const cp_axis *a = &w->axis[d];
         int64_t position;
-        if (!cp_axis_at(a, o % a->out, t % a->kernel, &position)) return false;
+        if (!cp_axis_at(a, o % a->out, t % a->kernel, &position)) position = cp_pad_at(w->values, position, a->in);
+        if (position < 0) return false;
         flat += position * step;
         step *= a->in;
         o /= a->out;
@@ -213,6 +214,7 @@ static cp_status check_input(cp_window *w, cp_shape x) {
     if (x.rank > CP_MAX_AXES + 2)
         return cp_fail(CP_E_SHAPE, "input has %d spatial dimensions: at most %d are provided", x.rank - 2, CP_MAX_AXES);
     w->axes = x.rank - 2;
+    w->values = CP_PAD_CONSTANT;
     for (int d = 0; d < CP_MAX_AXES; d++) w->axis[d] = (cp_axis){1, 1, 1, 1, 1, 0, 0};
     for (int d = 0; d < w->axes; d++) {
         const int at = CP_MAX_AXES - w->axes + d;
@@ -277,6 +279,17 @@ static cp_status check_conv(const cp_conv *conv) {
     return check_reserved(conv->reserved);
 }
 
+/* Where there is padding that has values. */
+static cp_status set_values(cp_window *w, cp_pad_values values) {
+    cp_status status = CP_OK;
+    for (int d = 0; d < w->axes && !status; d++) {
+        const cp_axis *a = &w->axis[CP_MAX_AXES - w->axes + d];
+        status = cp_check_pad_values(values, a->in, a->before, a->after, d);
+        if (a->before || a->after) w->values = values;
+    }
+    return status;
+}
+
 cp_status cp_conv_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_shape w) {
     static const cp_conv defaults;
     if (!conv) conv = &defaults;
@@ -287,7 +300,7 @@ cp_status cp_conv_window(cp_window *window, const cp_conv *conv, cp_shape x, cp_
         status = cp_fail(CP_E_ARG, "output_padding and output_size belong to transposed convolutions");
     if (!status) status = check_weights(window, cp_groups(conv), x.dim[x.rank - 1], w);
     if (!status) status = size_window(window, &at);
-    return status;
+    return status ? status : set_values(window, conv->pad_values);
 }
 
 cp_status cp_conv_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w) {
@@ -354,6 +367,8 @@ cp_status cp_conv_transpose_window(cp_window *window, const cp_conv *conv, cp_sh
     if (!conv) conv = &defaults;
     cp_status status = check_input(window, x);
     if (!status) status = check_conv(conv);
+    if (!status && conv->pad_values != CP_PAD_CONSTANT)
+        status = cp_fail(CP_E_UNSUPPORTED, "pad values belong to convolutions: a transposed one has zeros");
     if (status) return status;
     for (int d = 0; d < window->axes; d++) {
         cp_axis *a = &window->axis[CP_MAX_AXES - window->axes + d];
