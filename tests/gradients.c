@@ -188,7 +188,7 @@ static void stop(run *r) {
 /* In double; returns the loss. */
 static double run_double(const subject *s, const run *r) {
     for (int i = 0; i < s->arrays - 1; i++) r->work->variables[i] = s->array[i];
-    const cp_type target_type = s->loss == CP_MEAN_SQUARED_ERROR ? CP_F64 : CP_I32;
+    const cp_type target_type = !has_labels(s->loss) ? CP_F64 : CP_I32;
     const cp_tensor inputs[] = {cp_view(s->array[s->arrays - 1], CP_F64, s->shape),
                                 cp_view(s->target, target_type, s->target_shape)};
     CHECK(s, cp_plan_run(r->plan, r->work, inputs, 2, r->outputs, r->plan->n_outputs) == CP_OK);
@@ -306,7 +306,7 @@ static void check_single(const subject *s, cp_ctx *ctx) {
         }
         r.work->variables[i] = packed[i] ? packed[i] : arrays[i];
     }
-    const bool values = s->loss == CP_MEAN_SQUARED_ERROR;
+    const bool values = !has_labels(s->loss);
     float *target = values ? to_floats(s->target, cp_shape_count(s->target_shape)) : NULL;
     const cp_tensor inputs[] = {cp_view(arrays[s->arrays - 1], CP_F32, s->shape),
                                 values ? cp_view(target, CP_F32, s->target_shape)

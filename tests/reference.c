@@ -658,6 +658,77 @@ static void activations_known_values(void **state) {
     }
 }
 
+/* --- losses --- */
+
+static void losses_by_hand(void **state) {
+    (void)state;
+    /* exp of the rows: 1 2 1 and 3 1 0.25, so that p = 1/4 1/2 1/4 and 12/17 4/17 1/17 */
+    const double row[] = {0, log(2), 0, log(3), 0, -log(4)}, half = log(2);
+    const cp_tensor x = filled(cp_shape_of(2, (int64_t[]){2, 3}), row), dx = tensor(x.shape), p = tensor(x.shape);
+    const cp_tensor labels = filled(cp_shape_of(1, (int64_t[]){2}), (double[]){1, 0});
+    const cp_tensor w = filled(cp_shape_of(1, (int64_t[]){3}), (double[]){2, 1, 4});
+    const cp_tensor one = filled(cp_shape_of(1, (int64_t[]){1}), (double[]){1}), loss = tensor(one.shape);
+    const double first = half, second = log(17.0 / 12);
+
+    cp_ref_softmax_cross_entropy(0, &x, &labels, &w, &loss, &p);
+    assert_values(&loss, (double[]){(first + 2 * second) / 3});
+    cp_ref_softmax_cross_entropy_gradient(0, &p, &labels, &w, &one, &dx);
+    assert_values(&dx, (double[]){1 / 12.0, -1 / 6.0, 1 / 12.0, -10 / 51.0, 8 / 51.0, 2 / 51.0});
+    cp_ref_softmax_cross_entropy(0.3, &x, &labels, NULL, &loss, &p);
+    assert_values(&loss,
+                  (double[]){(0.8 * half + 0.2 * 2 * half + 0.8 * second + 0.1 * log(17.0 / 4) + 0.1 * log(17)) / 2});
+    cp_ref_softmax_cross_entropy_gradient(0.3, &p, &labels, NULL, &one, &dx);
+    assert_values(&dx, (double[]){(1 / 4.0 - 0.1) / 2, (1 / 2.0 - 0.8) / 2, (1 / 4.0 - 0.1) / 2, (12 / 17.0 - 0.8) / 2,
+                                  (4 / 17.0 - 0.1) / 2, (1 / 17.0 - 0.1) / 2});
+
+    cp_ref_loss(CP_FOCAL, 2, &x, &labels, &loss);
+    assert_values(&loss, (double[]){(first / 4 + second * 25 / 289) / 2});
+    cp_ref_loss(CP_FOCAL, 1, &x, &labels, &loss);
+    assert_values(&loss, (double[]){(first / 2 + second * 5 / 17) / 2});
+    cp_ref_loss_gradient(CP_FOCAL, 1, &x, &labels, &one, &dx);
+    const double a = -half / 2 - 0.5, b = -second * 12 / 17 - 5 / 17.0;
+    assert_values(&dx, (double[]){-a / 8, a / 4, -a / 8, b * 5 / 34, -b * 4 / 34, -b / 34});
+
+    const cp_tensor scores = filled(x.shape, (double[]){1, 3, 2.5, 0, 0.5, -1});
+    cp_ref_loss(CP_HINGE, 0, &scores, &labels, &loss); /* 0 + 0.5, and 1.5 + 0 at the kink */
+    assert_values(&loss, (double[]){2 / 6.0});
+    cp_ref_loss_gradient(CP_HINGE, 0, &scores, &labels, &one, &dx);
+    assert_values(&dx, (double[]){0, -1 / 6.0, 1 / 6.0, -1 / 6.0, 1 / 6.0, 0});
+
+    const cp_tensor y = filled(x.shape, (double[]){1, -3, 2, 0, 0.5, -1});
+    const cp_tensor t = filled(x.shape, (double[]){0, 0, 0.5, 0, 1, 3});
+    cp_ref_loss(CP_HUBER, 1.5, &y, &t, &loss);
+    assert_values(&loss, (double[]){(0.5 + 1.5 * 2.25 + 1.125 + 0 + 0.125 + 1.5 * 3.25) / 6});
+    cp_ref_loss_gradient(CP_HUBER, 1.5, &y, &t, &one, &dx);
+    assert_values(&dx, (double[]){1 / 6.0, -0.25, 0.25, 0, -0.5 / 6, -0.25});
+
+    const cp_tensor logits = filled(x.shape, (double[]){0, log(3), -log(3), 800, -800, 800});
+    const cp_tensor truth = filled(x.shape, (double[]){1, 1, 0.5, 1, 0, 0});
+    cp_ref_loss(CP_BINARY_CROSS_ENTROPY, 0, &logits, &truth, &loss);
+    assert_values(&loss, (double[]){(half + log(4.0 / 3) + log(4.0 / 3) + log(3) / 2 + 0 + 0 + 800) / 6});
+    cp_ref_loss_gradient(CP_BINARY_CROSS_ENTROPY, 0, &logits, &truth, &one, &dx);
+    assert_values(&dx, (double[]){-0.5 / 6, -0.25 / 6, -0.25 / 6, 0, 0, 1 / 6.0});
+}
+
+/* Sure of the right answer nothing is lost, sure of a wrong one the loss is finite; a label that is no class is seen.
+ */
+static void losses_at_the_edge(void **state) {
+    (void)state;
+    const cp_tensor x = filled(cp_shape_of(2, (int64_t[]){1, 2}), (double[]){1000, -1000}), dx = tensor(x.shape);
+    const cp_tensor one = filled(cp_shape_of(1, (int64_t[]){1}), (double[]){1}), loss = tensor(one.shape);
+    for (cp_loss kind = CP_FOCAL; kind <= CP_HINGE; kind++) {
+        for (int label = 0; label < 3; label++) {
+            const cp_tensor labels = filled(cp_shape_of(1, (int64_t[]){1}), (double[]){label});
+            cp_ref_loss(kind, 0.5, &x, &labels, &loss);
+            cp_ref_loss_gradient(kind, 0.5, &x, &labels, &one, &dx);
+            if (label == 0) assert_true(values(&loss)[0] == 0 && values(&dx)[0] == 0 && values(&dx)[1] == 0);
+            if (label == 1) assert_true(values(&loss)[0] > 1000 - 1e-9 && values(&loss)[0] < 2001);
+            if (label == 1) assert_true(values(&dx)[0] > 0.4 && values(&dx)[1] < -0.4);
+            if (label == 2) assert_true(isnan(values(&loss)[0]) && isnan(values(&dx)[0]));
+        }
+    }
+}
+
 /* --- axes --- */
 
 static cp_shape shape2(int64_t rows, int64_t columns) {
@@ -796,8 +867,8 @@ static void losses_and_their_gradients(void **state) {
     const cp_tensor labels = cp_view(classes, CP_I32, cp_shape_of(1, (int64_t[]){3}));
     const cp_tensor x = random_tensor(shape), target = random_tensor(shape), p = tensor(shape);
     const cp_tensor loss = tensor(one), dloss = filled(one, (double[]){2}), dx = tensor(shape), dm = tensor(shape);
-    cp_ref_softmax_cross_entropy(&x, &labels, &loss, &p);
-    cp_ref_softmax_cross_entropy_gradient(&p, &labels, &dloss, &dx);
+    cp_ref_softmax_cross_entropy(0, &x, &labels, NULL, &loss, &p);
+    cp_ref_softmax_cross_entropy_gradient(0, &p, &labels, NULL, &dloss, &dx);
     double by_definition = 0;
     for (int64_t n = 0; n < 3; n++) by_definition -= log(values(&p)[n * 4 + classes[n]]) / 3;
     assert_near(values(&loss)[0], by_definition);
@@ -808,7 +879,7 @@ static void losses_and_their_gradients(void **state) {
         double cross[2], squared[2];
         for (int side = 0; side < 2; side++) {
             values(&x)[e] = side ? kept + h : kept - h;
-            cp_ref_softmax_cross_entropy(&x, &labels, &loss, &p);
+            cp_ref_softmax_cross_entropy(0, &x, &labels, NULL, &loss, &p);
             cross[side] = values(&loss)[0];
             cp_ref_mean_squared_error(&x, &target, &loss);
             squared[side] = values(&loss)[0];
@@ -828,14 +899,14 @@ static void labels_that_are_no_class(void **state) {
     const cp_tensor loss = tensor(cp_shape_of(1, (int64_t[]){1}));
     for (int32_t label = -1; label <= 3; label++) {
         const cp_tensor labels = cp_view(&label, CP_I32, cp_shape_of(1, (int64_t[]){1}));
-        cp_ref_softmax_cross_entropy(&x, &labels, &loss, &p);
+        cp_ref_softmax_cross_entropy(0, &x, &labels, NULL, &loss, &p);
         assert_int_equal(!isnan(values(&loss)[0]), label >= 0 && label < 3);
     }
     /* Logits far apart: finite, where log(softmax) would be log(0). */
     const cp_tensor far = filled(x.shape, (double[]){-1000, 0, 1000});
     const int32_t first = 0;
     const cp_tensor labels = cp_view(&first, CP_I32, cp_shape_of(1, (int64_t[]){1}));
-    cp_ref_softmax_cross_entropy(&far, &labels, &loss, &p);
+    cp_ref_softmax_cross_entropy(0, &far, &labels, NULL, &loss, &p);
     assert_near(values(&loss)[0], 2000);
 }
 
@@ -928,6 +999,8 @@ int main(void) {
         TEST(normalisation_by_hand),
         TEST(lrn_by_hand),
         TEST(softmax_of_large_numbers),
+        TEST(losses_by_hand),
+        TEST(losses_at_the_edge),
         TEST(losses_and_their_gradients),
         TEST(labels_that_are_no_class),
         TEST(dropout_keeps_its_share),

@@ -322,6 +322,28 @@ cp_node cp_net_softmax_cross_entropy(cp_net *net, cp_node logits, cp_node labels
     return add(net, "softmax-cross-entropy", &(cp_attributes){0}, (cp_node[]){logits, labels}, 2);
 }
 
+cp_node cp_net_softmax_cross_entropy_with(cp_net *net, cp_node logits, cp_node labels, cp_node weights,
+                                          float smoothing) {
+    const cp_node in[] = {logits, labels, weights};
+    return add(net, "softmax-cross-entropy", &(cp_attributes){.alpha = smoothing}, in, weights ? 3 : 2);
+}
+
+cp_node cp_net_binary_cross_entropy(cp_net *net, cp_node logits, cp_node target) {
+    return add(net, "binary-cross-entropy", &(cp_attributes){0}, (cp_node[]){logits, target}, 2);
+}
+
+cp_node cp_net_focal(cp_net *net, cp_node logits, cp_node labels, float gamma) {
+    return add(net, "focal", &(cp_attributes){.alpha = gamma}, (cp_node[]){logits, labels}, 2);
+}
+
+cp_node cp_net_hinge(cp_net *net, cp_node scores, cp_node labels) {
+    return add(net, "hinge", &(cp_attributes){0}, (cp_node[]){scores, labels}, 2);
+}
+
+cp_node cp_net_huber(cp_net *net, cp_node y, cp_node target, float delta) {
+    return add(net, "huber", &(cp_attributes){.alpha = delta}, (cp_node[]){y, target}, 2);
+}
+
 cp_node cp_net_mean_squared_error(cp_net *net, cp_node y, cp_node target) {
     return add(net, "mean-squared-error", &(cp_attributes){0}, (cp_node[]){y, target}, 2);
 }

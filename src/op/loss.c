@@ -1,6 +1,8 @@
 /* Losses and their gradients, as operators. */
 #include "op/op.h"
 
+#include <math.h>
+
 static const cp_shape scalar = {.rank = 1, .dim = {1}};
 
 /* Rows of scores for classes, and a label for each. */
@@ -23,17 +25,40 @@ static cp_status check_loss_gradient(const cp_problem *problem) {
     return status ? status : cp_check_same("gradient", problem->in[2], "loss", scalar);
 }
 
+/* A loss's parameter: the usual where it is 0. */
+static cp_status set_parameter(cp_problem *problem, const char *name, float value, double usual, float limit) {
+    char text[32], most[32];
+    if (value >= 0 && value < limit) {
+        problem->alpha = value != 0 ? (double)value : usual;
+        return CP_OK;
+    }
+    cp_real_text((double)value, 9, text);
+    if (isinf(limit)) return cp_fail(CP_E_ARG, "%s = %s: must be a number of at least 0", name, text);
+    return cp_fail(CP_E_ARG, "%s = %s: must be at least 0 and less than %s", name, text,
+                   cp_real_text((double)limit, 9, most));
+}
+
+/* Input i, where it is there: a number for each class. */
+static cp_status check_class_weights(const cp_problem *problem, int i) {
+    const cp_shape classes = cp_shape_of(1, problem->in[0].dim + 1);
+    if (!cp_has_input(problem, i)) return CP_OK;
+    const cp_status status = cp_check_in(problem, i, problem->type, "class weights");
+    return status ? status : cp_check_same("class weights", problem->in[i], "classes", classes);
+}
+
 static cp_status infer_cross_entropy(cp_problem *problem, const cp_attributes *attributes) {
-    (void)attributes;
     cp_status status = check_classes(problem, "input");
+    if (!status) status = check_class_weights(problem, 2);
+    if (!status) status = set_parameter(problem, "smoothing", attributes->alpha, 0, 1);
     if (!status) status = cp_set_output(problem, 0, problem->type, scalar);
     return status ? status : cp_set_output(problem, 1, problem->type, problem->in[0]);
 }
 
 static cp_status infer_cross_entropy_gradient(cp_problem *problem, const cp_attributes *attributes) {
-    (void)attributes;
     cp_status status = check_classes(problem, "probabilities");
     if (!status) status = check_loss_gradient(problem);
+    if (!status) status = check_class_weights(problem, 3);
+    if (!status) status = set_parameter(problem, "smoothing", attributes->alpha, 0, 1);
     return status ? status : cp_set_output(problem, 0, problem->type, problem->in[0]);
 }
 
@@ -58,9 +83,8 @@ static cp_status infer_squared_error_gradient(cp_problem *problem, const cp_attr
 
 /* Labels and targets are given, not learned: only the first input has a gradient. */
 static void backward_cross_entropy(cp_backward *b) {
-    const cp_attributes none = {0};
-    b->din[0] =
-        b->node(b->net, "softmax-cross-entropy-gradient", &none, (cp_node[]){b->out[1], b->in[1], b->dout[0]}, 3);
+    const cp_node in[] = {b->out[1], b->in[1], b->dout[0], b->in[2]};
+    b->din[0] = b->node(b->net, "softmax-cross-entropy-gradient", b->attributes, in, b->in[2] ? 4 : 3);
 }
 
 static void backward_squared_error(cp_backward *b) {
@@ -70,7 +94,7 @@ static void backward_squared_error(cp_backward *b) {
 
 const cp_op cp_op_softmax_cross_entropy = {.name = "softmax-cross-entropy",
                                            .min_inputs = 2,
-                                           .max_inputs = 2,
+                                           .max_inputs = 3,
                                            .outputs = 2,
                                            .infer = infer_cross_entropy,
                                            .algos = cp_algos_softmax_cross_entropy,
@@ -78,7 +102,7 @@ const cp_op cp_op_softmax_cross_entropy = {.name = "softmax-cross-entropy",
 
 const cp_op cp_op_softmax_cross_entropy_gradient = {.name = "softmax-cross-entropy-gradient",
                                                     .min_inputs = 3,
-                                                    .max_inputs = 3,
+                                                    .max_inputs = 4,
                                                     .outputs = 1,
                                                     .infer = infer_cross_entropy_gradient,
                                                     .algos = cp_algos_softmax_cross_entropy_gradient};
@@ -97,3 +121,71 @@ const cp_op cp_op_mean_squared_error_gradient = {.name = "mean-squared-error-gra
                                                  .outputs = 1,
                                                  .infer = infer_squared_error_gradient,
                                                  .algos = cp_algos_mean_squared_error_gradient};
+
+/* --- the losses of cp_ref_loss --- */
+
+static cp_status infer_values(cp_problem *problem, cp_loss loss) {
+    problem->loss = loss;
+    const cp_status status = check_values(problem);
+    return status ? status : cp_set_output(problem, 0, problem->type, scalar);
+}
+
+static cp_status infer_labels(cp_problem *problem, cp_loss loss) {
+    problem->loss = loss;
+    const cp_status status = check_classes(problem, "input");
+    return status ? status : cp_set_output(problem, 0, problem->type, scalar);
+}
+
+static cp_status infer_binary_cross_entropy(cp_problem *problem, const cp_attributes *attributes) {
+    (void)attributes;
+    return infer_values(problem, CP_BINARY_CROSS_ENTROPY);
+}
+
+static cp_status infer_huber(cp_problem *problem, const cp_attributes *attributes) {
+    const cp_status status = set_parameter(problem, "delta", attributes->alpha, 1, INFINITY);
+    return status ? status : infer_values(problem, CP_HUBER);
+}
+
+static cp_status infer_focal(cp_problem *problem, const cp_attributes *attributes) {
+    const cp_status status = set_parameter(problem, "gamma", attributes->alpha, 2, INFINITY);
+    return status ? status : infer_labels(problem, CP_FOCAL);
+}
+
+static cp_status infer_hinge(cp_problem *problem, const cp_attributes *attributes) {
+    (void)attributes;
+    return infer_labels(problem, CP_HINGE);
+}
+
+/* The checks of the loss itself, and then those of its gradient. */
+static cp_status turn_into_gradient(cp_problem *problem, cp_status status) {
+    problem->outputs = 0;
+    if (!status) status = check_loss_gradient(problem);
+    return status ? status : cp_set_output(problem, 0, problem->type, problem->in[0]);
+}
+
+#define LOSS(id, word)                                                                                                 \
+    static cp_status infer_##id##_gradient(cp_problem *problem, const cp_attributes *attributes) {                     \
+        return turn_into_gradient(problem, infer_##id(problem, attributes));                                           \
+    }                                                                                                                  \
+    static void backward_##id(cp_backward *b) {                                                                        \
+        const cp_node in[] = {b->in[0], b->in[1], b->dout[0]};                                                         \
+        b->din[0] = b->node(b->net, word "-gradient", b->attributes, in, 3);                                           \
+    }                                                                                                                  \
+    const cp_op cp_op_##id = {.name = word,                                                                            \
+                              .min_inputs = 2,                                                                         \
+                              .max_inputs = 2,                                                                         \
+                              .outputs = 1,                                                                            \
+                              .infer = infer_##id,                                                                     \
+                              .algos = cp_algos_loss,                                                                  \
+                              .backward = backward_##id};                                                              \
+    const cp_op cp_op_##id##_gradient = {.name = word "-gradient",                                                     \
+                                         .min_inputs = 3,                                                              \
+                                         .max_inputs = 3,                                                              \
+                                         .outputs = 1,                                                                 \
+                                         .infer = infer_##id##_gradient,                                               \
+                                         .algos = cp_algos_loss_gradient};
+
+LOSS(binary_cross_entropy, "binary-cross-entropy")
+LOSS(huber, "huber")
+LOSS(focal, "focal")
+LOSS(hinge, "hinge")

@@ -16,7 +16,7 @@ typedef struct cp_attributes {
     int64_t block; /* of depth-to-space and space-to-depth */
     cp_depth_order depth_order;
     cp_activation activation;
-    float alpha, beta; /* of an activation; both 0: the usual */
+    float alpha, beta; /* of an activation; both 0: the usual. alpha of a loss: its parameter */
     float rate;
     uint32_t layer;
     float epsilon, momentum, bias; /* of a normalisation; 0: the usual */
@@ -112,6 +112,8 @@ extern const cp_op cp_op_lrn, cp_op_lrn_gradient;
 extern const cp_op cp_op_reduce, cp_op_reduce_gradient, cp_op_concat, cp_op_slice, cp_op_slice_gradient;
 extern const cp_op cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;
+extern const cp_op cp_op_binary_cross_entropy, cp_op_binary_cross_entropy_gradient, cp_op_huber, cp_op_huber_gradient;
+extern const cp_op cp_op_focal, cp_op_focal_gradient, cp_op_hinge, cp_op_hinge_gradient;
 extern const cp_op cp_op_mean_squared_error, cp_op_mean_squared_error_gradient;
 
 /* --- infer.c: what the infer functions share --- */

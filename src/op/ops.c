@@ -56,6 +56,14 @@ static const cp_op *const table[] = {
     &cp_op_softmax_cross_entropy_gradient,
     &cp_op_mean_squared_error,
     &cp_op_mean_squared_error_gradient,
+    &cp_op_binary_cross_entropy,
+    &cp_op_binary_cross_entropy_gradient,
+    &cp_op_huber,
+    &cp_op_huber_gradient,
+    &cp_op_focal,
+    &cp_op_focal_gradient,
+    &cp_op_hinge,
+    &cp_op_hinge_gradient,
 };
 enum { COUNT = sizeof table / sizeof *table };
 

@@ -47,3 +47,5 @@ TABLE(softmax_cross_entropy_gradient, &cp_algo_softmax_cross_entropy_gradient_ro
 TABLE(mean_squared_error, &cp_algo_mean_squared_error_parts, &cp_algo_mean_squared_error_reference);
 TABLE(mean_squared_error_gradient, &cp_algo_mean_squared_error_gradient_vector,
       &cp_algo_mean_squared_error_gradient_reference);
+TABLE(loss, &cp_algo_loss_reference);
+TABLE(loss_gradient, &cp_algo_loss_gradient_reference);

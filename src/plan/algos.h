@@ -48,6 +48,7 @@ extern const cp_algo cp_algo_norm_scale_gradient_reference, cp_algo_lrn_referenc
 extern const cp_algo cp_algo_reduce_reference, cp_algo_reduce_gradient_reference;
 extern const cp_algo cp_algo_concat_reference, cp_algo_slice_reference, cp_algo_slice_gradient_reference;
 extern const cp_algo cp_algo_softmax_cross_entropy_reference, cp_algo_softmax_cross_entropy_gradient_reference;
+extern const cp_algo cp_algo_loss_reference, cp_algo_loss_gradient_reference;
 extern const cp_algo cp_algo_mean_squared_error_reference, cp_algo_mean_squared_error_gradient_reference;
 
 #endif

@@ -46,11 +46,12 @@ typedef struct cp_problem {
     bool training;
     float rate; /* of dropout */
     cp_activation activation;
-    double alpha, beta;       /* of an activation, none left to be the usual */
+    double alpha, beta; /* of an activation, none left to be the usual; alpha: the parameter of a loss */
+    cp_loss loss;       /* of cp_ref_loss */
     double epsilon, momentum; /* of a normalisation */
     bool moments_fixed;
     cp_lrn lrn;
-    cp_binary binary; /* of two tensors; second: the gradient by the second */
+    cp_binary binary;   /* of two tensors; second: the gradient by the second */
     bool second;
     cp_reduction reduction;
     uint32_t axes; /* of a reduction: bit d for axis d */
@@ -121,6 +122,7 @@ extern const cp_algo *const cp_algos_concat[], *const cp_algos_slice[], *const c
 extern const cp_algo *const cp_algos_softmax[], *const cp_algos_softmax_gradient[];
 extern const cp_algo *const cp_algos_softmax_cross_entropy[], *const cp_algos_softmax_cross_entropy_gradient[];
 extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_squared_error_gradient[];
+extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /* the other losses */
 
 /* Inputs and outputs of each, in this order:
  *   conv x w [b] -> y                        conv_input_gradient dy w -> dx        conv_weight_gradient dy x -> dw
@@ -134,8 +136,8 @@ extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_
  *   concat x.. -> y                          slice x -> y                          slice_gradient dy -> dx
  *   activation x -> y                        activation_gradient y|x dy -> dx        dropout x -> y (also of the
  * gradient) softmax x -> y                           softmax_gradient y dy -> dx softmax_cross_entropy x labels -> loss
- * p softmax_cross_entropy_gradient p labels dloss -> dx mean_squared_error y target -> loss mean_squared_error_gradient
- * y target dloss -> dy */
+ * p (both with class weights behind) softmax_cross_entropy_gradient p labels dloss -> dx mean_squared_error y target -> loss mean_squared_error_gradient
+ * y target dloss -> dy loss x target -> loss loss_gradient x target dloss -> dx */
 
 /* --- planner.c --- */
 

@@ -301,17 +301,20 @@ static void softmax_cross_entropy(const cp_call *call, int phase, int id, int n)
     (void)phase, (void)n;
     if (id != 0) return;
     double unread;
-    const cp_tensor x = cp_call_in(call, 0), labels = cp_call_in(call, 1);
+    const cp_problem *problem = call->problem;
+    const cp_tensor x = cp_call_in(call, 0), labels = cp_call_in(call, 1), w = cp_call_in(call, 2);
     const cp_tensor loss = output(call, 0, &unread), p = output(call, 1, &unread);
-    cp_ref_softmax_cross_entropy(&x, &labels, &loss, &p);
+    cp_ref_softmax_cross_entropy(problem->alpha, &x, &labels, cp_has_input(problem, 2) ? &w : NULL, &loss, &p);
 }
 
 static void softmax_cross_entropy_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
+    const cp_problem *problem = call->problem;
     const cp_tensor p = cp_call_in(call, 0), labels = cp_call_in(call, 1), dloss = cp_call_in(call, 2);
-    const cp_tensor dx = cp_call_out(call, 0);
-    cp_ref_softmax_cross_entropy_gradient(&p, &labels, &dloss, &dx);
+    const cp_tensor w = cp_call_in(call, 3), dx = cp_call_out(call, 0);
+    cp_ref_softmax_cross_entropy_gradient(problem->alpha, &p, &labels, cp_has_input(problem, 3) ? &w : NULL, &dloss,
+                                          &dx);
 }
 
 static void mean_squared_error(const cp_call *call, int phase, int id, int n) {
@@ -327,6 +330,21 @@ static void mean_squared_error_gradient(const cp_call *call, int phase, int id, 
     const cp_tensor y = cp_call_in(call, 0), target = cp_call_in(call, 1), dloss = cp_call_in(call, 2);
     const cp_tensor dy = cp_call_out(call, 0);
     cp_ref_mean_squared_error_gradient(&y, &target, &dloss, &dy);
+}
+
+static void loss(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), target = cp_call_in(call, 1), y = cp_call_out(call, 0);
+    cp_ref_loss(call->problem->loss, call->problem->alpha, &x, &target, &y);
+}
+
+static void loss_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), target = cp_call_in(call, 1), dloss = cp_call_in(call, 2);
+    const cp_tensor dx = cp_call_out(call, 0);
+    cp_ref_loss_gradient(call->problem->loss, call->problem->alpha, &x, &target, &dloss, &dx);
 }
 
 #define REFERENCE(op) const cp_algo cp_algo_##op##_reference = {.name = "reference", .cost = cost, .run = op}
@@ -364,5 +382,7 @@ REFERENCE(slice_gradient);
 REFERENCE(dropout);
 REFERENCE(softmax_cross_entropy);
 REFERENCE(softmax_cross_entropy_gradient);
+REFERENCE(loss);
+REFERENCE(loss_gradient);
 REFERENCE(mean_squared_error);
 REFERENCE(mean_squared_error_gradient);

@@ -7,6 +7,20 @@ static const char *refuse(const cp_problem *problem) {
     return problem->type == CP_F32 ? NULL : "needs f32";
 }
 
+/* Every class counts alike, and no label is smoothed. weights: the input that would say otherwise. */
+static const char *refuse_loss(const cp_problem *problem, int weights) {
+    if (problem->alpha != 0 || cp_has_input(problem, weights)) return "needs labels without smoothing and weights";
+    return refuse(problem);
+}
+
+static const char *refuse_cross_entropy(const cp_problem *problem) {
+    return refuse_loss(problem, 2);
+}
+
+static const char *refuse_cross_entropy_gradient(const cp_problem *problem) {
+    return refuse_loss(problem, 3);
+}
+
 /* Rows along the last axis. */
 static int64_t row_length(cp_shape shape) {
     return shape.dim[shape.rank - 1];
@@ -118,6 +132,6 @@ static void softmax_cross_entropy_gradient(const cp_call *call, int phase, int i
 const cp_algo cp_algo_softmax_rows = {.name = "rows", .refuse = refuse, .run = softmax};
 const cp_algo cp_algo_softmax_gradient_rows = {.name = "rows", .refuse = refuse, .run = softmax_gradient};
 const cp_algo cp_algo_softmax_cross_entropy_rows = {
-    .name = "rows", .refuse = refuse, .prepare = prepare, .run = softmax_cross_entropy};
+    .name = "rows", .refuse = refuse_cross_entropy, .prepare = prepare, .run = softmax_cross_entropy};
 const cp_algo cp_algo_softmax_cross_entropy_gradient_rows = {
-    .name = "rows", .refuse = refuse, .run = softmax_cross_entropy_gradient};
+    .name = "rows", .refuse = refuse_cross_entropy_gradient, .run = softmax_cross_entropy_gradient};

@@ -193,13 +193,25 @@ typedef struct cp_lrn {
 void cp_ref_lrn(const cp_lrn *lrn, const cp_tensor *x, const cp_tensor *y);
 void cp_ref_lrn_gradient(const cp_lrn *lrn, const cp_tensor *x, const cp_tensor *dy, const cp_tensor *dx);
 
-/* loss[0] = mean over n of -log softmax(x[n])[label[n]]; p = softmax(x) is kept for the gradient
- * dx = dloss * (p - onehot(label)) / N. x [N,C], labels I32 [N]; a label outside 0..C-1 makes the loss NaN, no rows
- * make it 0. */
-void cp_ref_softmax_cross_entropy(const cp_tensor *x, const cp_tensor *labels, const cp_tensor *loss,
-                                  const cp_tensor *p);
-void cp_ref_softmax_cross_entropy_gradient(const cp_tensor *p, const cp_tensor *labels, const cp_tensor *dloss,
-                                           const cp_tensor *dx);
+/* With p = softmax(x), y = label[n], w the weights of the classes (NULL: 1), s the smoothing:
+ *   q[n,c] = w[c] * ((1-s)*[c = y] + s/C)   loss[0] = sum over n, c of -q[n,c]*log p[n,c] / sum over n of w[y]
+ *   dx[n,c] = dloss * (p[n,c] * (sum over k of q[n,k]) - q[n,c]) / sum over n of w[y]
+ * p is kept for the gradient. x [N,C], labels I32 [N], w [C]; a label outside 0..C-1 makes the loss NaN, no rows make it
+ * 0. */
+void cp_ref_softmax_cross_entropy(double s, const cp_tensor *x, const cp_tensor *labels, const cp_tensor *w,
+                                  const cp_tensor *loss, const cp_tensor *p);
+void cp_ref_softmax_cross_entropy_gradient(double s, const cp_tensor *p, const cp_tensor *labels, const cp_tensor *w,
+                                           const cp_tensor *dloss, const cp_tensor *dx);
+/* Losses without weights: the mean over all elements (BINARY_CROSS_ENTROPY, HUBER: target like x) or over all rows
+ * (FOCAL, HINGE: labels as above) of, with p = softmax(x), y the label and a the parameter,
+ *   BINARY_CROSS_ENTROPY  max(x,0) - x*t + log(1+exp(-|x|)), that is -t*log s(x) - (1-t)*log(1-s(x))
+ *   HUBER                 d^2/2 where |d| <= a, else a*(|d| - a/2), d = x - t
+ *   FOCAL                 -(1-p[y])^a * log p[y]
+ *   HINGE                 sum over c != y of max(0, 1 + x[c] - x[y]) / C
+ * and the gradient by x; at a kink the gradient is that of the flat side. */
+void cp_ref_loss(cp_loss kind, double a, const cp_tensor *x, const cp_tensor *target, const cp_tensor *loss);
+void cp_ref_loss_gradient(cp_loss kind, double a, const cp_tensor *x, const cp_tensor *target, const cp_tensor *dloss,
+                          const cp_tensor *dx);
 /* loss[0] = mean of (y - target)^2; dy = dloss * 2 (y - target) / count */
 void cp_ref_mean_squared_error(const cp_tensor *y, const cp_tensor *target, const cp_tensor *loss);
 void cp_ref_mean_squared_error_gradient(const cp_tensor *y, const cp_tensor *target, const cp_tensor *dloss,
