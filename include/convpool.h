@@ -169,9 +169,9 @@ typedef enum cp_pad_values { CP_PAD_CONSTANT, CP_PAD_REFLECT, CP_PAD_REPLICATE, 
 
 /* A convolution, as the field calls it (a cross-correlation: the kernel is not flipped):
  *   y[n,o,k] = activation(b[k] + sum over taps t and channels c of x[n, o*stride - pad_before + t*dilation, c] *
- * w[t,c,k]) A tap outside the input contributes nothing, unless pad_values says what it sees. With groups, filter k sees only the input channels of its
- * group; groups = C is a depthwise convolution. Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep
- * learning" (2016); for SAME, TensorFlow's kernel_shape_util.cc. */
+ * w[t,c,k]) A tap outside the input contributes nothing, unless pad_values says what it sees. With groups, filter k
+ * sees only the input channels of its group; groups = C is a depthwise convolution. Source: Dumoulin and Visin, "A
+ * guide to convolution arithmetic for deep learning" (2016); for SAME, TensorFlow's kernel_shape_util.cc. */
 typedef struct cp_conv {
     int64_t kernel[CP_MAX_AXES];   /* only cp_net_conv reads it; elsewhere the weights tell */
     int64_t stride[CP_MAX_AXES];   /* all zero: 1 */
@@ -485,7 +485,10 @@ typedef struct cp_work cp_work; /* the memory of one run at a time */
 typedef struct cp_plan_options {
     int64_t batch; /* for inputs with any batch; 0: 1 */
     cp_type type;  /* CP_F32, or CP_F64: every float in double, by the reference algorithms (inputs, outputs too) */
-    bool training; /* dropout drops */
+    bool training; /* dropout drops, batch normalisation has the moments of its batch */
+    /* Batch normalisation behind a convolution or dense layer goes into that layer's weights: fewer steps, and other
+     * roundings. Not in training. */
+    bool fold_batch_norm;
     const cp_tensor *inputs; /* NULL: without gaps in channels-last order; else one view per input (data is not read) */
     const cp_tensor *outputs;
     int64_t reserved[8];

@@ -131,6 +131,8 @@ cp_status cp_net_plan_variables(cp_plan **plan, cp_ctx *ctx, const cp_net *net, 
 /* Bytes of a parameter as such a plan stores it, and its panels. */
 cp_panels cp_parameter_panels(const cp_net *net, const cp_kernels *kernels, int parameter);
 
+/* fuse.c: takes batch normalisation, and a ReLU behind it, into the layers before, where nothing else reads those. */
+cp_status cp_net_fold_batch_norm(cp_net *net);
 /* memory.c: gives every ARENA slot an offset so that slots alive at the same time do not overlap; the bytes in all. */
 cp_status cp_memory_layout(cp_slot *slots, int64_t n_slots, int64_t *bytes);
 /* exec.c: runs the phases of one step. */

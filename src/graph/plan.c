@@ -533,7 +533,17 @@ cp_status cp_net_plan_variables(cp_plan **plan, cp_ctx *ctx, const cp_net *net, 
 }
 
 cp_status cp_net_plan(cp_plan **plan, cp_ctx *ctx, const cp_net *net, const cp_plan_options *options) {
-    return cp_net_plan_variables(plan, ctx, net, options, NULL);
+    if (!options || !options->fold_batch_norm) return cp_net_plan_variables(plan, ctx, net, options, NULL);
+    if (!plan) return cp_fail(CP_E_ARG, "plan is NULL");
+    *plan = NULL;
+    if (options->training) return cp_fail(CP_E_ARG, "batch normalisation cannot be folded in training");
+    cp_net *folded;
+    cp_status status = cp_net_clone(&folded, net);
+    if (status) return status;
+    status = cp_net_fold_batch_norm(folded);
+    if (!status) status = cp_net_plan_variables(plan, ctx, folded, options, NULL);
+    cp_net_free(folded);
+    return status;
 }
 
 static void free_edges(cp_edge *edges, int n) {

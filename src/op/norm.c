@@ -16,7 +16,7 @@ static cp_status check_channels(const cp_problem *problem, int i, const char *na
     const cp_shape x = problem->in[0], v = problem->in[i];
     const cp_status status = cp_check_in(problem, i, problem->type, name);
     if (status) return status;
-    return cp_check_same(name, v, "the channels", cp_shape_of(1, &x.dim[x.rank - 1]));
+    return cp_check_same(name, v, "one for each channel", cp_shape_of(1, &x.dim[x.rank - 1]));
 }
 
 /* x, with at least `rank` dimensions and a channel; then scale and bias. */
@@ -47,12 +47,13 @@ static cp_status infer_groups(cp_problem *problem, const cp_attributes *attribut
 
 static cp_status infer_batch_norm(cp_problem *problem, const cp_attributes *attributes) {
     const cp_shape x = problem->in[0];
+    char text[32];
     cp_status status = check_inputs(problem, 2);
     if (!status) status = check_channels(problem, 3, "running mean");
     if (!status) status = check_channels(problem, 4, "running variance");
     if (!status) status = set_real(&problem->momentum, "momentum", attributes->momentum, 0.9);
     if (!status && problem->momentum > 1)
-        status = cp_fail(CP_E_ARG, "momentum = %g: must be at most 1", problem->momentum);
+        status = cp_fail(CP_E_ARG, "momentum = %s: must be at most 1", cp_real_text(problem->momentum, 9, text));
     if (!status) status = infer_groups(problem, attributes, 1, x.dim[x.rank - 1]);
     problem->moments_fixed = !problem->training;
     for (int i = 2; i < 4 && !status; i++) status = cp_set_output(problem, i, problem->type, problem->in[i + 1]);
