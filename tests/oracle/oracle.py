@@ -11,6 +11,8 @@ Where onnxruntime departs from the rules of the field, the case is asked in a fo
     below the stride: its poolings find negative padding. The padding is then worked out here (same_padding).
   - Padding as large as a pooling's kernel: it refuses it, which SAME with dilation needs. The input is then padded here,
     with minus infinity for the maximum; an average is the ratio of two sums of windows, of values and of ones.
+  - Resize gives the input itself where the sizes are the same, and rounds the ratio of sizes to single precision, which
+    may take nearest to another pixel. Such scales and sizes are not asked.
 """
 import argparse
 import os
@@ -44,7 +46,7 @@ if __name__ == "__main__":
 
 import numpy as np
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 TOLERANCE = 1e-5  # of the largest output
 ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
@@ -95,7 +97,7 @@ def run_tool(tool, folder, operation, arguments, arrays, results, layout):
 # --- onnxruntime ---
 
 
-def run_onnx(nodes, arrays):
+def run_onnx(nodes, arrays, constants=None):
     """The output of the last of some nodes, each given as (operator, inputs, attributes)."""
     made, values = [], list(arrays)
     for operator, inputs, attributes in nodes:
@@ -103,7 +105,8 @@ def run_onnx(nodes, arrays):
         made.append(helper.make_node(operator, inputs or [values[-2]], [values[-1]], **attributes))
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape) for name, array in arrays.items()]
     output = helper.make_tensor_value_info(values[-1], TensorProto.FLOAT, None)
-    graph = helper.make_graph(made, "case", inputs, [output])
+    graph = helper.make_graph(made, "case", inputs, [output],
+                              [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -293,7 +296,90 @@ def softmax(rng):
     return "softmax", [], {"x": x}, run_onnx([("Softmax", ["x"], {"axis": 1})], {"x": x})
 
 
-KINDS = [conv] * 9 + [max_pool] * 4 + [average_pool] * 4 + [global_pool, dense, elementwise, softmax]
+PAD_VALUES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def draw_image(rng, most=9):
+    return normal(rng, rng.integers(1, 4), rng.choice([1, 3, 8, 16, 19]), *rng.integers(1, most, rng.integers(1, 4)))
+
+
+def padding_for(rng, values, sizes):
+    """Begins and ends that the values allow."""
+    most = {"reflect": lambda n: n - 1, "circular": lambda n: n}.get(values, lambda n: 5)
+    return [[int(rng.integers(0, most(n) + 1)) for n in sizes] for _ in range(2)]
+
+
+def pad(rng):
+    x, values = draw_image(rng), list(PAD_VALUES)[rng.integers(4)]
+    before, after = padding_for(rng, values, x.shape[2:])
+    arguments = ["--padding", ",".join(map(str, before + after)), "--pad-values", values]
+    attributes, inputs = {"mode": PAD_VALUES[values]}, ["x", "pads"]
+    constants = {"pads": np.array([0, 0] + before + [0, 0] + after)}
+    if values == "constant":
+        inputs, constants["value"] = inputs + ["value"], np.float32(0.75)
+        arguments += ["--constant", "0.75"]
+    return "pad", arguments, {"x": x}, run_onnx([("Pad", inputs, attributes)], {"x": x}, constants)
+
+
+def padded_conv(rng):
+    """Convolution whose padding has values of the input: of an input that NumPy has padded."""
+    windows, groups, arrays, arguments = draw_convolution(rng)
+    x, values = arrays["x"], list(PAD_VALUES)[rng.integers(1, 4)]
+    if values != "replicate" and any(max(b, a) >= n for b, a, n in zip(windows.before, windows.after, x.shape[2:])):
+        return padded_conv(rng)
+    padded = np.pad(x, [(0, 0), (0, 0)] + list(zip(windows.before, windows.after)), mode=PAD_VALUES[values])
+    attributes = {"kernel_shape": windows.kernel, "strides": windows.stride, "dilations": windows.dilation}
+    expected = run_onnx([("Conv", list(arrays), attributes | {"group": groups})], arrays | {"x": padded})
+    return "conv", arguments + ["--pad-values", values], arrays, expected
+
+
+def resize(rng):
+    x = draw_image(rng)
+    mode = ["nearest", "linear"][rng.integers(2)]
+    coordinates = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"][rng.integers(4)]
+    rounding = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"][rng.integers(4)]
+    attributes = {"mode": mode, "coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
+    arguments = ["--interpolation", mode, "--coordinates", coordinates, "--rounding", rounding]
+    scale = rng.choice([0.5, 0.6, 0.75, 1.25, 1.5, 2, 2.5, 3], x.ndim - 2).astype(np.float32)
+    size = np.floor(scale * np.float32(x.shape[2:])).astype(np.int64)
+    if 0 in size or tuple(size) == x.shape[2:]:
+        return resize(rng)
+    if rng.random() < 0.5 and mode == "linear":
+        inputs, constants = ["x", "", "", "sizes"], {"sizes": np.array([*x.shape[:2], *size])}
+        arguments += ["--size", "x".join(map(str, size))]
+    else:
+        inputs, constants = ["x", "", "scales"], {"scales": np.array([1, 1, *scale], np.float32)}
+        arguments += ["--scale", "x".join(map(str, scale))]
+    return "resize", arguments, {"x": x}, run_onnx([("Resize", inputs, attributes)], {"x": x}, constants)
+
+
+def pixel_shuffle(rng):
+    block, order = int(rng.integers(1, 4)), ["dcr", "crd"][rng.integers(2)]
+    n, c, h, w = (int(v) for v in rng.integers(1, 6, 4))
+    if rng.random() < 0.5:
+        x = normal(rng, n, c * block * block, h, w)
+        expected = run_onnx([("DepthToSpace", ["x"], {"blocksize": block, "mode": order.upper()})], {"x": x})
+        return "depth-to-space", ["--block", str(block), "--order", order], {"x": x}, expected
+    x = normal(rng, n, c, h * block, w * block)
+    expected = run_onnx([("SpaceToDepth", ["x"], {"blocksize": block})], {"x": x})
+    return "space-to-depth", ["--block", str(block)], {"x": x}, expected
+
+
+def matrix(rng):
+    """im2col by NumPy; channels are the fastest in a row, so that it is compared in their order."""
+    windows = draw_windows(rng)
+    x = normal(rng, rng.integers(1, 4), rng.choice([1, 3, 8]), *windows.size)
+    padded = windows.pad(x, 0)
+    count = [(p - e) // s + 1 for p, e, s in zip(padded.shape[2:], windows.extent(), windows.stride)]
+    taps = [padded[(slice(None), slice(None), *(slice(t * d, t * d + (n - 1) * s + 1, s)
+                                                for t, d, n, s in zip(tap, windows.dilation, count, windows.stride)))]
+            for tap in product(*map(range, windows.kernel))]
+    expected = np.stack(taps, 1).reshape(x.shape[0], len(taps) * x.shape[1], -1)
+    return "im2col", ["--kernel", "x".join(map(str, windows.kernel))] + windows.arguments(), {"x": x}, expected
+
+
+MOVEMENTS = [pad, padded_conv, resize, pixel_shuffle, matrix]
+KINDS = [conv] * 9 + [max_pool] * 4 + [average_pool] * 4 + [global_pool, dense, elementwise, softmax] + MOVEMENTS
 
 
 # --- the gradients of a convolution, by NumPy in double ---
