@@ -12,7 +12,8 @@ enum { MAGIC = 6, VERSION = 8 /* magic, major, minor; the header's length follow
 static const struct {
     const char *descr;
     cp_type type;
-} types[] = {{"<f4", CP_F32}, {"<f8", CP_F64}, {"<i4", CP_I32}, {"<i8", CP_I64}, {"|u1", CP_U8}, {"|b1", CP_U8}};
+} types[] = {{"<f4", CP_F32}, {"<f8", CP_F64}, {"<i4", CP_I32}, {"<i8", CP_I64},
+             {"|u1", CP_U8},  {"|b1", CP_U8},  {"<f2", CP_F16}};
 
 /* --- the header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } --- */
 
@@ -81,8 +82,11 @@ static cp_status parse_descr(parser *p, cp_type *type) {
         *type = types[i].type;
         return CP_OK;
     }
-    return cp_fail(CP_E_UNSUPPORTED, "elements '%s' are not supported%s: must be <f4, <f8, <i4, <i8, |u1 or |b1",
-                   cp_escape(text, (size_t)length, shown), length && *text == '>' ? " (big-endian)" : "");
+    const char *const what = length && *text == '>'                      ? " (big-endian)"
+                             : length == 3 && !memcmp(text + 1, "V2", 2) ? " (NumPy has no bf16)"
+                                                                         : "";
+    return cp_fail(CP_E_UNSUPPORTED, "elements '%s' are not supported%s: must be <f4, <f8, <f2, <i4, <i8, |u1 or |b1",
+                   cp_escape(text, (size_t)length, shown), what);
 }
 
 static cp_status parse_dimension(parser *p, int64_t *dimension) {
@@ -258,6 +262,8 @@ cp_status cp_npy_save(const cp_tensor *tensor, const char *path) {
     if (!tensor) return cp_fail(CP_E_ARG, "tensor is NULL");
     cp_status status = cp_check_tensor(tensor, tensor->type, "tensor");
     if (status) return status;
+    if (tensor->type == CP_BF16)
+        return cp_fail(CP_E_UNSUPPORTED, "bf16 cannot be saved in a .npy file: NumPy has no such type");
     if (cp_is_dense(tensor)) return write_array(tensor, path);
     void *data = cp_alloc(NULL, cp_shape_count(tensor->shape) * cp_type_size(tensor->type));
     if (!data) return CP_E_MEMORY;

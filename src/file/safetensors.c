@@ -24,7 +24,8 @@ enum {
 static const struct {
     const char *name;
     cp_type type;
-} types[] = {{"F32", CP_F32}, {"F64", CP_F64}, {"I32", CP_I32}, {"I64", CP_I64}, {"U8", CP_U8}};
+} types[] = {{"F32", CP_F32}, {"F64", CP_F64}, {"I32", CP_I32},  {"I64", CP_I64},
+             {"U8", CP_U8},   {"F16", CP_F16}, {"BF16", CP_BF16}};
 
 static int64_t bytes_of(const cp_tensor *tensor) {
     return cp_shape_count(tensor->shape) * cp_type_size(tensor->type);
@@ -256,7 +257,7 @@ static cp_status read_type(const cp_json_value *dtype, const char *name, cp_type
         *type = types[t].type;
         return CP_OK;
     }
-    return cp_fail(CP_E_UNSUPPORTED, "%s has dtype %s: must be F32, F64, I32, I64 or U8", name,
+    return cp_fail(CP_E_UNSUPPORTED, "%s has dtype %s: must be F32, F64, F16, BF16, I32, I64 or U8", name,
                    cp_escape(dtype->text, strlen(dtype->text), text));
 }
 

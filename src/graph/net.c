@@ -104,6 +104,9 @@ static cp_node add_to_list(cp_net *net, cp_node **list, int64_t *capacity, int64
 cp_node cp_net_input(cp_net *net, const char *name, cp_type type, cp_shape shape) {
     if (cp_net_check(net)) return 0;
     cp_status status = cp_check_shape(shape, type, name ? name : "input");
+    if (!status && cp_is_half(type))
+        status = cp_fail(CP_E_ARG, "input '%s' has type %s, which is for storage: nets compute in f32",
+                         name ? name : "", cp_type_name(type));
     for (int a = 1; !status && a < shape.rank; a++)
         if (shape.dim[a] == 0)
             status = cp_fail(CP_E_SHAPE, "input '%s': dimension %d is 0: only the batch, in front, may be left open",
@@ -120,10 +123,11 @@ cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *tensor) 
     cp_status status = tensor ? cp_check_tensor(tensor, tensor->type, name ? name : "constant")
                               : cp_fail(CP_E_ARG, "a constant needs a tensor");
     if (status) return cp_net_fail(net, status);
-    cp_node value = add_value(net, CP_VALUE_CONSTANT, tensor->type, tensor->shape, name ? name : "constant");
+    const cp_type type = cp_is_half(tensor->type) ? CP_F32 : tensor->type;
+    cp_node value = add_value(net, CP_VALUE_CONSTANT, type, tensor->shape, name ? name : "constant");
     if (!value) return 0;
-    cp_tensor copy = cp_view(net->values[value].data, tensor->type, tensor->shape);
-    status = cp_tensor_copy(&copy, tensor);
+    cp_tensor copy = cp_view(net->values[value].data, type, tensor->shape);
+    status = type == tensor->type ? cp_tensor_copy(&copy, tensor) : cp_tensor_convert(&copy, tensor);
     return status ? cp_net_fail(net, status) : value;
 }
 

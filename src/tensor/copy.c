@@ -1,4 +1,4 @@
-/* Copies between views of any strides: rows where both lie in a row, blocks where axes change places. */
+/* Copies between views of any strides: rows where both lie in a row, blocks where axes change places. Conversions. */
 #include "tensor/tensor.h"
 
 #include <string.h>
@@ -87,6 +87,9 @@ static void copy_axes(char *to, const char *from, axis outer, axis inner, int64_
     case 1:
         copy_plane(to, from, outer, inner, 1);
         break;
+    case 2:
+        copy_plane(to, from, outer, inner, 2);
+        break;
     case 4:
         copy_plane(to, from, outer, inner, 4);
         break;
@@ -126,15 +129,30 @@ void cp_copy_share(const cp_tensor *to, const cp_tensor *from, int id, int n) {
     }
 }
 
-cp_status cp_tensor_copy(const cp_tensor *to, const cp_tensor *from) {
+static cp_status check_both(const cp_tensor *to, cp_type type, const cp_tensor *from) {
     char to_text[CP_SHAPE_TEXT], from_text[CP_SHAPE_TEXT];
-    if (!to || !from) return cp_fail(CP_E_ARG, "%s is NULL", to ? "from" : "to");
     cp_status status = cp_check_tensor(from, from->type, "from");
-    if (!status) status = cp_check_tensor(to, from->type, "to");
+    if (!status) status = cp_check_tensor(to, type, "to");
+    if (status || cp_shape_same(to->shape, from->shape)) return status;
+    return cp_fail(CP_E_SHAPE, "cannot copy %s to %s: the shapes must be the same",
+                   cp_shape_text(from->shape, from_text), cp_shape_text(to->shape, to_text));
+}
+
+cp_status cp_tensor_copy(const cp_tensor *to, const cp_tensor *from) {
+    if (!to || !from) return cp_fail(CP_E_ARG, "%s is NULL", to ? "from" : "to");
+    const cp_status status = check_both(to, from->type, from);
+    if (!status) cp_copy_share(to, from, 0, 1);
+    return status;
+}
+
+cp_status cp_tensor_convert(const cp_tensor *to, const cp_tensor *from) {
+    if (!to || !from) return cp_fail(CP_E_ARG, "%s is NULL", to ? "from" : "to");
+    const cp_status status = check_both(to, to->type, from);
     if (status) return status;
-    if (!cp_shape_same(to->shape, from->shape))
-        return cp_fail(CP_E_SHAPE, "cannot copy %s to %s: the shapes must be the same",
-                       cp_shape_text(from->shape, from_text), cp_shape_text(to->shape, to_text));
-    cp_copy_share(to, from, 0, 1);
+    if (to->type != CP_F32 && to->type != CP_F64 && !cp_is_half(to->type))
+        return cp_fail(CP_E_ARG, "cannot convert to %s: must be f32, f64, f16 or bf16", cp_type_name(to->type));
+    const int64_t count = cp_shape_count(to->shape);
+    for (int64_t e = 0; e < count; e++)
+        cp_put(to, cp_offset(to, 0, to->shape.rank, e), cp_get(from, cp_offset(from, 0, from->shape.rank, e)));
     return CP_OK;
 }

@@ -7,7 +7,7 @@
 static const struct {
     const char *name;
     int64_t size;
-} types[] = {{"f32", 4}, {"f64", 8}, {"i32", 4}, {"i64", 8}, {"u8", 1}};
+} types[] = {{"f32", 4}, {"f64", 8}, {"i32", 4}, {"i64", 8}, {"u8", 1}, {"f16", 2}, {"bf16", 2}};
 
 static bool is_type(cp_type type) {
     return (unsigned)type < sizeof types / sizeof *types;
@@ -172,7 +172,8 @@ cp_status cp_check_view(const cp_tensor *tensor, cp_type type, const char *what)
     const cp_status status = cp_check_shape(tensor->shape, tensor->type, what);
     if (status) return status;
     if (tensor->type != type)
-        return cp_fail(CP_E_ARG, "%s has type %s: must be %s", what, cp_type_name(tensor->type), cp_type_name(type));
+        return cp_fail(CP_E_ARG, "%s has type %s%s: must be %s", what, cp_type_name(tensor->type),
+                       cp_is_half(tensor->type) ? ", which is for storage" : "", cp_type_name(type));
     if (!strides_fit(tensor)) return cp_fail(CP_E_SHAPE, "%s: its strides overflow", what);
     return CP_OK;
 }
@@ -199,6 +200,9 @@ double cp_get(const cp_tensor *tensor, int64_t offset) {
         return (double)((const int64_t *)tensor->data)[offset];
     case CP_U8:
         return ((const uint8_t *)tensor->data)[offset];
+    case CP_F16:
+    case CP_BF16:
+        return cp_half_to_double(((const uint16_t *)tensor->data)[offset], tensor->type);
     }
     return 0;
 }
@@ -219,6 +223,10 @@ void cp_put(const cp_tensor *tensor, int64_t offset, double value) {
         break;
     case CP_U8:
         ((uint8_t *)tensor->data)[offset] = (uint8_t)value;
+        break;
+    case CP_F16:
+    case CP_BF16:
+        ((uint16_t *)tensor->data)[offset] = cp_half_from_double(value, tensor->type);
         break;
     }
 }

@@ -4,6 +4,7 @@
  * dense layer behind a flatten of [N, space, C] are stored in the order C, space: PyTorch flattens channels first. */
 #include "train/train.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char network_note[] = "network";
@@ -63,28 +64,58 @@ static void both_views(const cp_net *net, int i, const void *stored, const void 
  * Saving
  * ------------------------------------------------------------------------------------------------------------- */
 
-static cp_status add_stored(cp_model_writer *writer, const char *prefix, const char *name, const cp_tensor *tensor) {
+static cp_type stored_type(const cp_model_writer *writer, cp_type type) {
+    return type == CP_F32 ? writer->store : type;
+}
+
+/* A number that the half can only hold as an infinity would change what the net computes beyond recognition. */
+static cp_status check_range(const cp_tensor *halves, const cp_tensor *from, const char *name) {
+    const int64_t count = cp_shape_count(from->shape);
+    for (int64_t e = 0; e < count; e++) {
+        const double value = cp_get(from, cp_offset(from, 0, from->shape.rank, e));
+        if (isinf(cp_get(halves, cp_offset(halves, 0, halves->shape.rank, e))) && !isinf(value))
+            return cp_fail(CP_E_ARG, "'%s' has the number %g, too large for %s", name, value,
+                           cp_type_name(halves->type));
+    }
+    return CP_OK;
+}
+
+/* To memory of the same type, or from CP_F32 to halves. */
+static cp_status fill_stored(const cp_tensor *to, const cp_tensor *from, const char *name) {
+    if (to->type == from->type) return cp_tensor_copy(to, from);
+    const cp_status status = cp_tensor_convert(to, from);
+    return status ? status : check_range(to, from, name);
+}
+
+/* A tensor of the file in fresh memory, which the caller fills. */
+static cp_status add_stored(cp_model_writer *writer, const char *prefix, const char *name, cp_type type, cp_shape shape,
+                            void **data) {
     cp_text text = {0};
     cp_status status = cp_grow(&writer->tensors, &writer->capacity, writer->n_tensors, sizeof *writer->tensors);
     if (status) return status;
+    *data = cp_alloc(NULL, cp_shape_count(shape) * cp_type_size(type));
+    if (!*data) return CP_E_MEMORY;
     cp_text_add(&text, "%s%s", prefix, name);
     const char *full = cp_text_take(&text);
-    if (!full) return CP_E_MEMORY;
-    writer->tensors[writer->n_tensors++] = (cp_stored){.name = full, .tensor = *tensor};
+    if (!full) {
+        cp_free(NULL, *data);
+        return CP_E_MEMORY;
+    }
+    writer->tensors[writer->n_tensors++] = (cp_stored){.name = full, .tensor = cp_view(*data, type, shape)};
     return CP_OK;
 }
 
 cp_status cp_model_add(cp_model_writer *writer, const cp_net *net, int i, const char *prefix, cp_type type,
                        const void *values) {
     const cp_shape shape = cp_model_shape(cp_net_shape(net, cp_net_parameter_node(net, i)));
-    cp_tensor to, from, stored = cp_view(NULL, type, shape);
-    stored.data = cp_alloc(NULL, cp_shape_count(shape) * cp_type_size(type));
-    if (!stored.data) return CP_E_MEMORY;
-    both_views(net, i, stored.data, values, type, type, &to, &from);
-    cp_status status = cp_tensor_copy(&to, &from);
-    if (!status) status = add_stored(writer, prefix, cp_net_parameter_name(net, i), &stored);
-    if (status) cp_free(NULL, stored.data);
-    return status;
+    const char *name = cp_net_parameter_name(net, i);
+    const cp_type store = stored_type(writer, type);
+    cp_tensor to, from;
+    void *data;
+    const cp_status status = add_stored(writer, prefix, name, store, shape, &data);
+    if (status) return status;
+    both_views(net, i, data, values, store, type, &to, &from);
+    return fill_stored(&to, &from, name);
 }
 
 static cp_status add_constants(cp_model_writer *writer, const cp_net *net) {
@@ -92,13 +123,12 @@ static cp_status add_constants(cp_model_writer *writer, const cp_net *net) {
     for (cp_node i = 1; i <= net->n_values && !status; i++) {
         const cp_value *value = cp_net_value(net, i);
         if (value->kind != CP_VALUE_CONSTANT) continue;
-        cp_tensor copy = cp_view(NULL, value->type, value->shape);
-        const int64_t bytes = cp_shape_count(value->shape) * cp_type_size(value->type);
-        copy.data = cp_alloc(NULL, bytes);
-        if (!copy.data) return CP_E_MEMORY;
-        memcpy(copy.data, value->data, (size_t)bytes);
-        status = add_stored(writer, "", value->name, &copy);
-        if (status) cp_free(NULL, copy.data);
+        const cp_type store = stored_type(writer, value->type);
+        void *data;
+        status = add_stored(writer, "", value->name, store, value->shape, &data);
+        if (status) return status;
+        const cp_tensor to = cp_view(data, store, value->shape), from = cp_view(value->data, value->type, value->shape);
+        status = fill_stored(&to, &from, value->name);
     }
     return status;
 }
@@ -146,9 +176,15 @@ void cp_model_writer_free(cp_model_writer *writer) {
 }
 
 cp_status cp_net_save(const cp_net *net, const char *path) {
+    return cp_net_save_as(net, path, CP_F32);
+}
+
+cp_status cp_net_save_as(const cp_net *net, const char *path, cp_type type) {
     if (!net || !path) return cp_fail(CP_E_ARG, "%s is NULL", net ? "path" : "net");
+    if (type != CP_F32 && !cp_is_half(type))
+        return cp_fail(CP_E_ARG, "a net cannot be saved as %s: must be f32, f16 or bf16", cp_type_name(type));
     if (net->status) return cp_fail(net->status, "%s", net->text);
-    cp_model_writer writer = {0};
+    cp_model_writer writer = {.store = type};
     cp_status status = CP_OK;
     for (int i = 0; i < cp_net_parameters(net) && !status; i++)
         status = cp_model_add(&writer, net, i, "", CP_F32, cp_net_parameter(net, i).data);
@@ -172,13 +208,6 @@ cp_status cp_model_check(const cp_safetensors *file, const char *name, cp_shape 
     return CP_OK;
 }
 
-/* From any type of number to another. */
-static void convert(const cp_tensor *to, const cp_tensor *from) {
-    const int64_t count = cp_shape_count(to->shape);
-    for (int64_t e = 0; e < count; e++)
-        cp_put(to, cp_offset(to, 0, to->shape.rank, e), cp_get(from, cp_offset(from, 0, from->shape.rank, e)));
-}
-
 cp_status cp_model_take(const cp_safetensors *file, const cp_net *net, int i, const char *prefix, cp_type type,
                         void *values) {
     cp_tensor to, from;
@@ -192,10 +221,11 @@ cp_status cp_model_take(const cp_safetensors *file, const cp_net *net, int i, co
         both_views(net, i, stored->data, values, stored->type, type, &from, &to);
         if (stored->type == type)
             status = cp_tensor_copy(&to, &from);
-        else if (stored->type == CP_F32 || stored->type == CP_F64)
-            convert(&to, &from);
+        else if (stored->type == CP_F32 || stored->type == CP_F64 || cp_is_half(stored->type))
+            status = cp_tensor_convert(&to, &from);
         else
-            status = cp_fail(CP_E_FORMAT, "'%s' has type %s: must be f32 or f64", name, cp_type_name(stored->type));
+            status = cp_fail(CP_E_FORMAT, "'%s' has type %s: must be f32, f64, f16 or bf16", name,
+                             cp_type_name(stored->type));
     }
     cp_free(NULL, name);
     return status;
@@ -212,7 +242,7 @@ static bool is_known(const cp_net *net, const char *name) {
         if ((value->kind == CP_VALUE_PARAMETER || value->kind == CP_VALUE_CONSTANT) && !strcmp(value->name, name))
             return true;
     }
-    return begins_with(name, CP_PREFIX_M) || begins_with(name, CP_PREFIX_V) || begins_with(name, CP_PREFIX_WEIGHTS);
+    return begins_with(name, CP_PREFIX_M) || begins_with(name, CP_PREFIX_V) || begins_with(name, CP_PREFIX_WEIGHTS) || begins_with(name, CP_PREFIX_MEAN);
 }
 
 static cp_status check_tensors(const cp_safetensors *file, const cp_net *net) {

@@ -292,7 +292,7 @@ static cp_status read_type(const network_reader *r, entry *object, cp_type *type
     char text[400];
     const cp_status status = read_text(r, object, "type", &name);
     if (status) return status;
-    for (*type = CP_F32; *type <= CP_U8; (*type)++)
+    for (*type = CP_F32; cp_type_size(*type); (*type)++)
         if (!strcmp(name, cp_type_name(*type))) return CP_OK;
     return cp_fail(CP_E_FORMAT, "unknown type '%s'", shown(name, text));
 }
@@ -324,7 +324,7 @@ static cp_status read_constant(network_reader *r, entry *object, const char *nam
     if (!status) status = cp_model_check(r->file, name, shape);
     if (status) return status;
     const cp_tensor *tensor = cp_safetensors_find(r->file, name);
-    if (tensor->type != type)
+    if (tensor->type != type && !(type == CP_F32 && cp_is_half(tensor->type)))
         return cp_fail(CP_E_FORMAT, "it is %s here, %s in the file", cp_type_name(type), cp_type_name(tensor->type));
     return define(r, name, cp_net_constant(r->net, name, tensor));
 }
