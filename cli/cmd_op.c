@@ -292,7 +292,8 @@ static int build_conv_transpose(session *s, cp_node *y) {
 static int build_pooling(session *s, cp_node *y, cp_pooling kind) {
     const options *o = s->options;
     const int n = s->x.view.shape.rank - 2;
-    cp_pool pool = {.kind = kind, .ceil_mode = o->ceil, .count_include_pad = o->count_include_pad};
+    cp_pool pool = {
+        .kind = kind, .pad_values = o->pad_values, .ceil_mode = o->ceil, .count_include_pad = o->count_include_pad};
     if (!o->kernel.count) usage("--kernel is missing");
     int status = axes_for(&o->kernel, "kernel", n, pool.kernel);
     if (!status) status = axes_for(&o->stride, "stride", n, pool.stride);
@@ -493,9 +494,11 @@ static const struct operation {
     {"conv-transpose", build_conv_transpose,
      WINDOW_BITS | WEIGHT_BITS | BIT(OPTION_GROUPS) | BIT(OPTION_OUTPUT_PADDING) | BIT(OPTION_OUTPUT_SIZE), true, false,
      false, 1},
-    {"max-pool", build_max_pool, WINDOW_BITS | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL), false, false, false, 1},
-    {"avg-pool", build_average_pool, WINDOW_BITS | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_COUNT_PAD), false,
+    {"max-pool", build_max_pool, WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL), false,
      false, false, 1},
+    {"avg-pool", build_average_pool,
+     WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_COUNT_PAD), false, false,
+     false, 1},
     {"global-max-pool", build_global_max_pool, 0, false, false, false, 1},
     {"global-avg-pool", build_global_average_pool, 0, false, false, false, 1},
     {"im2col", build_im2col, WINDOW_BITS | BIT(OPTION_KERNEL), false, false, false, 1},

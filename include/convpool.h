@@ -200,6 +200,9 @@ typedef struct cp_pool {
     int64_t dilation[CP_MAX_AXES]; /* all zero: 1 */
     cp_pad pad;
     int64_t pad_before[CP_MAX_AXES], pad_after[CP_MAX_AXES];
+    /* With values of the input, padded taps are seen and counted like others. cp_net_pool makes a padding of it, and a
+     * pooling without; ceil_mode is not possible then. */
+    cp_pad_values pad_values;
     bool ceil_mode;
     bool count_include_pad;
     bool global; /* one window over the whole input; nothing else but kind may be set */
@@ -617,13 +620,14 @@ typedef enum cp_loss {
     CP_HUBER
 } cp_loss;
 /* Rates over the steps: constant; times `factor` every `every` steps; half a cosine from the rate to rate*factor over
- * `total` steps (Loshchilov and Hutter 2016). */
-typedef enum cp_schedule_kind { CP_CONSTANT, CP_STEPPED, CP_COSINE } cp_schedule_kind;
+ * `total` steps (Loshchilov and Hutter 2016); PLATEAU: cp_trainer_fit takes the rate times `factor` whenever `every`
+ * epochs have passed without a better one (cp_progress.best), as Keras' ReduceLROnPlateau. */
+typedef enum cp_schedule_kind { CP_CONSTANT, CP_STEPPED, CP_COSINE, CP_PLATEAU } cp_schedule_kind;
 typedef struct cp_schedule {
     cp_schedule_kind kind;
     int64_t warmup; /* in this many first steps the rate rises linearly to what the schedule says */
     int64_t every, total;
-    float factor; /* STEPPED: 0 means 0.1 */
+    float factor; /* STEPPED, PLATEAU: 0 means 0.1 */
 } cp_schedule;
 
 typedef struct cp_train {
@@ -639,26 +643,31 @@ typedef struct cp_train {
      * TensorFlow's ExponentialMovingAverage). */
     float average;
     cp_loss loss;
+    float smoothing;    /* of the softmax cross-entropy's labels */
+    float gamma, delta; /* of focal and Huber's loss; 0: 2 and 1 */
+    int64_t accumulate; /* so many batches make a step, with the mean gradient of all their rows; 0: 1 */
+    int64_t patience;   /* cp_trainer_fit ends after so many epochs without a better one; 0: never */
     cp_schedule schedule;
     cp_type type;  /* CP_F32, or CP_F64 for checks */
     uint64_t seed; /* dropout, order of the pictures */
     int64_t reserved[8];
 } cp_train;
 
-/* The rate of step 0, 1, ... */
+/* The rate of step 0, 1, ...; a plateau's is that before the first. */
 CP_API double cp_schedule_rate(const cp_schedule *schedule, double rate, int64_t step);
 
 typedef struct cp_trainer cp_trainer;
 /* Takes a copy of the net, with its parameters; its first output is what the loss sees. The net needs one input. */
 CP_API cp_status cp_trainer_new(cp_trainer **trainer, const cp_net *net, cp_ctx *ctx, const cp_train *train);
 CP_API void cp_trainer_free(cp_trainer *trainer);
-/* One step on a batch: x [N,...], target: labels I32 [N] or values as the output. *loss is that before the step;
+/* One step on a batch: x [N,...], target: labels I32 [N] (softmax cross-entropy, focal, hinge) or values as the output.
+ * *loss is that before the step;
  * *correct (may be NULL) counts the rows whose largest output is at the label. CP_E_DIVERGED, with the step in the text
  * and the parameters as before, when the loss or the gradient is not finite. Another batch size than last time plans
  * anew. */
 CP_API cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tensor *target, double *loss,
                                  int64_t *correct);
-CP_API int64_t cp_trainer_steps(const cp_trainer *trainer); /* done so far */
+CP_API int64_t cp_trainer_steps(const cp_trainer *trainer); /* of the optimizer, done so far */
 /* Writes the parameters as they are now into a net of the same layers. */
 CP_API cp_status cp_trainer_export(const cp_trainer *trainer, cp_net *net);
 /* The plan and work of the last batch size: for timing. */
@@ -674,6 +683,7 @@ typedef struct cp_progress {
     double loss, accuracy; /* mean over the epoch so far */
     double val_loss, val_accuracy;
     double seconds, images_per_second; /* of this epoch, training alone */
+    bool last;                         /* at the end of an epoch: there is none after it */
     bool best; /* at the end of an epoch: the best val_accuracy (without validation: loss) so far */
 } cp_progress;
 /* Return false to stop after this step. */
@@ -689,7 +699,8 @@ typedef struct cp_fit {
     int64_t reserved[8];
 } cp_fit;
 /* Trains until `epochs` epochs are done, from wherever the trainer stands (a fresh one, or one just loaded), in an
- * order drawn anew for each epoch from the seed. CP_E_STOPPED when progress said so. */
+ * order drawn anew for each epoch from the seed. A loss of values sees the classes as rows of 0 with a 1. CP_E_STOPPED
+ * when progress said so. */
 CP_API cp_status cp_trainer_fit(cp_trainer *trainer, const cp_data *data, const cp_fit *fit);
 
 typedef struct cp_score {

@@ -404,6 +404,8 @@ static void poolings(void **state) {
         {"max-pool 3 stride 2 pad 1", PLANE(2, 5, 6, 2), SQUARED},
         {"max-pool 3x2 stride 1x2 dilation 2 same", PLANE(1, 5, 6, 3), SQUARED},
         {"max-pool 3 stride 2 ceil", PLANE(2, 6, 6, 2), SQUARED},
+        {"max-pool 3 stride 2 pad 1 circular", PLANE(2, 5, 6, 2), SQUARED},
+        {"avg-pool 3 stride 2 same reflect", PLANE(2, 5, 6, 2), SQUARED},
         {"max-pool global", PLANE(2, 4, 3, 5), SQUARED},
         {"max-pool 3 stride 2", LINE(2, 9, 4), SQUARED},
         {"max-pool 2x1x2 same", SPACE(2, 3, 2, 3, 2), SQUARED},

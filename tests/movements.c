@@ -192,6 +192,25 @@ static void convolutions_with_values(void **state) {
     }
 }
 
+static void poolings_with_values(void **state) {
+    const cp_shape line = SHAPE(1, 4, 1);
+    const float x[] = {1, 2, 3, 9};
+    const struct {
+        const char *text;
+        float y[4];
+    } cases[] = {{"max-pool 3 stride 1 same circular", {9, 3, 9, 9}},
+                 {"max-pool 3 stride 1 same reflect", {2, 3, 9, 9}},
+                 {"avg-pool 3 stride 1 same reflect", {5.0F / 3, 2, 14.0F / 3, 5}},
+                 {"avg-pool 3 stride 1 pad 1 replicate", {4.0F / 3, 2, 14.0F / 3, 7}}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float y[MOST];
+        cp_net *net = net_of(cases[i].text, line);
+        compare(cases[i].text, run(net, line, x, y), y, line, cases[i].y);
+        cp_net_free(net);
+    }
+}
+
 /* --- refused --- */
 
 static void check_refused(const char *text, cp_shape x, const char *reason) {
@@ -229,6 +248,7 @@ static void refused(void **state) {
         {"resize scale 1x2x3", SHAPE(1, 3, 3, 1), "'1x2x3' is not possible here"},
         {"depth-to-space 2", SHAPE(1, 3, 3, 6), "blocks of 4 pixels do not divide 6 channels"},
         {"space-to-depth 2", SHAPE(1, 4, 3, 1), "block = 2 does not divide 3 pixels along axis 1"},
+        {"max-pool 2 ceil pad 1 circular", SHAPE(1, 5, 1), "pad_values and ceil_mode together"},
         {"conv 1 5 same reflect", SHAPE(1, 2, 1), "reflected padding must be less than the input (2)"},
     };
     (void)state;
@@ -237,8 +257,13 @@ static void refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matrices), cmocka_unit_test(paddings), cmocka_unit_test(resizings),
-        cmocka_unit_test(shuffles), cmocka_unit_test(refused),  cmocka_unit_test(convolutions_with_values),
+        cmocka_unit_test(matrices),
+        cmocka_unit_test(paddings),
+        cmocka_unit_test(resizings),
+        cmocka_unit_test(shuffles),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(poolings_with_values),
+        cmocka_unit_test(convolutions_with_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,10 +131,39 @@ cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activa
     return bias ? cp_net_dense_with(net, x, weight, bias, activation) : 0;
 }
 
+/* Padding with values of the input becomes a layer; what is left to do is a pooling without. */
+static cp_node pad_for_pool(cp_net *net, cp_node x, cp_pool *pool) {
+    const cp_shape shape = cp_net_shape(net, x);
+    cp_attributes attributes = {.padding.values = pool->pad_values};
+    cp_window window;
+    if (pool->ceil_mode) return cp_net_fail(net, cp_fail(CP_E_ARG, "pad_values and ceil_mode together"));
+    const cp_status status = cp_pool_window(&window, pool, shape);
+    if (status) return cp_net_fail(net, status);
+    for (int d = 0; d < window.axes; d++) {
+        const cp_axis *a = &window.axis[CP_MAX_AXES - window.axes + d];
+        attributes.padding.before[d] = a->before;
+        attributes.padding.after[d] = a->after;
+        pool->pad_before[d] = pool->pad_after[d] = 0;
+    }
+    pool->pad = CP_PAD_EXPLICIT;
+    pool->pad_values = CP_PAD_CONSTANT;
+    char *name = net->next_name; /* the pooling's */
+    net->next_name = NULL;
+    const cp_node padded = add(net, "pad", &attributes, &x, 1);
+    cp_free(NULL, net->next_name);
+    net->next_name = name;
+    return padded;
+}
+
 cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool) {
     if (!pool) return cp_net_fail(net, cp_fail(CP_E_ARG, "a pooling needs its kernel's size"));
     if (pool->kind != CP_MAX && pool->kind != CP_AVERAGE)
         return cp_net_fail(net, cp_fail(CP_E_ARG, "pooling kind %d is neither CP_MAX nor CP_AVERAGE", (int)pool->kind));
+    cp_pool valid = *pool;
+    if (pool->pad_values != CP_PAD_CONSTANT && cp_net_value(net, x)) {
+        x = pad_for_pool(net, x, &valid);
+        pool = &valid;
+    }
     return add(net, pool->kind == CP_MAX ? "max-pool" : "avg-pool", &(cp_attributes){.pool = *pool}, &x, 1);
 }
 

@@ -149,6 +149,7 @@ static cp_node pool(cp_net *net, cp_words *r, cp_node x, int axes, cp_pooling ki
     window_words words = {pool.stride, pool.dilation, pool.pad_before, pool.pad_after, &pool.pad};
     while (!status) {
         bool taken;
+        unsigned values;
         cp_words_next(r);
         if (!*r->word) return cp_net_pool(net, x, &pool);
         status = take_window_word(r, axes, words, &taken);
@@ -157,8 +158,10 @@ static cp_node pool(cp_net *net, cp_words *r, cp_node x, int axes, cp_pooling ki
             pool.ceil_mode = true;
         else if (cp_words_are(r, "count_include_pad"))
             pool.count_include_pad = true;
+        else if (word_of(r, cp_pad_value_words, &values))
+            pool.pad_values = (cp_pad_values)values;
         else
-            status = cp_words_mistake(r, WINDOW_WORDS ", ceil, count_include_pad");
+            status = cp_words_mistake(r, WINDOW_WORDS ", reflect, replicate, circular, ceil, count_include_pad");
     }
     return cp_net_fail(net, status);
 }
