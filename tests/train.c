@@ -628,7 +628,14 @@ static void bad_options(void **state) {
         const char *text;
     } cases[] = {
         {{.optimizer = (cp_optimizer)7}, "optimizer = 7"},
-        {{.loss = (cp_loss)2}, "loss = 2"},
+        {{.loss = (cp_loss)6}, "loss = 6"},
+        {{.smoothing = 1}, "smoothing = 1"},
+        {{.smoothing = 0.1f, .loss = CP_HINGE}, "smoothing is for the softmax cross-entropy"},
+        {{.loss = CP_FOCAL, .gamma = -1}, "gamma = -1"},
+        {{.loss = CP_HUBER, .delta = NAN}, "delta = nan"},
+        {{.accumulate = -1}, "accumulate = -1"},
+        {{.patience = -1}, "patience = -1"},
+        {{.average = 1}, "average = 1"},
         {{.type = CP_I32}, "type = i32"},
         {{.rate = -1}, "rate = -1"},
         {{.rate = NAN}, "rate = nan"},
@@ -640,7 +647,8 @@ static void bad_options(void **state) {
         {{.decay = NAN}, "decay = nan"},
         {{.clip = -2}, "clip = -2"},
         {{.nesterov = true}, "nesterov"},
-        {{.schedule = {.kind = (cp_schedule_kind)3}}, "schedule = 3"},
+        {{.schedule = {.kind = (cp_schedule_kind)4}}, "schedule = 4"},
+        {{.schedule = {.kind = CP_PLATEAU}}, "schedule.every = 0"},
         {{.schedule = {.kind = CP_STEPPED}}, "schedule.every = 0"},
         {{.schedule = {.kind = CP_COSINE, .total = -5}}, "schedule.total = -5"},
         {{.schedule = {.warmup = -1}}, "schedule.warmup = -1"},
@@ -773,6 +781,204 @@ static void best_epochs(void **state) {
     cp_net_free(net);
 }
 
+/* --- what epochs decide --- */
+
+typedef struct ending {
+    int epochs, last; /* told of; the one that was told to be the last */
+} ending;
+
+static bool note_ending(void *user, const cp_progress *progress) {
+    ending *e = user;
+    if (!progress->epoch_end) {
+        assert_false(progress->last);
+        return true;
+    }
+    e->epochs++;
+    if (progress->last) e->last = progress->epoch;
+    return true;
+}
+
+/* With steps that are too small to change an answer the first epoch stays the best. */
+static void epochs_without_improvement(void **state) {
+    (void)state;
+    cp_net *net = new_net(cp_shape_nhwc(0, 28, 28, 1), "flatten; dense 10", 1);
+    cp_data *data;
+    cp_trainer *t;
+    ok(cp_data_digits(&data, 20, 1));
+    cp_train train = {.optimizer = CP_SGD, .rate = 1e-12f, .patience = 3};
+    ending told = {0};
+    cp_fit fit = {.epochs = 7, .batch = 10, .validation = data, .progress = note_ending, .user = &told};
+    ok(cp_trainer_new(&t, net, NULL, &train));
+    ok(cp_trainer_fit(t, data, &fit));
+    assert_int_equal(told.epochs, 4);
+    assert_int_equal(told.last, 4);
+    ok(cp_trainer_fit(t, data, &fit)); /* it is done */
+    assert_int_equal(told.epochs, 4);
+    cp_trainer_free(t);
+
+    train = (cp_train){.optimizer = CP_SGD, .rate = 1e-12f, .schedule = {.kind = CP_PLATEAU, .every = 2}};
+    static const int64_t reductions[] = {0, 0, 0, 1, 1, 2, 2, 3};
+    told = (ending){0};
+    ok(cp_trainer_new(&t, net, NULL, &train));
+    for (fit.epochs = 1; fit.epochs <= 7; fit.epochs++) {
+        ok(cp_trainer_fit(t, data, &fit));
+        assert_int_equal(t->position.reductions, reductions[fit.epochs]);
+        assert_int_equal(t->position.stale, fit.epochs - 1);
+        assert_int_equal(told.last, fit.epochs);
+    }
+    cp_trainer_free(t);
+    cp_data_free(data);
+    cp_net_free(net);
+}
+
+/* A rate that was reduced twice is as good as one that was so small from the beginning. */
+static void reduced_rates(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        cp_net *net = small_net();
+        cp_trainer *reduced, *constant;
+        const float factor = i ? 0.5f : 0;
+        batch b;
+        double loss;
+        make_batch(&b, ROWS, 0);
+        const cp_train train = {.optimizer = CP_ADAMW,
+                                .rate = i ? 0.04f : 1,
+                                .decay = 0.5f,
+                                .type = i ? CP_F32 : CP_F64,
+                                .schedule = {.kind = CP_PLATEAU, .every = 1, .factor = factor}};
+        cp_train small = train;
+        small.rate = i ? 0.01f : 0.01f * (float)(0.1 * 0.1 / 0.01);
+        small.schedule = (cp_schedule){0};
+        ok(cp_trainer_new(&reduced, net, NULL, &train));
+        ok(cp_trainer_new(&constant, net, NULL, &small));
+        reduced->position.reductions = 2;
+        for (int step = 0; step < 3; step++) {
+            ok(cp_trainer_step(reduced, i ? &b.x : &b.x_double, &b.labels, &loss, NULL));
+            ok(cp_trainer_step(constant, i ? &b.x : &b.x_double, &b.labels, &loss, NULL));
+        }
+        double difference = 0;
+        for (int64_t e = 0; e < reduced->variables[0].count; e++)
+            difference = fmax(difference, fabs(get(train.type, reduced->variables[0].weights, e) -
+                                               get(train.type, constant->variables[0].weights, e)));
+        assert_true(difference < 1e-7);
+        cp_trainer_free(reduced);
+        cp_trainer_free(constant);
+        cp_net_free(net);
+    }
+}
+
+/* --- several batches, one step --- */
+
+/* Batches of 4 and 2 rows are as good as one of 6. */
+static void batches_are_accumulated(void **state) {
+    (void)state;
+    for (cp_type type = CP_F32; type <= CP_F64; type++) {
+        cp_net *net = new_net(cp_shape_nhwc(0, 4, 4, 2), "conv 4 3x3 same relu; pool 2; flatten; dense 3", 2);
+        cp_net *before;
+        cp_trainer *whole, *parts;
+        const cp_train train = {.rate = 0.01f, .clip = 0.5f, .type = type};
+        cp_train two = train;
+        two.accumulate = 2;
+        ok(cp_trainer_new(&whole, net, NULL, &train));
+        ok(cp_trainer_new(&parts, net, NULL, &two));
+        for (int step = 0; step < 3; step++) {
+            batch b;
+            double loss;
+            make_batch(&b, ROWS, (uint32_t)step);
+            const cp_tensor *all = type == CP_F64 ? &b.x_double : &b.x;
+            cp_tensor x = *all, labels = b.labels;
+            ok(cp_trainer_step(whole, all, &b.labels, &loss, NULL));
+            before = exported(parts);
+            x.shape.dim[0] = labels.shape.dim[0] = 4;
+            ok(cp_trainer_step(parts, &x, &labels, &loss, NULL));
+            cp_net *between = exported(parts);
+            assert_true(same_parameters(before, between));
+            assert_int_equal(cp_trainer_steps(parts), step);
+            x.data = (char *)x.data + 4 * 32 * cp_type_size(type);
+            labels.data = b.number + 4;
+            x.shape.dim[0] = labels.shape.dim[0] = 2;
+            ok(cp_trainer_step(parts, &x, &labels, &loss, NULL));
+            assert_int_equal(cp_trainer_steps(parts), step + 1);
+            cp_net_free(before);
+            cp_net_free(between);
+        }
+        cp_net *a = exported(whole), *b = exported(parts);
+        for (int i = 0; i < cp_net_parameters(a); i++) {
+            const cp_tensor p = cp_net_parameter(a, i), q = cp_net_parameter(b, i);
+            for (int64_t e = 0; e < cp_shape_count(p.shape); e++)
+                assert_true(fabs(cp_get(&p, e) - cp_get(&q, e)) < (type == CP_F64 ? 1e-7 : 1e-5));
+        }
+        cp_net_free(a);
+        cp_net_free(b);
+        cp_net_free(net);
+        cp_trainer_free(whole);
+        cp_trainer_free(parts);
+    }
+}
+
+/* --- losses --- */
+
+/* Every loss teaches the digits; those of values see rows of 0 with a 1. */
+static void losses_are_trained(void **state) {
+    (void)state;
+    cp_net *net = new_net(cp_shape_nhwc(0, 28, 28, 1), "conv 4 5x5 stride 3 same relu; flatten; dense 10", 1);
+    cp_data *data;
+    cp_score score;
+    ok(cp_data_digits(&data, 200, 1));
+    for (cp_loss loss = CP_SOFTMAX_CROSS_ENTROPY; loss <= CP_HUBER; loss++) {
+        cp_trainer *t;
+        cp_train train = {.loss = loss, .rate = 5e-3f, .average = 0.5f};
+        if (loss == CP_SOFTMAX_CROSS_ENTROPY) train.smoothing = 0.1f;
+        if (loss == CP_BINARY_CROSS_ENTROPY) train.type = CP_F64;
+        ok(cp_trainer_new(&t, net, NULL, &train));
+        ok(cp_trainer_fit(t, data, &(cp_fit){.epochs = 5, .batch = 20}));
+        cp_net *after = exported(t);
+        ok(cp_net_evaluate(after, NULL, data, &score, NULL));
+        if (score.correct < 120) fail_msg("loss %d: %d right of 200", (int)loss, (int)score.correct);
+        if (fabs(-t->position.best) > 2) fail_msg("loss %d: %g", (int)loss, t->position.best);
+        cp_net_free(after);
+        cp_trainer_free(t);
+    }
+    cp_data_free(data);
+    cp_net_free(net);
+}
+
+/* The loss that a step tells, of outputs that are all 0. */
+static void losses_of_nothing(void **state) {
+    (void)state;
+    static const struct {
+        cp_train train;
+        double loss;
+    } cases[] = {
+        {{.loss = CP_SOFTMAX_CROSS_ENTROPY, .smoothing = 0.3f}, 1.0986122886681098},
+        {{.loss = CP_FOCAL}, 1.0986122886681098 * 4 / 9},
+        {{.loss = CP_FOCAL, .gamma = 1}, 1.0986122886681098 * 2 / 3},
+        {{.loss = CP_HINGE}, 2.0 / 3},
+        {{.loss = CP_BINARY_CROSS_ENTROPY}, 0.69314718055994531},
+        {{.loss = CP_MEAN_SQUARED_ERROR}, 4},
+        {{.loss = CP_HUBER}, 1.5},
+        {{.loss = CP_HUBER, .delta = 0.5f}, 0.875},
+    };
+    const float twos[ROWS * CLASSES] = {2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2};
+    const cp_tensor target = cp_mat(twos, ROWS, CLASSES);
+    cp_net *net = new_net(cp_shape_nhwc(0, 4, 4, 2), "flatten; dense 3", 1);
+    memset(cp_net_parameter(net, 0).data, 0, 32 * 3 * sizeof(float));
+    batch b;
+    make_batch(&b, ROWS, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cp_trainer *t;
+        double loss;
+        int64_t correct;
+        ok(cp_trainer_new(&t, net, NULL, &cases[i].train));
+        const bool labels = cp_loss_takes_labels(cases[i].train.loss);
+        ok(cp_trainer_step(t, &b.x, labels ? &b.labels : &target, &loss, &correct));
+        if (fabs(loss - cases[i].loss) > 1e-6) fail_msg("case %d: loss %.9g", (int)i, loss);
+        assert_int_equal(correct, labels ? ROWS / CLASSES : 0);
+        cp_trainer_free(t);
+    }
+    cp_net_free(net);
+}
+
 static void bad_fits(void **state) {
     (void)state;
     cp_net *net = digits_net(), *other;
@@ -790,10 +996,6 @@ static void bad_fits(void **state) {
             "50 images in batches of 20, here are 50 in batches of 25");
     cp_trainer_free(t);
 
-    ok(cp_trainer_new(&t, net, NULL, &(cp_train){.loss = CP_MEAN_SQUARED_ERROR}));
-    refused(cp_trainer_fit(t, data, NULL), CP_E_UNSUPPORTED, "cross-entropy");
-    cp_trainer_free(t);
-
     other = new_net(cp_shape_nhwc(0, 32, 32, 3), "flatten; dense 10", 1);
     ok(cp_trainer_new(&t, other, NULL, NULL));
     refused(cp_trainer_fit(t, data, NULL), CP_E_SHAPE, "images are 28x28x1, the model takes 32x32x3");
@@ -809,16 +1011,7 @@ static void bad_fits(void **state) {
 }
 
 /* Stopped after `stop_at` calls, saved, loaded and continued: the same bits and the same losses as in one go. */
-static void resume(cp_type type, int stop_at) {
-    const cp_train train = {.optimizer = CP_ADAM_PAPER,
-                            .beta1 = 0.8f,
-                            .beta2 = 0.99f,
-                            .epsilon = 1e-4f,
-                            .decay = 0.1f,
-                            .clip = 1.5f,
-                            .seed = 0xfedcba9876543210u,
-                            .type = type,
-                            .schedule = {.kind = CP_COSINE, .total = 20, .warmup = 3}};
+static void resume(const cp_train *train, int stop_at) {
     cp_net *net = digits_net();
     cp_data *data, *validation;
     cp_trainer *straight, *stopped, *resumed;
@@ -829,9 +1022,9 @@ static void resume(cp_type type, int stop_at) {
     cp_fit whole_fit = fit, begun_fit = fit;
     whole_fit.user = &whole;
     begun_fit.user = &begun;
-    ok(cp_trainer_new(&straight, net, NULL, &train));
+    ok(cp_trainer_new(&straight, net, NULL, train));
     ok(cp_trainer_fit(straight, data, &whole_fit));
-    ok(cp_trainer_new(&stopped, net, NULL, &train));
+    ok(cp_trainer_new(&stopped, net, NULL, train));
     assert_int_equal(cp_trainer_fit(stopped, data, &begun_fit), CP_E_STOPPED);
     ok(cp_trainer_save(stopped, path_a));
     ok(cp_trainer_load(&resumed, NULL, path_a));
@@ -844,7 +1037,7 @@ static void resume(cp_type type, int stop_at) {
     assert_memory_equal(whole.loss, begun.loss, sizeof whole.loss);
     assert_true(whole.last.best == begun.last.best && whole.last.val_loss == begun.last.val_loss);
     assert_true(trained_alike(straight, resumed));
-    assert_int_equal(cp_trainer_steps(resumed), 9);
+    assert_int_equal(cp_trainer_steps(resumed), train->accumulate ? 9 / train->accumulate : 9);
     cp_trainer_free(straight);
     cp_trainer_free(stopped);
     cp_trainer_free(resumed);
@@ -855,9 +1048,34 @@ static void resume(cp_type type, int stop_at) {
 
 static void resumed_to_the_same_bits(void **state) {
     (void)state;
-    for (int stop_at = 1; stop_at < 12; stop_at += 2) resume(CP_F32, stop_at); /* also 4: the end of an epoch */
-    resume(CP_F32, 4);
-    resume(CP_F64, 6);
+    cp_train cosine = {.optimizer = CP_ADAM_PAPER,
+                       .beta1 = 0.8f,
+                       .beta2 = 0.99f,
+                       .epsilon = 1e-4f,
+                       .decay = 0.1f,
+                       .clip = 1.5f,
+                       .smoothing = 0.1f,
+                       .seed = 0xfedcba9876543210u,
+                       .schedule = {.kind = CP_COSINE, .total = 20, .warmup = 3}};
+    cp_train plateau = {.optimizer = CP_RMSPROP,
+                        .average = 0.9f,
+                        .accumulate = 2,
+                        .patience = 3,
+                        .loss = CP_FOCAL,
+                        .gamma = 1.5f,
+                        .schedule = {.kind = CP_PLATEAU, .every = 1, .factor = 0.5f}};
+    for (int stop_at = 1; stop_at < 12; stop_at += 2) resume(&cosine, stop_at); /* also 4: the end of an epoch */
+    resume(&cosine, 4);
+    for (int stop_at = 1; stop_at < 12; stop_at += 3) resume(&plateau, stop_at);
+    plateau.loss = CP_HUBER;
+    plateau.optimizer = CP_LION;
+    plateau.delta = 0.25f;
+    plateau.accumulate = 4;
+    resume(&plateau, 8);
+    cosine.type = plateau.type = CP_F64;
+    plateau.optimizer = CP_ADAGRAD;
+    resume(&cosine, 6);
+    resume(&plateau, 6);
 }
 
 /* A checkpoint does not depend on the instruction set that wrote it, nor on the number of threads. */
@@ -1377,7 +1595,7 @@ static cp_status whole_life(const cp_net *net, const cp_data *data) {
     cp_trainer *t, *loaded = NULL;
     cp_net *model = NULL;
     cp_score score;
-    cp_status status = cp_trainer_new(&t, net, NULL, NULL);
+    cp_status status = cp_trainer_new(&t, net, NULL, &(cp_train){.loss = CP_HUBER, .average = 0.9f, .accumulate = 2});
     if (!status) status = cp_trainer_fit(t, data, &(cp_fit){.batch = 4, .validation = data});
     if (!status) status = cp_trainer_save(t, path_a);
     if (!status) status = cp_trainer_load(&loaded, NULL, path_a);
@@ -1491,6 +1709,11 @@ int main(void) {
         cmocka_unit_test(epochs_are_told),
         cmocka_unit_test(epochs_see_everything),
         cmocka_unit_test(best_epochs),
+        cmocka_unit_test(epochs_without_improvement),
+        cmocka_unit_test(reduced_rates),
+        cmocka_unit_test(batches_are_accumulated),
+        cmocka_unit_test(losses_are_trained),
+        cmocka_unit_test(losses_of_nothing),
         cmocka_unit_test(bad_fits),
         cmocka_unit_test(resumed_to_the_same_bits),
         cmocka_unit_test(checkpoints_travel),

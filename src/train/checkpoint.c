@@ -22,8 +22,9 @@ typedef struct member {
 } member;
 
 static const char *const optimizers[] = {"adam", "adam_paper", "sgd", "adamw", "rmsprop", "adagrad", "lion", NULL};
-static const char *const losses[] = {"softmax_cross_entropy", "mean_squared_error", NULL};
-static const char *const schedules[] = {"constant", "stepped", "cosine", NULL};
+static const char *const losses[] = {
+    "softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy", "focal", "hinge", "huber", NULL};
+static const char *const schedules[] = {"constant", "stepped", "cosine", "plateau", NULL};
 static const char *const types[] = {"f32", "f64", NULL};
 
 #define MEMBER(member, kind, words)                                                                                    \
@@ -40,6 +41,11 @@ static const member members[] = {
     MEMBER(train.clip, REAL, NULL),
     MEMBER(train.average, REAL, NULL),
     MEMBER(train.loss, WORD, losses),
+    MEMBER(train.smoothing, REAL, NULL),
+    MEMBER(train.gamma, REAL, NULL),
+    MEMBER(train.delta, REAL, NULL),
+    MEMBER(train.accumulate, COUNT, NULL),
+    MEMBER(train.patience, COUNT, NULL),
     MEMBER(train.schedule.kind, WORD, schedules),
     MEMBER(train.schedule.warmup, COUNT, NULL),
     MEMBER(train.schedule.every, COUNT, NULL),
@@ -48,6 +54,7 @@ static const member members[] = {
     MEMBER(train.type, WORD, types),
     MEMBER(train.seed, SEED, NULL),
     MEMBER(step, COUNT, NULL),
+    MEMBER(rows, COUNT, NULL),
     MEMBER(position.epochs, COUNT, NULL),
     MEMBER(position.steps, COUNT, NULL),
     MEMBER(position.count, COUNT, NULL),
@@ -56,6 +63,9 @@ static const member members[] = {
     MEMBER(position.correct, COUNT, NULL),
     MEMBER(position.loss, EXACT, NULL),
     MEMBER(position.best, EXACT, NULL),
+    MEMBER(position.stale, COUNT, NULL),
+    MEMBER(position.waited, COUNT, NULL),
+    MEMBER(position.reductions, COUNT, NULL),
 };
 enum { MEMBERS = sizeof members / sizeof *members };
 
@@ -132,7 +142,7 @@ static bool read_member(const member *m, const cp_json_value *value, char *at) {
 /* What fit counts with. */
 static bool is_possible(const cp_position *p) {
     return p->epochs < INT32_MAX && p->steps <= p->count && p->batch <= p->count && p->correct <= p->seen &&
-           p->seen <= p->count;
+           p->seen <= p->count && p->stale <= p->epochs && p->waited <= p->stale && p->reductions <= p->epochs;
 }
 
 /* The state in a note; of *state only the members above are set. */
@@ -155,12 +165,13 @@ static cp_status read_state(const char *note, cp_trainer *state) {
 
 /* The arrays of a variable that go into a file, and what is before the parameter's name there. What has no prefix is
  * the model. */
-enum { ARRAYS = 4 };
-static const char *const prefixes[ARRAYS] = {"", CP_PREFIX_WEIGHTS, CP_PREFIX_M, CP_PREFIX_V};
+enum { ARRAYS = 5 };
+static const char *const prefixes[ARRAYS] = {"", CP_PREFIX_WEIGHTS, CP_PREFIX_M, CP_PREFIX_V, CP_PREFIX_MEAN};
 
 static void *array_of(const cp_variable *variable, int a) {
     void *const arrays[ARRAYS] = {variable->average ? variable->average : variable->weights,
-                                  variable->average ? variable->weights : NULL, variable->m, variable->v};
+                                  variable->average ? variable->weights : NULL, variable->m, variable->v,
+                                  variable->mean};
     return arrays[a];
 }
 
@@ -231,6 +242,7 @@ static cp_status read_trainer(cp_trainer **trainer, cp_ctx *ctx, const cp_safete
     cp_net_free(net);
     if (status) return status;
     (*trainer)->step = state.step;
+    (*trainer)->rows = state.rows;
     (*trainer)->position = state.position;
     status = take_arrays(*trainer, file);
     if (!status) return CP_OK;

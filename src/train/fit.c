@@ -16,6 +16,7 @@ typedef struct fitting {
     float *images;
     double *images_double; /* where the trainer wants them so; else NULL */
     int32_t *labels;
+    void *targets;  /* the labels as rows of 0 with a 1, where the loss wants values; else NULL */
     double seconds; /* of training in this epoch, and the pictures in them */
     int64_t timed;
 } fitting;
@@ -29,8 +30,6 @@ static cp_status check(const fitting *f) {
     if (fit->batch < 0) return cp_fail(CP_E_ARG, "batch = %lld: must be at least 1", (long long)fit->batch);
     if (f->count == 0 || (fit->validation && cp_data_count(fit->validation) == 0))
         return cp_fail(CP_E_ARG, "there are no images to %s on", f->count ? "validate" : "train");
-    if (f->trainer->train.loss != CP_SOFTMAX_CROSS_ENTROPY)
-        return cp_fail(CP_E_UNSUPPORTED, "classes are trained with the softmax cross-entropy only");
     const cp_position *position = &f->trainer->position;
     if (position->steps > 0 && (position->count != f->count || position->batch != f->batch))
         return cp_fail(CP_E_ARG,
@@ -55,6 +54,22 @@ static cp_status allocate(fitting *f) {
     if (f->trainer->train.type == CP_F32) return CP_OK;
     f->images_double = cp_alloc(NULL, floats);
     return f->images_double ? CP_OK : CP_E_MEMORY;
+}
+
+/* Of a row for each picture, as the net's output. */
+static cp_shape targets_shape(const fitting *f, int64_t n) {
+    const cp_net *net = f->trainer->net;
+    return cp_shape_of(2, (int64_t[]){n, cp_net_shape(net, cp_net_output_node(net, 0)).dim[1]});
+}
+
+static cp_status allocate_targets(fitting *f) {
+    const cp_train *train = &f->trainer->train;
+    int64_t bytes;
+    if (cp_loss_takes_labels(train->loss)) return CP_OK;
+    if (!cp_mul(targets_shape(f, 1).dim[1], f->batch, &bytes) || !cp_mul(bytes, cp_type_size(train->type), &bytes))
+        return cp_fail(CP_E_LIMIT, "batch = %lld: too many images at once", (long long)f->batch);
+    f->targets = cp_alloc(NULL, bytes);
+    return f->targets ? CP_OK : CP_E_MEMORY;
 }
 
 static void draw_order(fitting *f) {
@@ -99,16 +114,26 @@ static cp_tensor load_batch(const fitting *f, int64_t first, int64_t n) {
     return cp_view(f->images_double, CP_F64, shape);
 }
 
+/* What the loss compares with. */
+static cp_tensor load_targets(const fitting *f, const cp_tensor *labels) {
+    if (!f->targets) return *labels;
+    const int64_t n = labels->shape.dim[0];
+    const cp_tensor targets = cp_view(f->targets, f->trainer->train.type, targets_shape(f, n));
+    const int64_t classes = targets.shape.dim[1];
+    for (int64_t e = 0; e < n * classes; e++) cp_put(&targets, e, f->labels[e / classes] == e % classes);
+    return targets;
+}
+
 static cp_status step(fitting *f) {
     cp_position *position = &f->trainer->position;
     const int64_t first = position->steps * f->batch, left = f->count - first;
     const int64_t n = left < f->batch ? left : f->batch;
     double loss;
-    int64_t correct;
     const double begin = cp_now();
     const cp_tensor x = load_batch(f, first, n);
     const cp_tensor labels = cp_view(f->labels, CP_I32, cp_shape_of(1, &n));
-    const cp_status status = cp_trainer_step(f->trainer, &x, &labels, &loss, &correct);
+    const cp_tensor targets = load_targets(f, &labels);
+    const cp_status status = cp_trainer_step(f->trainer, &x, &targets, &loss, NULL);
     if (status) return status;
     f->seconds += cp_now() - begin;
     f->timed += n;
@@ -116,10 +141,30 @@ static cp_status step(fitting *f) {
     position->batch = f->batch;
     position->steps++;
     position->seen += n;
-    position->correct += correct;
+    position->correct += cp_trainer_correct(f->trainer, &labels);
     position->loss += loss * (double)n;
     const cp_progress progress = progress_of(f);
     return tell(f, &progress);
+}
+
+/* Where the next epoch begins. */
+static cp_position after_epoch(const cp_trainer *t, bool best, double value) {
+    const cp_position *before = &t->position;
+    cp_position after = {.epochs = before->epochs + 1, .best = value, .reductions = before->reductions};
+    if (best) return after;
+    after.best = before->best;
+    after.stale = before->stale + 1;
+    after.waited = before->waited + 1;
+    if (t->train.schedule.kind == CP_PLATEAU && after.waited >= t->train.schedule.every) {
+        after.reductions++;
+        after.waited = 0;
+    }
+    return after;
+}
+
+static bool is_done(const fitting *f) {
+    const cp_trainer *t = f->trainer;
+    return t->position.epochs >= f->epochs || (t->train.patience > 0 && t->position.stale >= t->train.patience);
 }
 
 /* Validates, and moves on to the next epoch before anybody is told: a checkpoint that is saved then begins there. */
@@ -137,7 +182,8 @@ static cp_status end_epoch(fitting *f) {
         progress.val_accuracy = value = (double)score.correct / (double)score.count;
     }
     progress.best = t->position.epochs == 0 || value > t->position.best;
-    t->position = (cp_position){.epochs = t->position.epochs + 1, .best = progress.best ? value : t->position.best};
+    t->position = after_epoch(t, progress.best, value);
+    progress.last = is_done(f);
     return tell(f, &progress);
 }
 
@@ -145,7 +191,7 @@ static cp_status run(fitting *f) {
     cp_position *position = &f->trainer->position;
     cp_status status = CP_OK;
     draw_order(f);
-    while (!status && position->epochs < f->epochs) {
+    while (!status && !is_done(f)) {
         if (position->steps < f->steps) {
             status = step(f);
             continue;
@@ -168,10 +214,12 @@ cp_status cp_trainer_fit(cp_trainer *trainer, const cp_data *data, const cp_fit 
     if (status) return status;
     f.steps = (f.count + f.batch - 1) / f.batch;
     status = allocate(&f);
+    if (!status) status = allocate_targets(&f);
     if (!status) status = run(&f);
     cp_free(NULL, f.order);
     cp_free(NULL, f.images);
     cp_free(NULL, f.images_double);
     cp_free(NULL, f.labels);
+    cp_free(NULL, f.targets);
     return status;
 }

@@ -3,11 +3,17 @@
 #include "train/train.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { PIECE = 1 << 16 };
 
 int64_t cp_optimizer_pieces(int64_t count) {
     return (count + PIECE - 1) / PIECE;
+}
+
+/* What the step goes by. */
+static const void *gradient_of(const cp_variable *variable) {
+    return variable->mean ? variable->mean : variable->gradient;
 }
 
 /* What the threads share in one step. */
@@ -17,6 +23,8 @@ typedef struct update {
     double rate, v_scale, g_scale; /* as in struct cp_adaptive */
     double plain_rate;             /* without Adam's corrections: what decoupled decay goes by */
     double average;                /* the part of the average that stays */
+    double part;                   /* of the mean gradient: this batch's */
+    bool mean;                     /* the norm is that of the mean gradient */
 } update;
 
 /* Piece number `number` of all variables in their order: which variable, and [*first, *first + *count) of its numbers.
@@ -48,10 +56,20 @@ static void sum_share(void *argument, int id, int n) {
     cp_share(u->pieces, id, n, &from, &to);
     for (int64_t i = from; i < to; i++) {
         const cp_variable *variable = find_piece(u, i, &first, &count);
+        const void *gradient = u->mean ? variable->mean : variable->gradient;
         t->sums[i] = t->train.type == CP_F64
-                         ? sum_of_squares((const double *)variable->gradient + first, count)
-                         : t->context.kernels->sum_of_squares((const float *)variable->gradient + first, count);
+                         ? sum_of_squares((const double *)gradient + first, count)
+                         : t->context.kernels->sum_of_squares((const float *)gradient + first, count);
     }
+}
+
+/* The square of the norm of all gradients. */
+static double squared_norm(update *u) {
+    const cp_trainer *t = u->trainer;
+    double sum = 0;
+    cp_threads_run(t->context.threads, sum_share, u);
+    for (int64_t i = 0; i < u->pieces; i++) sum += t->sums[i];
+    return sum;
 }
 
 /* --- the update --- */
@@ -104,7 +122,7 @@ static double step_double(const update *u, const number *x) {
 
 static void update_double(const update *u, const cp_variable *variable, int64_t first, int64_t count) {
     double *w = variable->weights, *m = variable->m, *v = variable->v;
-    const double *g = variable->gradient, decay = (double)variable->decay;
+    const double *g = gradient_of(variable), decay = (double)variable->decay;
     const bool decoupled = is_decoupled(&u->trainer->train);
     for (int64_t i = first; i < first + count; i++) {
         const double gradient = u->g_scale * g[i] + (decoupled ? 0 : decay * w[i]);
@@ -119,7 +137,7 @@ static void update_float(const update *u, const cp_variable *variable, int64_t f
     float *w = (float *)variable->weights + first;
     float *m = variable->m ? (float *)variable->m + first : NULL,
           *v = variable->v ? (float *)variable->v + first : NULL;
-    const float *g = (const float *)variable->gradient + first;
+    const float *g = (const float *)gradient_of(variable) + first;
     const bool decoupled = is_decoupled(o);
     const cp_adaptive adaptive = {.rate = (float)u->rate,
                                   .beta1 = o->beta1,
@@ -165,6 +183,19 @@ static void move_towards(cp_type type, void *to, const void *from, double part, 
     }
 }
 
+static void accumulate_share(void *argument, int id, int n) {
+    const update *u = argument;
+    const cp_type type = u->trainer->train.type;
+    int64_t from, to, first, count;
+    cp_share(u->pieces, id, n, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        const cp_variable *variable = find_piece(u, i, &first, &count);
+        const size_t size = (size_t)cp_type_size(type);
+        if (u->part == 1) memset((char *)variable->mean + (size_t)first * size, 0, (size_t)count * size);
+        move_towards(type, variable->mean, variable->gradient, u->part, first, count);
+    }
+}
+
 static void update_share(void *argument, int id, int n) {
     const update *u = argument;
     int64_t from, to, first, count;
@@ -186,6 +217,10 @@ static void set_rate(update *u) {
     const cp_optimizer optimizer = t->train.optimizer;
     const int64_t step = cp_trainer_steps(t);
     u->plain_rate = u->rate = cp_schedule_rate(&t->train.schedule, (double)t->train.rate, step);
+    if (t->train.schedule.kind == CP_PLATEAU) {
+        const double factor = t->train.schedule.factor != 0 ? (double)t->train.schedule.factor : 0.1;
+        u->rate = u->plain_rate *= pow(factor, (double)t->position.reductions);
+    }
     u->v_scale = 1;
     if (optimizer != CP_ADAM && optimizer != CP_ADAM_PAPER && optimizer != CP_ADAMW) return;
     const double m_part = 1 - pow((double)t->train.beta1, (double)(step + 1));
@@ -203,15 +238,25 @@ static double average_kept(const cp_trainer *t) {
     return fmin((double)t->train.average, (1 + step) / (10 + step));
 }
 
-cp_status cp_optimizer_step(cp_trainer *trainer) {
+/* Whether the step is due: the gradients of all its batches are there. */
+static bool accumulate(cp_trainer *t, update *u, int64_t rows) {
+    if (t->train.accumulate == 1) return true;
+    u->part = (double)rows / (double)(t->rows + rows);
+    cp_threads_run(t->context.threads, accumulate_share, u);
+    u->mean = (t->step + 1) % t->train.accumulate == 0;
+    t->rows = u->mean ? 0 : t->rows + rows;
+    return u->mean;
+}
+
+cp_status cp_optimizer_step(cp_trainer *trainer, int64_t rows) {
     update u = {.trainer = trainer, .g_scale = 1, .average = average_kept(trainer)};
     for (int i = 0; i < trainer->n_variables; i++)
         if (trainer->variables[i].trained) u.pieces += cp_optimizer_pieces(trainer->variables[i].count);
-    cp_threads_run(trainer->context.threads, sum_share, &u);
-    double sum = 0;
-    for (int64_t i = 0; i < u.pieces; i++) sum += trainer->sums[i];
+    double sum = squared_norm(&u);
     if (!isfinite(sum))
         return cp_fail(CP_E_DIVERGED, "the gradient is not finite at step %lld", (long long)trainer->step + 1);
+    if (!accumulate(trainer, &u, rows)) return CP_OK;
+    if (u.mean) sum = squared_norm(&u);
     const double norm = sqrt(sum), clip = (double)trainer->train.clip;
     if (clip > 0 && norm > clip) u.g_scale = clip / norm;
     set_rate(&u);

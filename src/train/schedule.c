@@ -6,6 +6,7 @@
 static double scheduled(const cp_schedule *schedule, double rate, int64_t step) {
     switch (schedule->kind) {
     case CP_CONSTANT:
+    case CP_PLATEAU: /* what the epochs were like is in the trainer */
         break;
     case CP_STEPPED:
         if (schedule->every < 1) break;

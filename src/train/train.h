@@ -20,6 +20,7 @@ typedef struct cp_variable {
     float decay;                      /* 0 for biases */
     void *weights, *gradient, *m, *v; /* NULL where there is no need of them */
     void *average;                    /* of the weights over the steps; or NULL */
+    void *mean;                       /* of the gradients of several batches; or NULL */
 } cp_variable;
 
 /* What runs one step, and for which tensors it was planned. */
@@ -38,6 +39,9 @@ typedef struct cp_position {
     int64_t seen, correct; /* in this epoch */
     double loss;           /* the sum over all that were seen */
     double best;           /* of the epochs done: the larger the better */
+    int64_t stale;         /* epochs since the best one */
+    int64_t waited;        /* the same, or since the rate was reduced */
+    int64_t reductions;    /* of the rate */
 } cp_position;
 
 struct cp_trainer {
@@ -53,13 +57,18 @@ struct cp_trainer {
     cp_tensor *outputs;         /* of a run */
     double *sums;               /* of the gradient's squares, by piece */
     cp_prepared_step recent[2]; /* the last one used first */
-    int64_t step;               /* steps done */
+    int64_t step;               /* batches done: train.accumulate of them are a step of the optimizer */
+    int64_t rows;               /* of the batches whose gradients wait in `mean` */
     double update_seconds;
     cp_position position;
 };
 
 /* The weights that count: their average, where there is one. */
 const void *cp_variable_result(const cp_variable *variable);
+/* The loss takes labels, not values. */
+bool cp_loss_takes_labels(cp_loss loss);
+/* The rows of the last batch whose largest output is at the label. */
+int64_t cp_trainer_correct(const cp_trainer *trainer, const cp_tensor *labels);
 /* Variable i's numbers, from one of its arrays to the order of the net's parameter and back. */
 void cp_variable_read(const cp_trainer *trainer, int i, const void *array, void *plain);
 void cp_variable_write(const cp_trainer *trainer, int i, const void *plain, void *array);
@@ -68,8 +77,9 @@ void cp_variable_write(const cp_trainer *trainer, int i, const void *plain, void
 
 /* Numbers are cut into pieces whose size does not depend on the threads, so that sums do not either. */
 int64_t cp_optimizer_pieces(int64_t count);
-/* Updates the variables with their gradients, unless those are not finite (CP_E_DIVERGED; nothing has changed then). */
-cp_status cp_optimizer_step(cp_trainer *trainer);
+/* Updates the variables with their gradients, those of a batch of so many rows, or lets them wait for those of further
+ * batches; unless they are not finite (CP_E_DIVERGED; nothing has changed then). */
+cp_status cp_optimizer_step(cp_trainer *trainer, int64_t rows);
 
 /* --- evaluate.c --- */
 
@@ -93,6 +103,7 @@ cp_status cp_network_read(cp_net **net, const char *json, const cp_safetensors *
 #define CP_TRAINER_NOTE "trainer"
 #define CP_PREFIX_M "optimizer.m."
 #define CP_PREFIX_V "optimizer.v."
+#define CP_PREFIX_MEAN "optimizer.mean."
 /* The weights as they are trained, where the model itself has their average. */
 #define CP_PREFIX_WEIGHTS "optimizer.weights."
 

@@ -31,8 +31,8 @@ static cp_status check_kind(const char *name, unsigned value, unsigned kinds) {
 static cp_status check_options(const cp_train *train) {
     const cp_schedule *schedule = &train->schedule;
     cp_status status = check_kind("optimizer", train->optimizer, CP_LION + 1);
-    if (!status) status = check_kind("loss", train->loss, CP_MEAN_SQUARED_ERROR + 1);
-    if (!status) status = check_kind("schedule", schedule->kind, CP_COSINE + 1);
+    if (!status) status = check_kind("loss", train->loss, CP_HUBER + 1);
+    if (!status) status = check_kind("schedule", schedule->kind, CP_PLATEAU + 1);
     if (!status && train->type != CP_F32 && train->type != CP_F64)
         status = cp_fail(CP_E_ARG, "type = %s: must be f32 or f64", cp_type_name(train->type));
     if (!status) status = check_number("rate", train->rate, INFINITY);
@@ -43,10 +43,18 @@ static cp_status check_options(const cp_train *train) {
     if (!status) status = check_number("decay", train->decay, INFINITY);
     if (!status) status = check_number("clip", train->clip, INFINITY);
     if (!status) status = check_number("average", train->average, 1);
+    if (!status) status = check_number("smoothing", train->smoothing, 1);
+    if (!status) status = check_number("gamma", train->gamma, INFINITY);
+    if (!status) status = check_number("delta", train->delta, INFINITY);
+    if (!status) status = check_count("accumulate", train->accumulate, 0);
+    if (!status) status = check_count("patience", train->patience, 0);
     if (!status) status = check_number("schedule.factor", schedule->factor, INFINITY);
     if (!status) status = check_count("schedule.warmup", schedule->warmup, 0);
-    if (!status && schedule->kind == CP_STEPPED) status = check_count("schedule.every", schedule->every, 1);
+    if (!status && (schedule->kind == CP_STEPPED || schedule->kind == CP_PLATEAU))
+        status = check_count("schedule.every", schedule->every, 1);
     if (!status && schedule->kind == CP_COSINE) status = check_count("schedule.total", schedule->total, 1);
+    if (!status && train->smoothing != 0 && train->loss != CP_SOFTMAX_CROSS_ENTROPY)
+        status = cp_fail(CP_E_ARG, "smoothing is for the softmax cross-entropy");
     if (!status && train->nesterov && train->momentum == 0)
         status = cp_fail(CP_E_ARG, "nesterov needs a momentum above 0");
     for (int i = 0; i < 8 && !status; i++)
@@ -60,6 +68,7 @@ static void fill_defaults(cp_train *train) {
     if (train->beta2 == 0)
         train->beta2 = train->optimizer == CP_RMSPROP ? 0.9f : train->optimizer == CP_LION ? 0.99f : 0.999f;
     if (train->epsilon == 0) train->epsilon = 1e-8f;
+    if (train->accumulate == 0) train->accumulate = 1;
 }
 
 static cp_status check_model(const cp_net *net) {
@@ -75,14 +84,32 @@ static cp_status check_model(const cp_net *net) {
  * The net with loss and gradients
  * ------------------------------------------------------------------------------------------------------------- */
 
-static cp_node add_loss(cp_net *net, cp_loss loss) {
-    const cp_node logits = cp_net_output_node(net, 0);
+bool cp_loss_takes_labels(cp_loss loss) {
+    return loss == CP_SOFTMAX_CROSS_ENTROPY || loss == CP_FOCAL || loss == CP_HINGE;
+}
+
+static cp_node add_loss(cp_net *net, const cp_train *train) {
+    const cp_node y = cp_net_output_node(net, 0);
     const char *name = strcmp(cp_net_input_name(net, 0), "target") ? "target" : "labels";
-    cp_shape shape = cp_net_shape(net, logits);
-    if (loss == CP_MEAN_SQUARED_ERROR)
-        return cp_net_mean_squared_error(net, logits, cp_net_input(net, name, CP_F32, shape));
-    shape.rank = 1;
-    return cp_net_softmax_cross_entropy(net, logits, cp_net_input(net, name, CP_I32, shape));
+    cp_shape shape = cp_net_shape(net, y);
+    const bool labels = cp_loss_takes_labels(train->loss);
+    if (labels) shape.rank = 1;
+    const cp_node target = cp_net_input(net, name, labels ? CP_I32 : CP_F32, shape);
+    switch (train->loss) {
+    case CP_SOFTMAX_CROSS_ENTROPY:
+        break;
+    case CP_MEAN_SQUARED_ERROR:
+        return cp_net_mean_squared_error(net, y, target);
+    case CP_BINARY_CROSS_ENTROPY:
+        return cp_net_binary_cross_entropy(net, y, target);
+    case CP_FOCAL:
+        return cp_net_focal(net, y, target, train->gamma);
+    case CP_HINGE:
+        return cp_net_hinge(net, y, target);
+    case CP_HUBER:
+        return cp_net_huber(net, y, target, train->delta);
+    }
+    return cp_net_softmax_cross_entropy_with(net, y, target, 0, train->smoothing);
 }
 
 static void remove_outputs(cp_net *net) {
@@ -105,7 +132,7 @@ static cp_status build_training(cp_trainer *t) {
     cp_net *net = t->training;
     cp_node *by = cp_alloc(NULL, t->n_variables * (int64_t)sizeof *by);
     if (!by) return CP_E_MEMORY;
-    const cp_node logits = cp_net_output_node(net, 0), loss = add_loss(net, t->train.loss);
+    const cp_node logits = cp_net_output_node(net, 0), loss = add_loss(net, &t->train);
     status = cp_net_gradients(net, loss, 0, t->net->parameters, t->n_variables, by);
     remove_outputs(net);
     cp_net_output(net, loss, "loss");
@@ -154,7 +181,8 @@ static int64_t place_arrays(cp_trainer *t, char *memory) {
                       {&variable->gradient, trained || variable->follows},
                       {&variable->m, trained && m},
                       {&variable->v, trained && v},
-                      {&variable->average, trained && t->train.average != 0}};
+                      {&variable->average, trained && t->train.average != 0},
+                      {&variable->mean, trained && t->train.accumulate > 1}};
         for (size_t a = 0; a < sizeof arrays / sizeof *arrays; a++) {
             if (!arrays[a].needed) continue;
             if (memory) *arrays[a].array = memory + used;
@@ -214,11 +242,11 @@ void cp_variable_write(const cp_trainer *t, int i, const void *plain, void *arra
 /* Brings a variable into panels or out of them. The gradient is cleared: what pads the panels must be zero. */
 static cp_status change_form(cp_trainer *t, int i, bool in_panels) {
     cp_variable *variable = &t->variables[i];
-    void *const arrays[] = {variable->weights, variable->m, variable->v, variable->average};
+    void *const arrays[] = {variable->weights, variable->m, variable->v, variable->average, variable->mean};
     float *plain = cp_alloc(NULL, plain_count(t, i) * (int64_t)sizeof *plain);
     if (!plain) return CP_E_MEMORY;
     const bool before = variable->in_panels;
-    for (int a = 0; a < 4; a++) {
+    for (int a = 0; a < 5; a++) {
         if (!arrays[a]) continue;
         variable->in_panels = before;
         cp_variable_read(t, i, arrays[a], plain);
@@ -358,7 +386,7 @@ static cp_status check_labels(const cp_tensor *labels, int64_t classes) {
 }
 
 static cp_status check_batch(const cp_trainer *t, const cp_tensor *x, const cp_tensor *target) {
-    const bool classes = t->train.loss == CP_SOFTMAX_CROSS_ENTROPY;
+    const bool classes = cp_loss_takes_labels(t->train.loss);
     char text[CP_SHAPE_TEXT];
     cp_status status = cp_check_tensor(x, t->train.type, "x");
     if (!status) status = cp_check_tensor(target, classes ? CP_I32 : t->train.type, "target");
@@ -391,10 +419,9 @@ static cp_status run(cp_trainer *t, const cp_tensor *x, const cp_tensor *target,
     return status;
 }
 
-static int64_t count_correct(const cp_trainer *t, const cp_tensor *labels) {
+int64_t cp_trainer_correct(const cp_trainer *t, const cp_tensor *labels) {
     const cp_tensor *logits = &t->outputs[1];
     int64_t correct = 0;
-    if (t->train.loss != CP_SOFTMAX_CROSS_ENTROPY) return 0;
     for (int64_t i = 0; i < labels->shape.dim[0]; i++) {
         const cp_tensor row = cp_row(logits, i);
         correct += cp_answer(&row) == (int64_t)cp_get(labels, i * labels->stride[0]);
@@ -421,12 +448,12 @@ cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tens
     if (!isfinite(*loss))
         return cp_fail(CP_E_DIVERGED, "the loss is not finite at step %lld", (long long)trainer->step + 1);
     const double begin = trainer->recent[0].work->timed ? cp_now() : 0;
-    status = cp_optimizer_step(trainer);
+    status = cp_optimizer_step(trainer, x->shape.dim[0]);
     if (status) return status;
     trainer->update_seconds = trainer->recent[0].work->timed ? cp_now() - begin : 0;
     follow(trainer);
     trainer->step++;
-    if (correct) *correct = count_correct(trainer, target);
+    if (correct) *correct = cp_loss_takes_labels(trainer->train.loss) ? cp_trainer_correct(trainer, target) : 0;
     return CP_OK;
 }
 
@@ -435,7 +462,7 @@ cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tens
  * ------------------------------------------------------------------------------------------------------------- */
 
 int64_t cp_trainer_steps(const cp_trainer *trainer) {
-    return trainer ? trainer->step : 0;
+    return trainer ? trainer->step / trainer->train.accumulate : 0;
 }
 
 const cp_plan *cp_trainer_plan(const cp_trainer *trainer) {
