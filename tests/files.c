@@ -573,7 +573,9 @@ static void test_npy_refuses(void **state) {
         {4, CP_E_UNSUPPORTED, "{}", "version 4.0 is not supported (newest: 3.0)"},
         {0, CP_E_UNSUPPORTED, "{}", "version 0.0"},
         {1, CP_E_UNSUPPORTED, "{'descr': '>f4', 'shape': (6,)" REST, "'>f4' are not supported (big-endian)"},
-        {1, CP_E_UNSUPPORTED, "{'descr': '<f2', 'shape': (6,)" REST, "'<f2' are not supported"},
+        {1, CP_E_UNSUPPORTED, "{'descr': '<c8', 'shape': (6,)" REST, "'<c8' are not supported: must be <f4"},
+        {1, CP_E_UNSUPPORTED, "{'descr': '<V2', 'shape': (3,)" REST, "'<V2' are not supported (NumPy has no bf16)"},
+        {1, CP_E_UNSUPPORTED, "{'descr': '|V2', 'shape': (3,)" REST, "'|V2' are not supported (NumPy has no bf16)"},
         {1, CP_E_UNSUPPORTED, "{'descr': '|O', 'shape': (6,)" REST, "'|O' are not supported"},
         {1, CP_E_UNSUPPORTED, "{'descr': '\x1b[31m', 'shape': (6,)" REST, "'\\x1b[31m' are not supported"},
         {1, CP_E_UNSUPPORTED, "{'descr': [('a', '<f4')], 'shape': (6,)" REST, "structured elements"},
@@ -812,7 +814,7 @@ static void test_safetensors_refuses(void **state) {
         cp_status status;
         const char *json, *text; /* with 8 bytes of data */
     } cases[] = {
-        {CP_E_UNSUPPORTED, "{" TENSOR("w", "BF16", "[4]", "[0,8]") "}", "'w' has dtype BF16"},
+        {CP_E_UNSUPPORTED, "{" TENSOR("w", "I16", "[4]", "[0,8]") "}", "'w' has dtype I16"},
         {CP_E_FORMAT, "{\"w\":{\"shape\":[8],\"data_offsets\":[0,8]}}", "'w' has no dtype"},
         {CP_E_FORMAT, "{\"w\":{\"dtype\":\"U8\",\"data_offsets\":[0,8]}}", "'w' has no shape"},
         {CP_E_FORMAT, "{\"w\":{\"dtype\":\"U8\",\"shape\":[8]}}", "'w': data_offsets must be two whole numbers"},
