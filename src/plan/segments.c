@@ -79,6 +79,14 @@ static int64_t common_divisor(const cp_axis *a, int64_t *factor) {
     return r0;
 }
 
+/* a * b modulo a number, all not negative, by doubling: the product itself may overflow. */
+static int64_t multiply_modulo(int64_t a, int64_t b, int64_t modulus) {
+    uint64_t product = 0, power = (uint64_t)(a % modulus);
+    for (; b; b /= 2, power = 2 * power % (uint64_t)modulus)
+        if (b % 2) product = (product + power) % (uint64_t)modulus;
+    return (int64_t)product;
+}
+
 static phase phase_of(const cp_axis *a, int64_t index, int64_t common, int64_t factor) {
     phase p = {.index = index,
                .count = (a->in - 1 - index) / a->stride + 1,
@@ -87,7 +95,7 @@ static phase phase_of(const cp_axis *a, int64_t index, int64_t common, int64_t f
                .outputs = a->out};
     const int64_t begin = index + a->before;
     if (begin % common) return p;
-    p.tap = (int64_t)((__int128)(begin / common % p.period) * factor % p.period);
+    p.tap = multiply_modulo(begin / common, factor, p.period);
     if (p.tap >= a->kernel) return p;
     p.taps = (a->kernel - 1 - p.tap) / p.period + 1;
     p.origin = (begin - p.tap * a->dilation) / a->stride;
