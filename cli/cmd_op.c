@@ -45,7 +45,11 @@ enum {
     OPTION_BLOCK,
     OPTION_ORDER,
     OPTION_CEIL,
-    OPTION_COUNT_PAD,
+    OPTION_DIVISOR,
+    OPTION_EXPONENT,
+    OPTION_FRACTIONAL,
+    OPTION_OVERLAPPING,
+    OPTION_TRAINING,
     OPTION_LAYOUT,
     OPTION_DOUBLE,
     OPTION_GRAD,
@@ -80,7 +84,8 @@ static const struct argp_option option_list[] = {
      "same, same_lower, valid, causal, full, a number, or all begins then all ends: 1,1,2,2 (default 0)", 2},
     {"groups", OPTION_GROUPS, "N", 0, "of a convolution (default 1) or group-norm", 2},
     {"output-padding", OPTION_OUTPUT_PADDING, "SIZE", 0, "of conv-transpose: rows added behind (default 0)", 2},
-    {"output-size", OPTION_OUTPUT_SIZE, "SIZE", 0, "of conv-transpose: the padding follows from it", 2},
+    {"output-size", OPTION_OUTPUT_SIZE, "SIZE", 0,
+     "of conv-transpose: the padding follows from it; of adaptive and fractional poolings: the windows follow", 2},
     {"activation", OPTION_ACTIVATION, "NAME", 0, "behind conv and dense: relu, gelu and so on (default none)", 2},
     {"alpha", OPTION_ALPHA, "REAL", 0, "the first number of an activation (of clip: the least value)", 2},
     {"beta", OPTION_BETA, "REAL", 0, "the second (of clip: the largest value); both 0: the usual", 2},
@@ -106,7 +111,16 @@ static const struct argp_option option_list[] = {
     {"block", OPTION_BLOCK, "N", 0, "of depth-to-space and space-to-depth: pixels along each axis (default 2)", 2},
     {"order", OPTION_ORDER, "NAME", 0, "of their channels: dcr (default) or crd, PyTorch's pixel shuffle", 2},
     {"ceil", OPTION_CEIL, NULL, 0, "round the number of windows up", 2},
-    {"count-include-pad", OPTION_COUNT_PAD, NULL, 0, "an average divides by padded taps, too", 2},
+    {"divisor", OPTION_DIVISOR, "NAME", 0,
+     "what an average divides by: valid (taps inside the input, default), padded (inside input and padding), kernel "
+     "(all "
+     "taps), or a number",
+     2},
+    {"exponent", OPTION_EXPONENT, "P", 0, "of lp-pool (default 2)", 2},
+    {"fractional", OPTION_FRACTIONAL, "NAME", 0,
+     "the form of fractional-max-pool: pytorch (with --kernel) or tensorflow", 2},
+    {"overlapping", OPTION_OVERLAPPING, NULL, 0, "fractional windows share their boundaries", 2},
+    {"training", OPTION_TRAINING, NULL, 0, "stochastic-pool draws, from seed 0", 2},
     {"output", 'o', "FILE", 0, "write the result here; without, it is printed where it is small", 3},
     {"grad", OPTION_GRAD, "FILE", 0, "the gradient behind the operation; of a loss 1 by default", 4},
     {"output-dx", OPTION_DX, "FILE", 0, "write the gradient by the input", 4},
@@ -140,7 +154,11 @@ typedef struct options {
     int axis;
     int64_t begin, count;
     bool keep;
-    bool ceil, count_include_pad, channels_first, real64;
+    cp_divisor divisor;
+    int64_t divide_by;
+    double exponent;
+    cp_fractional fractional;
+    bool ceil, overlapping, training, channels_first, real64;
     uint64_t given; /* BIT of each option */
 } options;
 
@@ -292,22 +310,63 @@ static int build_conv_transpose(session *s, cp_node *y) {
 static int build_pooling(session *s, cp_node *y, cp_pooling kind) {
     const options *o = s->options;
     const int n = s->x.view.shape.rank - 2;
-    cp_pool pool = {
-        .kind = kind, .pad_values = o->pad_values, .ceil_mode = o->ceil, .count_include_pad = o->count_include_pad};
-    if (!o->kernel.count) usage("--kernel is missing");
+    cp_pool pool = {.kind = kind,
+                    .pad_values = o->pad_values,
+                    .ceil_mode = o->ceil,
+                    .divisor = o->divisor,
+                    .divide_by = o->divide_by,
+                    .exponent = (float)o->exponent,
+                    .fractional = o->fractional,
+                    .overlapping = o->overlapping};
     int status = axes_for(&o->kernel, "kernel", n, pool.kernel);
     if (!status) status = axes_for(&o->stride, "stride", n, pool.stride);
     if (!status) status = axes_for(&o->dilation, "dilation", n, pool.dilation);
     if (!status) status = padding_for(&o->padding, "padding", n, &pool.pad, pool.pad_before, pool.pad_after);
+    if (!status) status = axes_for(&o->output_size, "output-size", n, pool.output_size);
     if (!status) *y = cp_net_pool(s->net, s->x.node, &pool);
     return status;
 }
 
+static int build_windows(session *s, cp_node *y, cp_pooling kind) {
+    if (!s->options->kernel.count) usage("--kernel is missing");
+    return build_pooling(s, y, kind);
+}
+
 static int build_max_pool(session *s, cp_node *y) {
-    return build_pooling(s, y, CP_MAX);
+    return build_windows(s, y, CP_MAX);
 }
 static int build_average_pool(session *s, cp_node *y) {
-    return build_pooling(s, y, CP_AVERAGE);
+    return build_windows(s, y, CP_AVERAGE);
+}
+static int build_lp_pool(session *s, cp_node *y) {
+    return build_windows(s, y, CP_LP);
+}
+static int build_stochastic_pool(session *s, cp_node *y) {
+    return build_windows(s, y, CP_STOCHASTIC);
+}
+
+/* Poolings whose windows follow from the output's size. */
+static int build_adaptive_pool(session *s, cp_node *y, cp_pooling kind) {
+    if (!s->options->output_size.count) usage("--output-size is missing");
+    return build_pooling(s, y, kind);
+}
+
+static int build_adaptive_max_pool(session *s, cp_node *y) {
+    return build_adaptive_pool(s, y, CP_MAX);
+}
+static int build_adaptive_average_pool(session *s, cp_node *y) {
+    return build_adaptive_pool(s, y, CP_AVERAGE);
+}
+
+static int build_fractional_max_pool(session *s, cp_node *y) {
+    if (!s->options->fractional) usage("--fractional is missing");
+    return build_adaptive_pool(s, y, CP_MAX);
+}
+
+static int build_global_lp_pool(session *s, cp_node *y) {
+    *y = cp_net_pool(s->net, s->x.node,
+                     &(cp_pool){.kind = CP_LP, .exponent = (float)s->options->exponent, .global = true});
+    return STATUS_OK;
 }
 
 static int build_global_max_pool(session *s, cp_node *y) {
@@ -497,8 +556,20 @@ static const struct operation {
     {"max-pool", build_max_pool, WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL), false,
      false, false, 1},
     {"avg-pool", build_average_pool,
-     WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_COUNT_PAD), false, false,
+     WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_DIVISOR), false, false,
      false, 1},
+    {"lp-pool", build_lp_pool,
+     WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_EXPONENT), false, false,
+     false, 1},
+    {"stochastic-pool", build_stochastic_pool,
+     WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_TRAINING), false, false,
+     false, 1},
+    {"adaptive-max-pool", build_adaptive_max_pool, BIT(OPTION_OUTPUT_SIZE), false, false, false, 1},
+    {"adaptive-avg-pool", build_adaptive_average_pool, BIT(OPTION_OUTPUT_SIZE), false, false, false, 1},
+    {"fractional-max-pool", build_fractional_max_pool,
+     BIT(OPTION_OUTPUT_SIZE) | BIT(OPTION_KERNEL) | BIT(OPTION_FRACTIONAL) | BIT(OPTION_OVERLAPPING), false, false,
+     false, 1},
+    {"global-lp-pool", build_global_lp_pool, BIT(OPTION_EXPONENT), false, false, false, 1},
     {"global-max-pool", build_global_max_pool, 0, false, false, false, 1},
     {"global-avg-pool", build_global_average_pool, 0, false, false, false, 1},
     {"im2col", build_im2col, WINDOW_BITS | BIT(OPTION_KERNEL), false, false, false, 1},
@@ -548,6 +619,17 @@ static void choose_operation(options *o, const char *name) {
     o->name = o->operation->name;
 }
 
+/* A word, or the number to divide by. */
+static void choose_divisor(options *o, const char *text) {
+    static const char *const words[] = {"valid", "padded", "kernel", NULL};
+    if (*text >= '0' && *text <= '9') {
+        o->divisor = CP_DIVISOR_NUMBER;
+        o->divide_by = arg_int("divisor", text, 1, INT64_MAX);
+    } else {
+        o->divisor = (cp_divisor)arg_choice("divisor", text, words);
+    }
+}
+
 /* "1,2" */
 static void choose_axes(options *o, const char *text) {
     o->n_reduced = 0;
@@ -569,6 +651,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
     static const char *const pad_values[] = {"constant", "reflect", "replicate", "circular", NULL};
     static const char *const orders[] = {"dcr", "crd", NULL};
+    static const char *const fractionals[] = {"pytorch", "tensorflow", NULL};
     if (key >= OPTION_INPUT && key <= OPTION_THREADS) o->given |= BIT(key);
     switch (key) {
     case ARGP_KEY_INIT:
@@ -702,8 +785,20 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_CEIL:
         o->ceil = true;
         return 0;
-    case OPTION_COUNT_PAD:
-        o->count_include_pad = true;
+    case OPTION_DIVISOR:
+        choose_divisor(o, text);
+        return 0;
+    case OPTION_EXPONENT:
+        o->exponent = arg_real("exponent", text, 1, 1000);
+        return 0;
+    case OPTION_FRACTIONAL:
+        o->fractional = (cp_fractional)(CP_FRACTIONAL_PYTORCH + arg_choice("fractional", text, fractionals));
+        return 0;
+    case OPTION_OVERLAPPING:
+        o->overlapping = true;
+        return 0;
+    case OPTION_TRAINING:
+        o->training = true;
         return 0;
     case OPTION_LAYOUT:
         o->channels_first = arg_choice("layout", text, layouts) == 1;
@@ -834,7 +929,8 @@ static int run(session *s) {
     cp_work *work = NULL;
     int status = new_context(&ctx, s->options->threads ? s->options->threads : default_threads());
     if (status) return status;
-    const cp_plan_options planned = {.type = real_type(s), .inputs = in, .outputs = out};
+    const cp_plan_options planned = {
+        .type = real_type(s), .training = s->options->training, .inputs = in, .outputs = out};
     cp_status ran = cp_net_plan(&plan, ctx, s->net, &planned);
     if (!ran) ran = cp_work_new(&work, plan);
     if (!ran) ran = cp_plan_run(plan, work, in, n_in, out, n_out);
@@ -899,7 +995,8 @@ int cmd_op(int argc, char **argv) {
         .parser = parse,
         .args_doc = "OPERATION",
         .doc = "Runs one operation on NumPy files (.npy, '-' for a standard stream), or with --grad its gradients.\v"
-               "OPERATION: conv, max-pool, avg-pool, global-max-pool, global-avg-pool, im2col, col2im, pad, resize, "
+               "OPERATION: conv, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, adaptive-avg-pool, "
+               "fractional-max-pool, global-max-pool, global-avg-pool, global-lp-pool, im2col, col2im, pad, resize, "
                "depth-to-space, space-to-depth, dense, softmax, flatten, add, "
                "sub, mul, div, "
                "min, max, pow, prelu, batch-norm, layer-norm, group-norm, instance-norm, lrn, reduce, concat, slice, "

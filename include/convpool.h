@@ -187,12 +187,26 @@ typedef struct cp_conv {
     int64_t reserved[8]; /* zero */
 } cp_conv;
 
-typedef enum cp_pooling { CP_MAX, CP_AVERAGE } cp_pooling;
+/* LP: (sum |x|^p)^(1/p) over each window, not divided by anything (ONNX LpPool). STOCHASTIC: while training one of the
+ * window's values, drawn with the probability a / sum a; else the mean that these probabilities give, sum a^2 / sum a
+ * (Zeiler and Fergus 2013); values that are not positive have the probability 0, and a window of them gives 0. */
+typedef enum cp_pooling { CP_MAX, CP_AVERAGE, CP_LP, CP_STOCHASTIC } cp_pooling;
 
-/* A pooling: the maximum or the average over each window. Padding is absent, never a value: the maximum ignores it; the
- * average divides by the number of taps inside the input, or with count_include_pad inside input and padding. The first
- * of equal maxima wins, and NaN wins over every number. ceil_mode rounds the number of windows up, as long as each
- * begins inside the input or the padding before it. Source: PyTorch's ATen/native/Pool.h and ONNX. */
+/* What an average divides by: the taps inside the input; inside input and padding (but not what ceil_mode adds); all
+ * taps of the kernel, wherever they lie; a number, divide_by. */
+typedef enum cp_divisor { CP_DIVISOR_VALID, CP_DIVISOR_PADDED, CP_DIVISOR_KERNEL, CP_DIVISOR_NUMBER } cp_divisor;
+
+/* Maxima over windows whose places are drawn (Graham 2014), in two published forms. PYTORCH: output_size windows of
+ * kernel, at int((i+u)*a) - int(u*a) with a = (input-kernel)/(output-1), the last at the end; one u for each image,
+ * channel and axis. TENSORFLOW: output_size windows between ceil(a*(i+u)) with a = input/output, one u for each axis,
+ * such that all have floor(a) or floor(a)+1 positions; overlapping ones see the first of the next, too. */
+typedef enum cp_fractional { CP_NOT_FRACTIONAL, CP_FRACTIONAL_PYTORCH, CP_FRACTIONAL_TENSORFLOW } cp_fractional;
+
+/* A pooling of each window. Padding is absent, never a value: the maximum ignores it, the average divides by what its
+ * divisor says. The first of equal maxima wins, and NaN wins over every number. ceil_mode rounds the number of windows
+ * up, as long as each begins inside the input or the padding before it. Source: PyTorch's ATen/native/Pool.h and ONNX.
+ * With output_size the windows follow from it: an adaptive maximum or average over [floor(o*in/out),
+ * ceil((o+1)*in/out)) (PyTorch's AdaptivePooling.h), or fractional maxima; no field of other windows may be set. */
 typedef struct cp_pool {
     cp_pooling kind;
     int64_t kernel[CP_MAX_AXES];
@@ -204,8 +218,13 @@ typedef struct cp_pool {
      * pooling without; ceil_mode is not possible then. */
     cp_pad_values pad_values;
     bool ceil_mode;
-    bool count_include_pad;
-    bool global; /* one window over the whole input; nothing else but kind may be set */
+    bool global; /* one window over the whole input; nothing else but kind and exponent may be set */
+    cp_divisor divisor;
+    int64_t divide_by;
+    float exponent;                   /* p of Lp, at least 1; 0: 2 */
+    int64_t output_size[CP_MAX_AXES]; /* not all zero: adaptive, or fractional */
+    cp_fractional fractional;
+    bool overlapping; /* of fractional windows between boundaries */
     int64_t reserved[8];
 } cp_pool;
 

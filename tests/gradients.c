@@ -86,7 +86,7 @@ static void output_choices(cp_net *net) {
         const cp_net_node *node = &net->nodes[i];
         if (!strcmp(node->op->name, "relu") || node->attributes.conv.activation == CP_RELU)
             cp_net_output(net, node->out[0], "relu");
-        if (!strcmp(node->op->name, "max-pool")) cp_net_output(net, node->out[1], "maxima");
+        if (node->op->outputs > 1 && strstr(node->op->name, "-pool")) cp_net_output(net, node->out[1], "maxima");
     }
 }
 
@@ -411,14 +411,40 @@ static void poolings(void **state) {
         {"max-pool 2x1x2 same", SPACE(2, 3, 2, 3, 2), SQUARED},
         {"avg-pool 2", PLANE(2, 4, 6, 3), SQUARED},
         {"avg-pool 3 stride 2 pad 1", PLANE(2, 5, 6, 2), SQUARED},
-        {"avg-pool 3 stride 2 pad 1 count_include_pad", PLANE(2, 5, 6, 2), SQUARED},
-        {"avg-pool 3 stride 2 ceil count_include_pad pad 1", PLANE(1, 6, 7, 2), SQUARED},
+        {"avg-pool 3 stride 2 pad 1 divisor padded", PLANE(2, 5, 6, 2), SQUARED},
+        {"avg-pool 3 stride 2 ceil divisor padded pad 1", PLANE(1, 6, 7, 2), SQUARED},
         {"avg-pool 2x3 stride 1 dilation 2 same_lower", PLANE(1, 5, 6, 3), SQUARED},
         {"avg-pool global", PLANE(2, 4, 3, 5), SQUARED},
         {"avg-pool 2 stride 1 same", LINE(2, 7, 3), SQUARED},
         {"avg-pool 2x2x1", SPACE(1, 4, 4, 3, 2), SQUARED},
         {"conv 4 3x3 same relu; max-pool 2", PLANE(2, 6, 4, 2), SQUARED},
         {"conv 4 3x3 same relu; max-pool 3 stride 2 same", PLANE(2, 5, 6, 2), SQUARED},
+    };
+    (void)state;
+    CHECK_ALL(subjects);
+}
+
+static void other_poolings(void **state) {
+    static const subject subjects[] = {
+        {"lp-pool 2", PLANE(2, 4, 6, 3), SQUARED},
+        {"lp-pool 3 p 3 stride 2 pad 1", PLANE(2, 5, 6, 2), SQUARED},
+        {"lp-pool 3x2 p 1 stride 1 dilation 2 same", PLANE(1, 5, 6, 3), SQUARED},
+        {"lp-pool global p 2.5", PLANE(2, 4, 3, 5), SQUARED},
+        {"lp-pool 3 p 4 stride 2 ceil", LINE(2, 8, 3), SQUARED},
+        {"avg-pool 3 stride 2 pad 1 divisor kernel", PLANE(2, 5, 6, 2), SQUARED},
+        {"avg-pool 3 stride 2 pad 1 ceil divisor 7", PLANE(2, 5, 6, 2), SQUARED},
+        {"stochastic-pool 2", PLANE(2, 4, 6, 3), SQUARED},
+        {"sigmoid; stochastic-pool 3 stride 2 pad 1 dilation 2", PLANE(2, 7, 6, 2), SQUARED},
+        {"sigmoid; stochastic-pool 2x1x2 same", SPACE(2, 3, 2, 3, 2), SQUARED},
+        {"adaptive-max-pool 3x2", PLANE(2, 5, 7, 3), SQUARED},
+        {"adaptive-max-pool 7", LINE(2, 5, 3), SQUARED},
+        {"adaptive-avg-pool 3x4", PLANE(2, 5, 6, 2), SQUARED},
+        {"adaptive-avg-pool 2x5x3", SPACE(1, 3, 4, 5, 2), SQUARED},
+        {"fractional-max-pool 3x4 pytorch kernel 2", PLANE(2, 6, 7, 2), SQUARED},
+        {"fractional-max-pool 4x3 tensorflow", PLANE(2, 6, 7, 2), SQUARED},
+        {"fractional-max-pool 4 tensorflow overlapping", LINE(2, 9, 2), SQUARED},
+        {"conv 4 3x3 same relu; lp-pool 2; fractional-max-pool 2 tensorflow; flatten; dense 4", PLANE(2, 6, 8, 2),
+         CLASSIFIED},
     };
     (void)state;
     CHECK_ALL(subjects);
@@ -683,10 +709,10 @@ static void extreme_logits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(convolutions),   cmocka_unit_test(poolings),    cmocka_unit_test(other_layers),
-        cmocka_unit_test(whole_nets),     cmocka_unit_test(movements),   cmocka_unit_test(losses),
-        cmocka_unit_test(built),          cmocka_unit_test(random_nets), cmocka_unit_test(ties),
-        cmocka_unit_test(extreme_logits),
+        cmocka_unit_test(convolutions), cmocka_unit_test(poolings),       cmocka_unit_test(other_poolings),
+        cmocka_unit_test(other_layers), cmocka_unit_test(whole_nets),     cmocka_unit_test(movements),
+        cmocka_unit_test(losses),       cmocka_unit_test(built),          cmocka_unit_test(random_nets),
+        cmocka_unit_test(ties),         cmocka_unit_test(extreme_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

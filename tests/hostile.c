@@ -798,7 +798,7 @@ static void mistakes_in_texts(void **state) {
         {"pool", CP_E_ARG, "position 5:", "the window's size, as 2 or 3x2, or global"},
         {"pool 2 pad 2", CP_E_SHAPE, "position 1:", "pad_before[0] = 2: must be less than the window (2)"},
         {"pool 0", CP_E_ARG, "position 1:", "kernel[0] = 0: must be at least 1"},
-        {"pool 2 relu", CP_E_ARG, "position 8:", "count_include_pad"},
+        {"pool 2 relu", CP_E_ARG, "position 8:", "ceil"},
         {"pool global stride 2", CP_E_ARG, "position 1:", "global pooling sees the whole input"},
         {"dense 10", CP_E_SHAPE, "position 1:", "flatten it first"},
         {"flatten; dense", CP_E_ARG, "position 15:", "the number of units, as 10"},

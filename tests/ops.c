@@ -55,7 +55,8 @@ static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type,
     for (int i = 0; i < s->inputs; i++) {
         problem->in[i] = s->in[i];
         problem->in_type[i] = !s->integer[i] ? type : s->below <= 256 ? CP_U8 : CP_I32;
-        if (s->integer[i] && !strstr(s->op->name, "pool")) problem->in_type[i] = CP_I32;
+        const bool bytes = strstr(s->op->name, "pool"); /* the tap of a window */
+        if (s->integer[i] && !bytes) problem->in_type[i] = CP_I32;
     }
     for (int i = 0; i < CP_MAX_OUTPUTS; i++) problem->out_used[i] = true;
     return s->op->infer(problem, &s->attributes);
@@ -216,7 +217,12 @@ static void draw_pool(sample *s) {
         *pool = (cp_pool){.global = true};
         return;
     }
-    *pool = (cp_pool){.pad = g.pad, .ceil_mode = one_in(3), .count_include_pad = one_in(2)};
+    *pool = (cp_pool){
+        .pad = g.pad,
+        .ceil_mode = one_in(3),
+    };
+    if (strncmp(s->op->name, "avg-pool", 8) == 0) pool->divisor = (cp_divisor)draw(0, 3);
+    if (pool->divisor == CP_DIVISOR_NUMBER) pool->divide_by = draw(1, 12);
     memcpy(pool->kernel, g.kernel, sizeof pool->kernel);
     if (one_in(2)) memcpy(pool->stride, g.stride, sizeof pool->stride);
     memcpy(pool->dilation, g.dilation, sizeof pool->dilation);
@@ -241,6 +247,73 @@ static bool turn_pool_around(sample *s, const cp_op *forward_op) {
         s->inputs = 2;
     }
     s->chain = s->below;
+    return true;
+}
+
+/* Lp and stochastic pooling, and their gradients, which take the input of the forward operation, too. */
+static bool draw_weighted_pool(sample *s) {
+    static const float exponents[] = {0, 1, 2, 3, 2.5f};
+    const cp_op *const op = s->op;
+    const bool lp = op == &cp_op_lp_pool || op == &cp_op_lp_pool_gradient;
+    cp_problem forward;
+    draw_pool(s);
+    s->attributes.pool.divisor = CP_DIVISOR_VALID;
+    s->attributes.pool.divide_by = 0;
+    if (lp) s->attributes.pool.exponent = exponents[draw(0, 4)];
+    s->attributes.layer = (uint32_t)draw(0, 3);
+    if (op == &cp_op_lp_pool || op == &cp_op_stochastic_pool) return true;
+    s->op = lp ? &cp_op_lp_pool : &cp_op_stochastic_pool;
+    const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK;
+    s->op = op;
+    if (!possible) return false;
+    s->inputs = 3;
+    if (lp) {
+        s->in[1] = s->in[2] = forward.out[0];
+        return true;
+    }
+    s->in[2] = s->in[0];
+    s->in[0] = s->in[1] = forward.out[0];
+    s->integer[1] = true;
+    s->below = cp_window_taps(&forward.window);
+    return true;
+}
+
+static int64_t space_of(cp_shape shape) {
+    int64_t space = 1;
+    for (int d = 1; d < shape.rank - 1; d++) space *= shape.dim[d];
+    return space;
+}
+
+/* Adaptive and fractional pooling and the gradients. */
+static bool draw_span_pool(sample *s) {
+    const cp_op *const op = s->op;
+    const bool fractional = op == &cp_op_fractional_max_pool;
+    const geometry g = draw_geometry();
+    cp_pool *pool = &s->attributes.pool;
+    cp_problem forward;
+    s->inputs = 1;
+    s->in[0] = image_shape(&g, one_in(2) ? draw(1, 9) : draw_channels());
+    if (fractional) pool->fractional = one_in(2) ? CP_FRACTIONAL_PYTORCH : CP_FRACTIONAL_TENSORFLOW;
+    pool->overlapping = pool->fractional == CP_FRACTIONAL_TENSORFLOW && one_in(2);
+    for (int d = 0; d < g.axes; d++) {
+        if (pool->fractional == CP_FRACTIONAL_PYTORCH) pool->kernel[d] = g.kernel[d];
+        pool->output_size[d] = draw(1, fractional || !one_in(4) ? g.size[d] : g.size[d] + 3);
+    }
+    s->attributes.layer = (uint32_t)draw(0, 3);
+    s->chain = space_of(s->in[0]);
+    if (op != &cp_op_adaptive_average_pool_gradient && op != &cp_op_position_gradient) return true;
+    s->op = &cp_op_adaptive_average_pool;
+    const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK;
+    s->op = op;
+    if (!possible) return false;
+    for (int d = 0; d < g.axes; d++) s->attributes.size[d] = g.size[d];
+    s->below = s->chain;
+    s->in[0] = forward.out[0];
+    s->chain = space_of(s->in[0]);
+    if (op == &cp_op_adaptive_average_pool_gradient) return true;
+    s->inputs = 2;
+    s->in[1] = s->in[0];
+    s->integer[1] = true;
     return true;
 }
 
@@ -452,6 +525,13 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (strstr(op->name, "pool")) draw_pool(s);
     if (op == &cp_op_max_pool_gradient) possible = turn_pool_around(s, &cp_op_max_pool);
     if (op == &cp_op_average_pool_gradient) possible = turn_pool_around(s, &cp_op_average_pool);
+    if (strncmp(op->name, "lp-", 3) == 0 || strncmp(op->name, "stochastic-", 11) == 0) possible = draw_weighted_pool(s);
+    const bool spans =
+        strncmp(op->name, "adaptive-", 9) == 0 || op == &cp_op_fractional_max_pool || op == &cp_op_position_gradient;
+    if (spans) {
+        *s = (sample){.op = op};
+        possible = draw_span_pool(s);
+    }
     if (op == &cp_op_bias_gradient) {
         s->inputs = 1;
         s->in[0] = (cp_shape){.rank = 2, .dim = {one_in(3) ? draw(200, 2000) : draw_batch(), draw_channels()}};
@@ -483,7 +563,8 @@ static bool draw_sample(sample *s, const cp_op *op) {
     int64_t most = 1;
     for (int i = 0; i < problem.inputs; i++) most = cp_shape_count(s->in[i]) > most ? cp_shape_count(s->in[i]) : most;
     most = cp_shape_count(problem.out[0]) > most ? cp_shape_count(problem.out[0]) : most;
-    if (strstr(op->name, "pool")) {
+    if (spans) most *= s->chain;
+    if (strstr(op->name, "pool") && !spans) {
         s->chain = cp_window_taps(&problem.window);
         most *= s->chain;
     }
@@ -501,11 +582,14 @@ static nearness nearness_of(const cp_op *op) {
     if (op->algos == cp_algos_conv || op->algos == cp_algos_conv_input_gradient ||
         op->algos == cp_algos_conv_weight_gradient || op->algos == cp_algos_bias_gradient || op == &cp_op_add ||
         op == &cp_op_max_pool_gradient || op == &cp_op_im2col || op == &cp_op_col2im || op == &cp_op_pad ||
-        op == &cp_op_pad_gradient)
+        op == &cp_op_pad_gradient || op == &cp_op_stochastic_pool_gradient || op == &cp_op_position_gradient)
         return SUMS;
     if (op == &cp_op_resize || op == &cp_op_resize_gradient) return AVERAGES;
     if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth) return SAME;
-    if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient) return AVERAGES;
+    if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient || op == &cp_op_adaptive_average_pool ||
+        op == &cp_op_adaptive_average_pool_gradient)
+        return AVERAGES;
+    if (op->algos == cp_algos_span_max_pool || op == &cp_op_stochastic_pool) return SAME;
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
         op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient)
         return SAME;
@@ -553,7 +637,7 @@ static void fill_inputs(const sample *s, expected *e) {
                 e->in[i][k] = (float)(scale * ((double)bits() / (1u << 31) - 1));
         }
     }
-    if (s->op != &cp_op_max_pool && s->op != &cp_op_relu) return;
+    if (s->op != &cp_op_max_pool && s->op->algos != cp_algos_span_max_pool && s->op != &cp_op_relu) return;
     static const double special[] = {NAN, INFINITY, -INFINITY, -0.0};
     for (int64_t k = 0; k < cp_shape_count(s->in[0]); k++)
         if (one_in(30)) e->in[0][k] = special[draw(0, 3)];
@@ -682,7 +766,7 @@ static struct {
     const cp_algo *algo;
     const cp_kernels *kernels;
     int count;
-} reached[256];
+} reached[1024];
 
 static int *count_of(const cp_algo *algo, const cp_kernels *kernels) {
     size_t i = 0;

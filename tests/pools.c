@@ -245,7 +245,8 @@ static bool draw_pool(cp_pooling kind, cp_pool *pool, cp_shape *x) {
     cp_window geometry;
     *pool = (cp_pool){.kind = kind, .pad = w.pad};
     pool->ceil_mode = (w.pad == CP_PAD_EXPLICIT || w.pad == CP_PAD_VALID) && draw(0, 1);
-    pool->count_include_pad = draw(0, 1);
+    if (kind == CP_AVERAGE) pool->divisor = (cp_divisor)draw(0, 3);
+    if (pool->divisor == CP_DIVISOR_NUMBER) pool->divide_by = draw(1, 9);
     memcpy(pool->kernel, w.kernel, sizeof w.kernel);
     if (draw(0, 2)) memcpy(pool->stride, w.stride, sizeof w.stride);
     memcpy(pool->dilation, w.dilation, sizeof w.dilation);

@@ -136,7 +136,7 @@ static cp_tensor pooled(const cp_pool *pool, const cp_tensor *x, const cp_tensor
     if (pool->kind == CP_MAX)
         cp_ref_max_pool(&window, x, &y, index, NULL);
     else
-        cp_ref_average_pool(&window, pool->count_include_pad, x, &y, NULL);
+        cp_ref_average_pool(&window, pool->divisor, pool->divide_by, x, &y, NULL);
     return y;
 }
 
@@ -484,14 +484,14 @@ static void average_divisors(void **state) {
     cp_pool pool = {.kind = CP_AVERAGE, .kernel = {4}, .stride = {3}, .ceil_mode = true};
     cp_tensor y = pooled(&pool, &x, NULL);
     assert_values(&y, (double[]){2.5, 4.5});
-    pool.count_include_pad = true;
+    pool.divisor = CP_DIVISOR_PADDED;
     y = pooled(&pool, &x, NULL);
     assert_values(&y, (double[]){2.5, 4.5});
     /* Padding that was asked for counts when told to, the cells that ceil_mode adds do not. */
     pool = (cp_pool){.kind = CP_AVERAGE, .kernel = {3}, .stride = {3}, .pad_before = {1}, .pad_after = {1}};
     y = pooled(&pool, &x, NULL);
     assert_values(&y, (double[]){1.5, 4});
-    pool.count_include_pad = true;
+    pool.divisor = CP_DIVISOR_PADDED;
     y = pooled(&pool, &x, NULL);
     assert_values(&y, (double[]){1, 4});
     pool = (cp_pool){.kind = CP_AVERAGE, .kernel = {3}, .stride = {3}, .pad_after = {0}, .ceil_mode = true};
@@ -507,7 +507,7 @@ static void average_divisors(void **state) {
     pool.pad_after[0] = 2;
     y = pooled(&pool, &one, NULL);
     assert_values(&y, (double[]){6, 0, 0});
-    pool.count_include_pad = true;
+    pool.divisor = CP_DIVISOR_PADDED;
     y = pooled(&pool, &one, NULL);
     assert_values(&y, (double[]){3, 0, 0});
 }
@@ -516,7 +516,9 @@ static void average_divisors(void **state) {
 static void pool_gradients_are_differences(void **state) {
     for (int trial = 0; trial < 60; trial++) {
         const int axes = (int)draw(1, 3);
-        cp_pool pool = {.kind = (cp_pooling)draw(0, 1), .ceil_mode = draw(0, 1), .count_include_pad = draw(0, 1)};
+        cp_pool pool = {.kind = (cp_pooling)draw(0, 1), .ceil_mode = draw(0, 1)};
+        if (pool.kind == CP_AVERAGE) pool.divisor = (cp_divisor)draw(CP_DIVISOR_VALID, CP_DIVISOR_NUMBER);
+        if (pool.divisor == CP_DIVISOR_NUMBER) pool.divide_by = draw(1, 9);
         cp_shape shape = {.rank = axes + 2, .dim = {draw(1, 2)}}, y_shape;
         for (int d = 0; d < axes; d++) {
             shape.dim[1 + d] = draw(3, 5);
@@ -535,7 +537,7 @@ static void pool_gradients_are_differences(void **state) {
         if (pool.kind == CP_MAX)
             cp_ref_max_pool_gradient(&window, &dy, &index, &dx);
         else
-            cp_ref_average_pool_gradient(&window, pool.count_include_pad, &dy, &dx);
+            cp_ref_average_pool_gradient(&window, pool.divisor, pool.divide_by, &dy, &dx);
         for (int64_t e = 0; e < cp_shape_count(shape); e += 7) {
             const double kept = values(&x)[e], h = 1e-7;
             values(&x)[e] = kept + h;
@@ -559,8 +561,8 @@ static void pooling_in_other_orders(void **state) {
     const cp_tensor y = pooled(&pool, &x, NULL), y2 = channels_first(&y);
     cp_ref_max_pool(&window, &x2, &y2, NULL, NULL);
     assert_same(&y2, &y);
-    cp_ref_average_pool(&window, true, &x2, &y2, NULL);
-    cp_ref_average_pool(&window, true, &x, &y, NULL);
+    cp_ref_average_pool(&window, CP_DIVISOR_PADDED, 0, &x2, &y2, NULL);
+    cp_ref_average_pool(&window, CP_DIVISOR_PADDED, 0, &x, &y, NULL);
     assert_same(&y2, &y);
 }
 

@@ -1217,7 +1217,7 @@ static cp_net *varied_net(void) {
     cp_net_name(net, "a \\ strange\nname \xc3\xa9");
     const cp_node y = cp_net_conv(net, x, 6, &(cp_conv){.kernel = {1, 1}, .activation = CP_SIGMOID});
     x = cp_net_parse(net, cp_net_add(net, x, y),
-                     "max-pool 3x2 stride 1 same_lower; avg-pool 3 stride 2 pad 1 ceil count_include_pad");
+                     "max-pool 3x2 stride 1 same_lower; avg-pool 3 stride 2 pad 1 ceil divisor padded");
     const float shift[] = {1, 2, 3, 4, 5, 6};
     const cp_tensor constant = cp_view(shift, CP_F32, cp_shape_of(1, (int64_t[]){6}));
     const float kernel[36] = {[0] = 1, [7] = 2, [14] = -1};

@@ -85,8 +85,10 @@ static void compare_positions(const cp_window *w) {
                     inside += in;
                     padded += i0 < d->in + d->after && i1 < h->in + h->after && i2 < x->in + x->after;
                 }
-        assert_int_equal(cp_window_divisor(w, o, false), inside);
-        assert_int_equal(cp_window_divisor(w, o, true), padded);
+        assert_int_equal(cp_window_divisor(w, o, CP_DIVISOR_VALID, 0), inside);
+        assert_int_equal(cp_window_divisor(w, o, CP_DIVISOR_PADDED, 0), padded);
+        assert_int_equal(cp_window_divisor(w, o, CP_DIVISOR_KERNEL, 0), T);
+        assert_int_equal(cp_window_divisor(w, o, CP_DIVISOR_NUMBER, 7), 7);
     }
     /* Every pair of input and tap that meets an output is one that was seen from there. */
     int64_t forward = 0, backward = 0, position;
@@ -417,7 +419,7 @@ static const bad_pool bad_pools[] = {
      CP_E_SHAPE,
      {3, {1, 1, 1}},
      {.kernel = {2}, .stride = {1}, .dilation = {3}, .pad_before = {2}, .pad_after = {1}}},
-    {"kind = 2: no such pooling", CP_E_ARG, X4, {.kind = (cp_pooling)2, .kernel = {2, 2}}},
+    {"kind = 9: no such pooling", CP_E_ARG, X4, {.kind = (cp_pooling)9, .kernel = {2, 2}}},
     {"reserved", CP_E_ARG, X4, {.kernel = {2, 2}, .reserved = {1}}},
     {"kernel must not be set", CP_E_ARG, X4, {.kernel = {2, 2}, .global = true}},
     {"pad_after must not be set", CP_E_ARG, X4, {.pad_after = {2, 2}, .global = true}},

@@ -155,16 +155,39 @@ static cp_node pad_for_pool(cp_net *net, cp_node x, cp_pool *pool) {
     return padded;
 }
 
+/* Each layer that draws has random numbers of its own. */
+static uint32_t next_stream(const cp_net *net) {
+    uint32_t layer = 1;
+    for (int64_t i = 0; i < net->n_nodes; i++)
+        if (net->nodes[i].attributes.layer >= layer) layer = net->nodes[i].attributes.layer + 1;
+    return layer;
+}
+
 cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool) {
     if (!pool) return cp_net_fail(net, cp_fail(CP_E_ARG, "a pooling needs its kernel's size"));
-    if (pool->kind != CP_MAX && pool->kind != CP_AVERAGE)
-        return cp_net_fail(net, cp_fail(CP_E_ARG, "pooling kind %d is neither CP_MAX nor CP_AVERAGE", (int)pool->kind));
+    static const char *const windows[] = {"max-pool", "avg-pool", "lp-pool", "stochastic-pool"};
+    const char *op;
+    if ((unsigned)pool->kind > CP_STOCHASTIC)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "pooling kind %d is none of CP_MAX, CP_AVERAGE, CP_LP, CP_STOCHASTIC",
+                                        (int)pool->kind));
+    if (!cp_pool_has_spans(pool))
+        op = windows[pool->kind];
+    else if (pool->kind > CP_AVERAGE)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "output_size: %s has none", windows[pool->kind]));
+    else if (pool->fractional && pool->kind == CP_AVERAGE)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "fractional: avg-pool has no such windows"));
+    else
+        op = pool->fractional       ? "fractional-max-pool"
+             : pool->kind == CP_MAX ? "adaptive-max-pool"
+                                    : "adaptive-avg-pool";
+    if (cp_net_check(net)) return 0;
     cp_pool valid = *pool;
     if (pool->pad_values != CP_PAD_CONSTANT && cp_net_value(net, x)) {
         x = pad_for_pool(net, x, &valid);
         pool = &valid;
     }
-    return add(net, pool->kind == CP_MAX ? "max-pool" : "avg-pool", &(cp_attributes){.pool = *pool}, &x, 1);
+    const bool draws = pool->kind == CP_STOCHASTIC || pool->fractional;
+    return add(net, op, &(cp_attributes){.pool = *pool, .layer = draws ? next_stream(net) : 0}, &x, 1);
 }
 
 cp_node cp_net_im2col(cp_net *net, cp_node x, const cp_conv *conv) {
@@ -206,10 +229,7 @@ cp_node cp_net_softmax(cp_net *net, cp_node x) {
 
 cp_node cp_net_dropout(cp_net *net, cp_node x, float rate) {
     if (cp_net_check(net)) return 0;
-    uint32_t layer = 1; /* each dropout has random numbers of its own */
-    for (int64_t i = 0; i < net->n_nodes; i++)
-        if (net->nodes[i].attributes.layer >= layer) layer = net->nodes[i].attributes.layer + 1;
-    return add(net, "dropout", &(cp_attributes){.rate = rate, .layer = layer}, &x, 1);
+    return add(net, "dropout", &(cp_attributes){.rate = rate, .layer = next_stream(net)}, &x, 1);
 }
 
 /* --- normalisation --- */

@@ -138,6 +138,30 @@ static cp_node conv(cp_net *net, cp_words *r, cp_node x, int axes, bool transpos
     return cp_net_fail(net, status);
 }
 
+/* The word as a number, and nothing else. */
+static bool read_real(const char *word, double *number) {
+    return cp_read_real(&word, number) && !*word;
+}
+
+static cp_status take_real(cp_words *r, const char *expected, float *value) {
+    double number;
+    cp_words_next(r);
+    if (!read_real(r->word, &number)) return cp_words_mistake(r, expected);
+    *value = (float)number;
+    return CP_OK;
+}
+
+static cp_status take_divisor(cp_words *r, cp_pool *pool) {
+    int divisor = CP_DIVISOR_VALID;
+    cp_words_next(r);
+    const char *t = r->word;
+    while (divisor < CP_DIVISOR_NUMBER && !cp_words_are(r, cp_divisor_words[divisor])) divisor++;
+    pool->divisor = (cp_divisor)divisor;
+    if (divisor < CP_DIVISOR_NUMBER || (cp_read_number(&t, &pool->divide_by) && !*t && pool->divide_by > 0))
+        return CP_OK;
+    return cp_words_mistake(r, "what an average divides by: valid, padded, kernel or a number");
+}
+
 static cp_node pool(cp_net *net, cp_words *r, cp_node x, int axes, cp_pooling kind) {
     cp_pool pool = {.kind = kind};
     cp_status status = CP_OK;
@@ -156,14 +180,43 @@ static cp_node pool(cp_net *net, cp_words *r, cp_node x, int axes, cp_pooling ki
         if (status || taken) continue;
         if (cp_words_are(r, "ceil"))
             pool.ceil_mode = true;
-        else if (cp_words_are(r, "count_include_pad"))
-            pool.count_include_pad = true;
         else if (word_of(r, cp_pad_value_words, &values))
             pool.pad_values = (cp_pad_values)values;
+        else if (kind == CP_AVERAGE && cp_words_are(r, "divisor"))
+            status = take_divisor(r, &pool);
+        else if (kind == CP_LP && cp_words_are(r, "p"))
+            status = take_real(r, "the exponent, as 3 or 2.5", &pool.exponent);
         else
-            status = cp_words_mistake(r, WINDOW_WORDS ", reflect, replicate, circular, ceil, count_include_pad");
+            status =
+                cp_words_mistake(r, kind == CP_AVERAGE ? WINDOW_WORDS ", reflect, replicate, circular, ceil, divisor D"
+                                    : kind == CP_LP    ? WINDOW_WORDS ", reflect, replicate, circular, ceil, p P"
+                                                       : WINDOW_WORDS ", reflect, replicate, circular, ceil");
     }
     return cp_net_fail(net, status);
+}
+
+/* Poolings whose windows follow from the output's size. */
+static cp_node span_pool(cp_net *net, cp_words *r, cp_node x, int axes, cp_pooling kind, bool fractional) {
+    cp_pool pool = {.kind = kind};
+    cp_status status = take_axes(r, "the output's size", axes, pool.output_size);
+    if (!status && fractional) {
+        cp_words_next(r);
+        if (cp_words_are(r, "pytorch")) {
+            pool.fractional = CP_FRACTIONAL_PYTORCH;
+            cp_words_next(r);
+            status = cp_words_are(r, "kernel") ? take_axes(r, "the window's size", axes, pool.kernel)
+                                               : cp_words_mistake(r, "kernel K");
+        } else if (cp_words_are(r, "tensorflow"))
+            pool.fractional = CP_FRACTIONAL_TENSORFLOW;
+        else
+            status = cp_words_mistake(r, "pytorch kernel K, tensorflow");
+    }
+    if (!status) cp_words_next(r);
+    if (!status && pool.fractional == CP_FRACTIONAL_TENSORFLOW && cp_words_are(r, "overlapping")) {
+        pool.overlapping = true;
+        cp_words_next(r);
+    }
+    return status ? cp_net_fail(net, status) : cp_net_pool(net, x, &pool);
 }
 
 static cp_node im2col(cp_net *net, cp_words *r, cp_node x, int axes) {
@@ -214,16 +267,10 @@ static cp_node dense(cp_net *net, cp_words *r, cp_node x) {
     return cp_net_dense(net, x, units, activation);
 }
 
-/* The word as a number, and nothing else. */
-static bool read_real(const char *word, double *number) {
-    return cp_read_real(&word, number) && !*word;
-}
-
 static cp_node dropout(cp_net *net, cp_words *r, cp_node x) {
-    double rate;
-    cp_words_next(r);
-    if (!read_real(r->word, &rate)) return cp_net_fail(net, cp_words_mistake(r, "the share that is dropped, as 0.4"));
-    return cp_net_dropout(net, x, (float)rate);
+    float rate = 0;
+    cp_status status = take_real(r, "the share that is dropped, as 0.4", &rate);
+    return status ? cp_net_fail(net, status) : cp_net_dropout(net, x, rate);
 }
 
 /* A name and a number, for each of n names, in any order, up to the end of the layer. */
@@ -353,9 +400,10 @@ static cp_node pad(cp_net *net, cp_words *r, cp_node x, int axes) {
 static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     int axes = cp_net_shape(net, x).rank - 2;
     cp_activation activation;
-    bool windowed = cp_words_are(r, "conv") || cp_words_are(r, "conv-transpose") || cp_words_are(r, "pool") ||
-                    cp_words_are(r, "max-pool") || cp_words_are(r, "avg-pool") || cp_words_are(r, "im2col") ||
-                    cp_words_are(r, "pad") || cp_words_are(r, "resize");
+    const size_t length = strlen(r->word);
+    bool windowed = cp_words_are(r, "conv") || cp_words_are(r, "conv-transpose") || cp_words_are(r, "im2col") ||
+                    cp_words_are(r, "pad") || cp_words_are(r, "resize") ||
+                    (length >= 4 && !strcmp(r->word + length - 4, "pool"));
     if (windowed && (axes < 1 || axes > CP_MAX_AXES))
         return cp_net_fail(net, cp_fail(CP_E_SHAPE,
                                         "net, position %lld: '%s' needs spatial axes, and there are none left here",
@@ -370,6 +418,11 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_words_are(r, "space-to-depth")) return shuffle(net, r, x, false);
     if (cp_words_are(r, "pad")) return pad(net, r, x, axes);
     if (cp_words_are(r, "resize")) return resize(net, r, x, axes);
+    if (cp_words_are(r, "lp-pool")) return pool(net, r, x, axes, CP_LP);
+    if (cp_words_are(r, "stochastic-pool")) return pool(net, r, x, axes, CP_STOCHASTIC);
+    if (cp_words_are(r, "adaptive-max-pool")) return span_pool(net, r, x, axes, CP_MAX, false);
+    if (cp_words_are(r, "adaptive-avg-pool")) return span_pool(net, r, x, axes, CP_AVERAGE, false);
+    if (cp_words_are(r, "fractional-max-pool")) return span_pool(net, r, x, axes, CP_MAX, true);
     if (cp_words_are(r, "dense")) return dense(net, r, x);
     if (cp_words_are(r, "dropout")) return dropout(net, r, x);
     if (cp_words_are(r, "flatten")) return cp_net_flatten(net, x);
@@ -381,11 +434,11 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_words_are(r, "prelu")) return cp_net_prelu(net, x);
     if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
     return cp_net_fail(
-        net,
-        cp_words_mistake(
-            r, "conv, conv-transpose, pool, max-pool, avg-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
-               "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
-               "prelu" ACTIVATION_WORDS));
+        net, cp_words_mistake(
+                 r, "conv, conv-transpose, pool, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, "
+                    "adaptive-avg-pool, fractional-max-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
+                    "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
+                    "prelu" ACTIVATION_WORDS));
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {

@@ -9,6 +9,13 @@ cp_status cp_check_in(const cp_problem *problem, int i, cp_type type, const char
     return cp_check_shape(problem->in[i], type, name);
 }
 
+cp_status cp_check_drawn(const char *op, cp_shape shape) {
+    const int64_t most = ((int64_t)1 << 34) / CP_MAX_AXES;
+    if (cp_shape_count(shape) <= most) return CP_OK;
+    return cp_fail(CP_E_LIMIT, "%s of %lld values: at most %lld are provided", op, (long long)cp_shape_count(shape),
+                   (long long)most);
+}
+
 cp_status cp_check_same(const char *name_a, cp_shape a, const char *name_b, cp_shape b) {
     char text_a[CP_SHAPE_TEXT], text_b[CP_SHAPE_TEXT];
     if (cp_shape_same(a, b)) return CP_OK;

@@ -67,6 +67,7 @@ extern const cp_field cp_conv_fields[]; /* of convolution and transposed convolu
 extern const char *const cp_pad_value_words[], *const cp_depth_order_words[];
 extern const char *const cp_interpolation_words[], *const cp_coordinate_words[], *const cp_rounding_words[];
 extern const char *const cp_pad_words[], *const cp_activation_words[];
+extern const char *const cp_divisor_words[], *const cp_fractional_words[];
 
 struct cp_op {
     const char *name; /* "conv", as in files and on the command line */
@@ -97,6 +98,9 @@ extern const cp_op cp_op_conv, cp_op_conv_input_gradient, cp_op_conv_weight_grad
 extern const cp_op cp_op_conv_transpose, cp_op_conv_transpose_input_gradient, cp_op_conv_transpose_weight_gradient;
 extern const cp_op cp_op_dense, cp_op_dense_input_gradient, cp_op_dense_weight_gradient;
 extern const cp_op cp_op_max_pool, cp_op_max_pool_gradient, cp_op_average_pool, cp_op_average_pool_gradient;
+extern const cp_op cp_op_lp_pool, cp_op_lp_pool_gradient, cp_op_stochastic_pool, cp_op_stochastic_pool_gradient;
+extern const cp_op cp_op_adaptive_max_pool, cp_op_fractional_max_pool, cp_op_position_gradient;
+extern const cp_op cp_op_adaptive_average_pool, cp_op_adaptive_average_pool_gradient;
 #define CP_ACTIVATION_OPS(name, identifier, ...) extern const cp_op cp_op_##identifier, cp_op_##identifier##_gradient;
 CP_ACTIVATIONS(CP_ACTIVATION_OPS)
 #undef CP_ACTIVATION_OPS
@@ -120,6 +124,8 @@ extern const cp_op cp_op_mean_squared_error, cp_op_mean_squared_error_gradient;
 
 /* Input i is there, of this type and of a possible shape. name: "weights", for the text. */
 cp_status cp_check_in(const cp_problem *problem, int i, cp_type type, const char *name);
+/* One random number for each element of a shape: as many as one stream has. */
+cp_status cp_check_drawn(const char *op, cp_shape shape);
 /* Two shapes that must be the same; what each is called. */
 cp_status cp_check_same(const char *name_a, cp_shape a, const char *name_b, cp_shape b);
 /* N, 1 to CP_MAX_AXES spatial axes, C. */

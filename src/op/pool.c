@@ -1,4 +1,4 @@
-/* Maximum and average pooling and their gradients, as operators. */
+/* Maximum, average, Lp and stochastic pooling and their gradients, as operators. */
 #include "op/op.h"
 
 #include <inttypes.h>
@@ -13,7 +13,9 @@ static cp_status set_geometry(cp_problem *problem, const cp_attributes *attribut
     if (status) return status;
     problem->batch = x.dim[0];
     problem->channels = problem->filters = problem->groups = x.dim[x.rank - 1];
-    problem->count_include_pad = pool.count_include_pad;
+    problem->divisor = pool.divisor;
+    problem->divide_by = pool.divide_by;
+    problem->exponent = pool.exponent != 0 ? (double)pool.exponent : 2;
     return CP_OK;
 }
 
@@ -65,6 +67,47 @@ static cp_status infer_average_pool_gradient(cp_problem *problem, const cp_attri
     return infer_gradient(problem, attributes, CP_AVERAGE);
 }
 
+static cp_status infer_lp_pool(cp_problem *problem, const cp_attributes *attributes) {
+    cp_shape y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    if (!status) status = set_geometry(problem, attributes, CP_LP, problem->in[0], &y);
+    return status ? status : cp_set_output(problem, 0, problem->type, y);
+}
+
+static cp_status infer_lp_pool_gradient(cp_problem *problem, const cp_attributes *attributes) {
+    cp_shape y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    if (!status) status = cp_check_in(problem, 1, problem->type, "output");
+    if (!status) status = cp_check_in(problem, 2, problem->type, "gradient");
+    if (!status) status = set_geometry(problem, attributes, CP_LP, problem->in[0], &y);
+    if (!status) status = cp_check_same("output", problem->in[1], "the pooled input", y);
+    if (!status) status = cp_check_same("gradient", problem->in[2], "output", y);
+    return status ? status : cp_set_output(problem, 0, problem->type, problem->in[0]);
+}
+
+static cp_status infer_stochastic_pool(cp_problem *problem, const cp_attributes *attributes) {
+    cp_shape y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    if (!status) status = set_geometry(problem, attributes, CP_STOCHASTIC, problem->in[0], &y);
+    if (!status) status = check_taps(problem);
+    if (!status) status = cp_check_drawn("stochastic-pool", y);
+    problem->layer = attributes->layer;
+    if (!status) status = cp_set_output(problem, 0, problem->type, y);
+    return status ? status : cp_set_output(problem, 1, index_type(problem), y);
+}
+
+static cp_status infer_stochastic_pool_gradient(cp_problem *problem, const cp_attributes *attributes) {
+    cp_shape y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
+    if (!status) status = cp_check_in(problem, 2, problem->type, "input");
+    if (!status) status = set_geometry(problem, attributes, CP_STOCHASTIC, problem->in[2], &y);
+    if (!status) status = check_taps(problem);
+    if (!status) status = cp_check_in(problem, 1, index_type(problem), "index");
+    if (!status) status = cp_check_same("gradient", problem->in[0], "output", y);
+    if (!status) status = cp_check_same("index", problem->in[1], "output", y);
+    return status ? status : cp_set_output(problem, 0, problem->type, problem->in[2]);
+}
+
 static cp_attributes gradient_attributes(const cp_backward *b) {
     const cp_shape x = b->shape(b->net, b->in[0]);
     cp_attributes attributes = *b->attributes;
@@ -82,6 +125,15 @@ static void average_pool_backward(cp_backward *b) {
     b->din[0] = b->node(b->net, "avg-pool-gradient", &attributes, b->dout, 1);
 }
 
+static void lp_pool_backward(cp_backward *b) {
+    b->din[0] = b->node(b->net, "lp-pool-gradient", b->attributes, (cp_node[]){b->in[0], b->out[0], b->dout[0]}, 3);
+}
+
+static void stochastic_pool_backward(cp_backward *b) {
+    b->din[0] =
+        b->node(b->net, "stochastic-pool-gradient", b->attributes, (cp_node[]){b->dout[0], b->out[1], b->in[0]}, 3);
+}
+
 static void words(const cp_attributes *attributes, char *text, size_t size) {
     const cp_pool *pool = &attributes->pool;
     const cp_window_words window = {.kernel = pool->kernel,
@@ -94,7 +146,14 @@ static void words(const cp_attributes *attributes, char *text, size_t size) {
     text[0] = 0;
     cp_words_window(&window, text, size);
     if (pool->ceil_mode) cp_words_add(text, size, "ceil");
-    if (pool->count_include_pad) cp_words_add(text, size, "count_include_pad");
+    if (pool->divisor == CP_DIVISOR_NUMBER)
+        cp_words_add(text, size, "divisor %" PRId64, pool->divide_by);
+    else if (pool->divisor)
+        cp_words_add(text, size, "divisor %s", cp_divisor_words[pool->divisor]);
+    if (pool->exponent != 0) {
+        char number[32];
+        cp_words_add(text, size, "p %s", cp_real_text((double)pool->exponent, 9, number));
+    }
     if (pool->global) cp_words_add(text, size, "global");
 }
 
@@ -105,8 +164,11 @@ static const cp_field fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, pool.kernel,
                                   CP_FIELD("pad_before", CP_FIELD_AXES, pool.pad_before, NULL),
                                   CP_FIELD("pad_after", CP_FIELD_AXES, pool.pad_after, NULL),
                                   CP_FIELD("ceil_mode", CP_FIELD_FLAG, pool.ceil_mode, NULL),
-                                  CP_FIELD("count_include_pad", CP_FIELD_FLAG, pool.count_include_pad, NULL),
+                                  CP_FIELD("divisor", CP_FIELD_WORD, pool.divisor, cp_divisor_words),
+                                  CP_FIELD("divide_by", CP_FIELD_COUNT, pool.divide_by, NULL),
+                                  CP_FIELD("exponent", CP_FIELD_REAL, pool.exponent, NULL),
                                   CP_FIELD("global", CP_FIELD_FLAG, pool.global, NULL),
+                                  CP_FIELD("layer", CP_FIELD_LAYER, layer, NULL),
                                   {0}};
 
 const cp_op cp_op_max_pool = {.name = "max-pool",
@@ -142,3 +204,37 @@ const cp_op cp_op_average_pool_gradient = {.name = "avg-pool-gradient",
                                            .outputs = 1,
                                            .infer = infer_average_pool_gradient,
                                            .algos = cp_algos_average_pool_gradient};
+
+const cp_op cp_op_lp_pool = {.name = "lp-pool",
+                             .fields = fields,
+                             .min_inputs = 1,
+                             .max_inputs = 1,
+                             .outputs = 1,
+                             .infer = infer_lp_pool,
+                             .algos = cp_algos_lp_pool,
+                             .backward = lp_pool_backward,
+                             .words = words};
+
+const cp_op cp_op_lp_pool_gradient = {.name = "lp-pool-gradient",
+                                      .min_inputs = 3,
+                                      .max_inputs = 3,
+                                      .outputs = 1,
+                                      .infer = infer_lp_pool_gradient,
+                                      .algos = cp_algos_lp_pool_gradient};
+
+const cp_op cp_op_stochastic_pool = {.name = "stochastic-pool",
+                                     .fields = fields,
+                                     .min_inputs = 1,
+                                     .max_inputs = 1,
+                                     .outputs = 2,
+                                     .infer = infer_stochastic_pool,
+                                     .algos = cp_algos_stochastic_pool,
+                                     .backward = stochastic_pool_backward,
+                                     .words = words};
+
+const cp_op cp_op_stochastic_pool_gradient = {.name = "stochastic-pool-gradient",
+                                              .min_inputs = 3,
+                                              .max_inputs = 3,
+                                              .outputs = 1,
+                                              .infer = infer_stochastic_pool_gradient,
+                                              .algos = cp_algos_stochastic_pool_gradient};

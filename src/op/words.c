@@ -17,6 +17,8 @@ const char *const cp_interpolation_words[] = {"nearest", "linear", NULL};
 const char *const cp_coordinate_words[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", NULL};
 const char *const cp_rounding_words[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
 const char *const cp_depth_order_words[] = {"dcr", "crd", NULL};
+const char *const cp_divisor_words[] = {"valid", "padded", "kernel", "number", NULL};
+const char *const cp_fractional_words[] = {"none", "pytorch", "tensorflow", NULL};
 const cp_field cp_no_fields[] = {{0}};
 
 void cp_words_add(char *text, size_t size, const char *format, ...) {

@@ -23,6 +23,16 @@ TABLE(max_pool_gradient, &cp_algo_max_pool_gather, &cp_algo_max_pool_gradient_re
 TABLE(average_pool, &cp_algo_average_pool_rows, &cp_algo_average_pool_reference);
 TABLE(average_pool_gradient, &cp_algo_average_pool_gather, &cp_algo_average_pool_gradient_reference);
 
+TABLE(lp_pool, &cp_algo_lp_pool_boxes, &cp_algo_lp_pool_reference);
+TABLE(lp_pool_gradient, &cp_algo_lp_pool_gather, &cp_algo_lp_pool_gradient_reference);
+TABLE(stochastic_pool, &cp_algo_stochastic_pool_boxes, &cp_algo_stochastic_pool_reference);
+TABLE(stochastic_pool_gradient, &cp_algo_stochastic_pool_gather, &cp_algo_stochastic_pool_gradient_reference);
+TABLE(span_max_pool, &cp_algo_span_max_pool_boxes, &cp_algo_span_max_pool_reference);
+TABLE(position_gradient, &cp_algo_position_gradient_scatter, &cp_algo_position_gradient_reference);
+TABLE(adaptive_average_pool, &cp_algo_adaptive_average_pool_boxes, &cp_algo_adaptive_average_pool_reference);
+TABLE(adaptive_average_pool_gradient, &cp_algo_adaptive_average_pool_gather,
+      &cp_algo_adaptive_average_pool_gradient_reference);
+
 TABLE(activation, &cp_algo_activation_vector, &cp_algo_activation_reference);
 TABLE(activation_gradient, &cp_algo_activation_gradient_vector, &cp_algo_activation_gradient_reference);
 TABLE(binary, &cp_algo_binary_rows, &cp_algo_binary_reference);

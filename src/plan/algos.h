@@ -16,6 +16,12 @@ extern const cp_algo cp_algo_sample_lists, cp_algo_sample_gradient_lists;
 /* pool.c */
 extern const cp_algo cp_algo_max_pool_rows, cp_algo_max_pool_gather;
 extern const cp_algo cp_algo_average_pool_rows, cp_algo_average_pool_gather;
+/* box_pool.c */
+extern const cp_algo cp_algo_lp_pool_boxes, cp_algo_lp_pool_gather;
+extern const cp_algo cp_algo_stochastic_pool_boxes, cp_algo_stochastic_pool_gather;
+/* span_pool.c */
+extern const cp_algo cp_algo_span_max_pool_boxes, cp_algo_position_gradient_scatter;
+extern const cp_algo cp_algo_adaptive_average_pool_boxes, cp_algo_adaptive_average_pool_gather;
 /* elementwise.c */
 extern const cp_algo cp_algo_activation_vector, cp_algo_activation_gradient_vector;
 extern const cp_algo cp_algo_dropout_blocks, cp_algo_mean_squared_error_gradient_vector;
@@ -39,6 +45,10 @@ extern const cp_algo cp_algo_im2col_reference, cp_algo_col2im_reference;
 extern const cp_algo cp_algo_depth_to_space_reference, cp_algo_space_to_depth_reference;
 extern const cp_algo cp_algo_sample_reference, cp_algo_sample_gradient_reference;
 extern const cp_algo cp_algo_max_pool_reference, cp_algo_max_pool_gradient_reference;
+extern const cp_algo cp_algo_lp_pool_reference, cp_algo_lp_pool_gradient_reference;
+extern const cp_algo cp_algo_stochastic_pool_reference, cp_algo_stochastic_pool_gradient_reference;
+extern const cp_algo cp_algo_span_max_pool_reference, cp_algo_position_gradient_reference;
+extern const cp_algo cp_algo_adaptive_average_pool_reference, cp_algo_adaptive_average_pool_gradient_reference;
 extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradient_reference;
 extern const cp_algo cp_algo_activation_reference, cp_algo_activation_gradient_reference;
 extern const cp_algo cp_algo_softmax_reference, cp_algo_softmax_gradient_reference;

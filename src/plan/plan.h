@@ -40,24 +40,27 @@ typedef struct cp_problem {
     int64_t block;                     /* of depth-to-space and space-to-depth */
     cp_depth_order depth_order;
     bool relu;              /* applied to the output */
-    bool count_include_pad; /* of an average */
+    cp_divisor divisor;     /* of an average */
+    int64_t divide_by;      /* of CP_DIVISOR_NUMBER */
+    double exponent;        /* of Lp pooling */
+    cp_spans spans;         /* of windows of varying size; batch, channels and filters are set as with a window */
     bool weights_in_panels; /* the weights (or their gradient) are stored as panels.c says, not in the order of their
                                shape */
     bool training;
     float rate; /* of dropout */
     cp_activation activation;
-    double alpha, beta; /* of an activation, none left to be the usual; alpha: the parameter of a loss */
-    cp_loss loss;       /* of cp_ref_loss */
+    double alpha, beta;       /* of an activation, none left to be the usual; alpha: the parameter of a loss */
+    cp_loss loss;             /* of cp_ref_loss */
     double epsilon, momentum; /* of a normalisation */
     bool moments_fixed;
     cp_lrn lrn;
-    cp_binary binary;   /* of two tensors; second: the gradient by the second */
+    cp_binary binary; /* of two tensors; second: the gradient by the second */
     bool second;
     cp_reduction reduction;
     uint32_t axes; /* of a reduction: bit d for axis d */
     int axis;      /* of pieces */
     int64_t begin;
-    uint32_t layer;        /* of dropout: its stream of random numbers */
+    uint32_t layer;        /* of what draws: its stream of random numbers */
     int64_t multiply_adds; /* padded taps counted */
 } cp_problem;
 
@@ -112,6 +115,10 @@ extern const cp_algo *const cp_algos_depth_to_space[], *const cp_algos_space_to_
 extern const cp_algo *const cp_algos_sample[], *const cp_algos_sample_gradient[]; /* padding and resizing */
 extern const cp_algo *const cp_algos_max_pool[], *const cp_algos_max_pool_gradient[];
 extern const cp_algo *const cp_algos_average_pool[], *const cp_algos_average_pool_gradient[];
+extern const cp_algo *const cp_algos_lp_pool[], *const cp_algos_lp_pool_gradient[];
+extern const cp_algo *const cp_algos_stochastic_pool[], *const cp_algos_stochastic_pool_gradient[];
+extern const cp_algo *const cp_algos_span_max_pool[], *const cp_algos_adaptive_average_pool[];
+extern const cp_algo *const cp_algos_adaptive_average_pool_gradient[], *const cp_algos_position_gradient[];
 extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gradient[];
 extern const cp_algo *const cp_algos_bias_gradient[], *const cp_algos_dropout[];
 extern const cp_algo *const cp_algos_binary[], *const cp_algos_binary_gradient[];
@@ -134,10 +141,14 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   norm_input_gradient x scale dy moments -> dx    norm_scale_gradient x dy moments -> dscale
  *   lrn x -> y                               lrn_gradient x dy -> dx
  *   concat x.. -> y                          slice x -> y                          slice_gradient dy -> dx
+ *   lp_pool x -> y                           lp_pool_gradient x y dy -> dx
+ *   stochastic_pool x -> y index             stochastic_pool_gradient dy index x -> dx
+ *   span_max_pool x -> y position            position_gradient dy position -> dx
+ *   adaptive_average_pool x -> y             adaptive_average_pool_gradient dy -> dx
  *   activation x -> y                        activation_gradient y|x dy -> dx        dropout x -> y (also of the
  * gradient) softmax x -> y                           softmax_gradient y dy -> dx softmax_cross_entropy x labels -> loss
- * p (both with class weights behind) softmax_cross_entropy_gradient p labels dloss -> dx mean_squared_error y target -> loss mean_squared_error_gradient
- * y target dloss -> dy loss x target -> loss loss_gradient x target dloss -> dx */
+ * p (both with class weights behind) softmax_cross_entropy_gradient p labels dloss -> dx mean_squared_error y target ->
+ * loss mean_squared_error_gradient y target dloss -> dy loss x target -> loss loss_gradient x target dloss -> dx */
 
 /* --- planner.c --- */
 
@@ -202,9 +213,9 @@ typedef struct cp_segment {
 } cp_segment;
 
 enum {
-    CP_GRADIENT = 1,          /* dx is written and dy read, else y and x */
-    CP_DIVIDED = 2,           /* of an average: the divisors of what is met are the same along a segment, too; */
-    CP_COUNT_INCLUDE_PAD = 4, /* how they are counted */
+    CP_GRADIENT = 1, /* dx is written and dy read, else y and x */
+    CP_DIVIDED = 2,  /* of an average: the divisors of what is met are the same along a segment, too; */
+    CP_PADDED = 4,   /* padded taps count */
 };
 
 typedef struct cp_segments {

@@ -44,8 +44,8 @@ typedef struct maker {
 
 /* What an average is multiplied by: of the window that is written, or, backward, of the one that is read. */
 static float factor_of(const maker *m, int64_t write, int64_t read) {
-    const int64_t divisor =
-        cp_window_divisor(&m->problem->window, m->flags & CP_GRADIENT ? read : write, m->flags & CP_COUNT_INCLUDE_PAD);
+    const int64_t divisor = cp_window_divisor(&m->problem->window, m->flags & CP_GRADIENT ? read : write,
+                                              m->problem->divisor, m->problem->divide_by);
     return divisor ? 1 / (float)divisor : 0;
 }
 
@@ -103,7 +103,7 @@ static cp_status prepare(const cp_problem *p, cp_prepared *prepared, int flags) 
 }
 
 static int average_flags(const cp_problem *p) {
-    return CP_DIVIDED | (p->count_include_pad ? CP_COUNT_INCLUDE_PAD : 0);
+    return CP_DIVIDED | (p->divisor == CP_DIVISOR_PADDED ? CP_PADDED : 0);
 }
 
 static cp_status prepare_max(const cp_problem *p, cp_prepared *prepared) {

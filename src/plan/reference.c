@@ -136,14 +136,72 @@ static void average_pool(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     const cp_problem *p = call->problem;
     const cp_tensor x = images(cp_call_in(call, 0), id, n), y = images(cp_call_out(call, 0), id, n);
-    cp_ref_average_pool(&p->window, p->count_include_pad, &x, &y, NULL);
+    cp_ref_average_pool(&p->window, p->divisor, p->divide_by, &x, &y, NULL);
 }
 
 static void average_pool_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     const cp_problem *p = call->problem;
     const cp_tensor dy = images(cp_call_in(call, 0), id, n), dx = images(cp_call_out(call, 0), id, n);
-    cp_ref_average_pool_gradient(&p->window, p->count_include_pad, &dy, &dx);
+    cp_ref_average_pool_gradient(&p->window, p->divisor, p->divide_by, &dy, &dx);
+}
+
+static void lp_pool(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), y = images(cp_call_out(call, 0), id, n);
+    cp_ref_lp_pool(&call->problem->window, call->problem->exponent, &x, &y);
+}
+
+static void lp_pool_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), y = images(cp_call_in(call, 1), id, n);
+    const cp_tensor dy = images(cp_call_in(call, 2), id, n), dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_lp_pool_gradient(&call->problem->window, call->problem->exponent, &x, &y, &dy, &dx);
+}
+
+/* What is drawn depends on the number of the image: one share does them all. */
+static void stochastic_pool(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    double unread;
+    const cp_random_key key = {.seed = call->seed, .stream = call->problem->layer, .step = call->step};
+    const cp_tensor x = cp_call_in(call, 0), y = output(call, 0, &unread), index = output(call, 1, &unread);
+    cp_ref_stochastic_pool(&call->problem->window, call->problem->training ? &key : NULL, &x, &y, &index);
+}
+
+static void stochastic_pool_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), index = images(cp_call_in(call, 1), id, n);
+    const cp_tensor x = images(cp_call_in(call, 2), id, n), dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_stochastic_pool_gradient(&call->problem->window, &dy, call->problem->training ? &index : NULL, &x, &dx);
+}
+
+static void span_max_pool(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    double unread;
+    const cp_random_key key = {.seed = call->seed, .stream = call->problem->layer, .step = call->step};
+    const cp_tensor x = cp_call_in(call, 0), y = output(call, 0, &unread), position = output(call, 1, &unread);
+    cp_ref_span_max_pool(&call->problem->spans, &key, &x, &y, &position);
+}
+
+static void position_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), position = images(cp_call_in(call, 1), id, n);
+    const cp_tensor dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_position_gradient(&dy, &position, &dx);
+}
+
+static void adaptive_average_pool(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), y = images(cp_call_out(call, 0), id, n);
+    cp_ref_adaptive_average_pool(&call->problem->spans, &x, &y);
+}
+
+static void adaptive_average_pool_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_adaptive_average_pool_gradient(&call->problem->spans, &dy, &dx);
 }
 
 /* --- elements and rows --- */
@@ -363,6 +421,14 @@ REFERENCE(max_pool);
 REFERENCE(max_pool_gradient);
 REFERENCE(average_pool);
 REFERENCE(average_pool_gradient);
+REFERENCE(lp_pool);
+REFERENCE(lp_pool_gradient);
+REFERENCE(stochastic_pool);
+REFERENCE(stochastic_pool_gradient);
+REFERENCE(span_max_pool);
+REFERENCE(position_gradient);
+REFERENCE(adaptive_average_pool);
+REFERENCE(adaptive_average_pool_gradient);
 REFERENCE(activation);
 REFERENCE(activation_gradient);
 REFERENCE(softmax);

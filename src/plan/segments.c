@@ -25,7 +25,7 @@ static void add_segment(cutter *c, cp_segment segment) {
 static int64_t divisor(const cp_axis *a, int64_t o, int flags) {
     const cp_axis none = {1, 1, 1, 1, 1, 0, 0};
     const cp_window window = {.axes = 1, .axis = {none, none, *a}};
-    return cp_window_divisor(&window, o, flags & CP_COUNT_INCLUDE_PAD);
+    return cp_window_divisor(&window, o, flags & CP_PADDED ? CP_DIVISOR_PADDED : CP_DIVISOR_VALID, 0);
 }
 
 /* --- forward: outputs are written --- */

@@ -63,10 +63,36 @@ void cp_ref_max_pool(const cp_window *window, const cp_tensor *x, const cp_tenso
                      const cp_trace *trace);
 void cp_ref_max_pool_gradient(const cp_window *window, const cp_tensor *dy, const cp_tensor *index,
                               const cp_tensor *dx);
-void cp_ref_average_pool(const cp_window *window, bool count_include_pad, const cp_tensor *x, const cp_tensor *y,
-                         const cp_trace *trace);
-void cp_ref_average_pool_gradient(const cp_window *window, bool count_include_pad, const cp_tensor *dy,
+/* number: of CP_DIVISOR_NUMBER */
+void cp_ref_average_pool(const cp_window *window, cp_divisor kind, int64_t number, const cp_tensor *x,
+                         const cp_tensor *y, const cp_trace *trace);
+void cp_ref_average_pool_gradient(const cp_window *window, cp_divisor kind, int64_t number, const cp_tensor *dy,
                                   const cp_tensor *dx);
+/* y = (sum over t of |x|^p)^(1/p); its gradient is 0 where y is 0. */
+void cp_ref_lp_pool(const cp_window *window, double p, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_lp_pool_gradient(const cp_window *window, double p, const cp_tensor *x, const cp_tensor *y,
+                             const cp_tensor *dy, const cp_tensor *dx);
+/* With a key one value is drawn, with the probability a / sum a; index: its tap, as of a maximum. Without (NULL) the
+ * mean of these probabilities. */
+void cp_ref_stochastic_pool(const cp_window *window, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y,
+                            const cp_tensor *index);
+/* Of what was drawn, or, index NULL, of the mean. */
+void cp_ref_stochastic_pool_gradient(const cp_window *window, const cp_tensor *dy, const cp_tensor *index,
+                                     const cp_tensor *x, const cp_tensor *dx);
+
+/* Adaptive and fractional maxima; position, I32: the flat input of the plane that was the maximum. key: of fractional
+ * windows. */
+void cp_ref_span_max_pool(const cp_spans *s, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y,
+                          const cp_tensor *position);
+/* The random numbers of the windows of image n, channel c. */
+void cp_ref_span_draw(const cp_spans *s, const cp_random_key *key, int64_t n, int64_t c, int64_t C,
+                      double u[CP_MAX_AXES]);
+/* dx[n,i,c] = sum over the outputs o with position[n,o,c] = i of dy[n,o,c] */
+void cp_ref_position_gradient(const cp_tensor *dy, const cp_tensor *position, const cp_tensor *dx);
+/* y[n,o,c] = mean of the inputs that adaptive window o sees; dx[n,i,c] = sum over the o that see i of dy / their number
+ */
+void cp_ref_adaptive_average_pool(const cp_spans *s, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_adaptive_average_pool_gradient(const cp_spans *s, const cp_tensor *dy, const cp_tensor *dx);
 
 /* y[n,k] = b[k] + sum over c of x[n,c] * w[c,k] */
 void cp_ref_dense(bool relu, const cp_tensor *x, const cp_tensor *w, const cp_tensor *b, const cp_tensor *y);

@@ -110,9 +110,57 @@ int64_t cp_window_taps(const cp_window *w);
 bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i);
 /* The inverse: the flat output that sees flat input i through flat tap t; false where none does. */
 bool cp_window_from(const cp_window *w, int64_t i, int64_t t, int64_t *o);
-/* The divisor of an average over output o: taps inside the input, or, with count_include_pad, inside input and padding.
- */
-int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad);
+/* The divisor of an average over output o; number: of CP_DIVISOR_NUMBER. */
+int64_t cp_window_divisor(const cp_window *w, int64_t o, cp_divisor divisor, int64_t number);
+
+/* Windows of varying size: along each axis output o sees the inputs begin <= i < end. */
+typedef struct cp_span {
+    int64_t begin, end;
+} cp_span;
+typedef struct cp_span_axis {
+    int64_t in, out, kernel; /* kernel: of CP_FRACTIONAL_PYTORCH */
+} cp_span_axis;
+/* What adaptive and fractional poolings slide; the missing axes are in front, as those of a window. */
+typedef struct cp_spans {
+    int axes;
+    cp_span_axis axis[CP_MAX_AXES];
+    cp_fractional fractional; /* else adaptive */
+    bool overlapping;
+} cp_spans;
+/* u: uniform in [0,1), of this axis; only fractional windows ask for it. */
+cp_span cp_span_at(const cp_spans *s, int axis, int64_t o, double u);
+/* The outputs whose adaptive windows see input i. */
+cp_span cp_span_from(const cp_spans *s, int axis, int64_t i);
+int64_t cp_spans_inputs(const cp_spans *s);
+int64_t cp_spans_outputs(const cp_spans *s);
+/* What one output sees, whatever the kind of its windows: along each axis begin + k*step, k < count. The first is tap
+ * `tap` of `taps`, the next ones follow. */
+typedef struct cp_box {
+    struct {
+        int64_t begin, count, step, in, tap, taps;
+    } axis[CP_MAX_AXES];
+} cp_box;
+cp_box cp_window_box(const cp_window *w, int64_t o);
+cp_box cp_spans_box(const cp_spans *s, int64_t o, const double u[CP_MAX_AXES]);
+/* A box in rows along the last axis: the flat input and the flat tap that row r begins with; the next ones are
+ * axis[last].step and 1 further. */
+static inline int64_t cp_box_rows(const cp_box *b) {
+    return b->axis[2].count ? b->axis[0].count * b->axis[1].count : 0;
+}
+static inline int64_t cp_box_row(const cp_box *b, int64_t r, int64_t *tap) {
+    const int64_t z = r / b->axis[1].count, y = r % b->axis[1].count;
+    *tap = ((b->axis[0].tap + z) * b->axis[1].taps + b->axis[1].tap + y) * b->axis[2].taps + b->axis[2].tap;
+    return ((b->axis[0].begin + z * b->axis[0].step) * b->axis[1].in + b->axis[1].begin + y * b->axis[1].step) *
+               b->axis[2].in +
+           b->axis[2].begin;
+}
+static inline int64_t cp_box_count(const cp_box *b) {
+    return b->axis[0].count * b->axis[1].count * b->axis[2].count;
+}
+/* The adaptive or fractional windows of a pooling of x, with every check; pool->output_size is not all zero. */
+cp_status cp_pool_spans(cp_spans *spans, const cp_pool *pool, cp_shape x);
+/* Whether windows follow from the output's size. */
+bool cp_pool_has_spans(const cp_pool *pool);
 
 /* The window of a convolution of x [N,space,C] by w [kernel,C/groups,K], or of a pooling of x: every check on the
  * attributes and sizes is here. The texts are those of the hit list: "stride[0] = 0: must be at least 1". */

@@ -1,8 +1,11 @@
 /* THE window rule: where outputs and taps meet inputs, how many outputs there are, and every check on a geometry.
  *
  * Sources: explicit padding, Dumoulin and Visin (2016); SAME, TensorFlow's kernel_shape_util.cc; ceil_mode and the
- * divisor of averages, PyTorch's ATen/native/Pool.h and AvgPoolKernel.cpp. */
+ * divisor of averages, PyTorch's ATen/native/Pool.h and AvgPoolKernel.cpp; adaptive windows, its AdaptivePooling.h;
+ * fractional ones, its FractionalMaxPool2d.cpp and TensorFlow's fractional_pool_common.cc. */
 #include "tensor/tensor.h"
+
+#include <math.h>
 
 /* ---------------------------------------------------------------------------------------------------------------
  * Positions
@@ -78,12 +81,14 @@ bool cp_window_from(const cp_window *w, int64_t i, int64_t t, int64_t *o) {
     return true;
 }
 
-int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad) {
+int64_t cp_window_divisor(const cp_window *w, int64_t o, cp_divisor kind, int64_t number) {
     int64_t divisor = 1;
+    if (kind == CP_DIVISOR_NUMBER) return number;
+    if (kind == CP_DIVISOR_KERNEL) return cp_window_taps(w);
     for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
         const cp_axis *a = &w->axis[d];
         int64_t first, last;
-        if (count_include_pad) {
+        if (kind == CP_DIVISOR_PADDED) {
             /* The padding that was asked for counts; what ceil_mode adds behind it does not. */
             first = 0;
             last = taps_before(a, o % a->out * a->stride - a->before, a->in + a->after);
@@ -94,6 +99,87 @@ int64_t cp_window_divisor(const cp_window *w, int64_t o, bool count_include_pad)
         o /= a->out;
     }
     return divisor;
+}
+
+/* --- windows of varying size --- */
+
+/* Boundary o of TensorFlow's fractional windows, counted from 0: u is scaled so that every gap is k or k+1. */
+static int64_t fractional_boundary(const cp_span_axis *a, int64_t o, double u) {
+    if (o == 0) return 0;
+    if (o == a->out) return a->in;
+    if (a->in % a->out == 0) return o * (a->in / a->out);
+    const double alpha = (double)a->in / (double)a->out, k = (double)(a->in / a->out);
+    const double most_first = (k + 2) / alpha - 1;
+    const double most_last = ((double)a->in + 1 - k) / alpha - (double)(a->out - 1);
+    return (int64_t)ceil(alpha * ((double)o + u * fmin(most_first, most_last))) - 1;
+}
+
+static int64_t fractional_begin(const cp_span_axis *a, int64_t o, double u) {
+    if (o == a->out - 1) return a->in - a->kernel;
+    const double alpha = (double)(a->in - a->kernel) / (double)(a->out - 1);
+    return (int64_t)(((double)o + u) * alpha) - (int64_t)(u * alpha);
+}
+
+/* floor(o*in/out) and ceil((o+1)*in/out); the products fit: check_span_axis. */
+static cp_span adaptive_span(int64_t in, int64_t out, int64_t o) {
+    return (cp_span){o * in / out, ((o + 1) * in + out - 1) / out};
+}
+
+cp_span cp_span_at(const cp_spans *s, int axis, int64_t o, double u) {
+    const cp_span_axis *a = &s->axis[axis];
+    if (s->fractional == CP_FRACTIONAL_PYTORCH) {
+        const int64_t begin = fractional_begin(a, o, u);
+        return (cp_span){begin, begin + a->kernel};
+    }
+    if (s->fractional == CP_FRACTIONAL_TENSORFLOW)
+        return (cp_span){fractional_boundary(a, o, u),
+                         min(a->in, fractional_boundary(a, o + 1, u) + (s->overlapping ? 1 : 0))};
+    return adaptive_span(a->in, a->out, o);
+}
+
+/* Output o sees input i where o*in < (i+1)*out and (o+1)*in > i*out: the same rule with in and out exchanged. */
+cp_span cp_span_from(const cp_spans *s, int axis, int64_t i) {
+    return adaptive_span(s->axis[axis].out, s->axis[axis].in, i);
+}
+
+cp_box cp_spans_box(const cp_spans *s, int64_t o, const double u[CP_MAX_AXES]) {
+    cp_box box;
+    for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
+        const cp_span span = cp_span_at(s, d, o % s->axis[d].out, u[d]);
+        const int64_t size = span.end - span.begin;
+        box.axis[d].begin = span.begin;
+        box.axis[d].count = box.axis[d].taps = size;
+        box.axis[d].step = 1;
+        box.axis[d].in = s->axis[d].in;
+        box.axis[d].tap = 0;
+        o /= s->axis[d].out;
+    }
+    return box;
+}
+
+cp_box cp_window_box(const cp_window *w, int64_t o) {
+    cp_box box;
+    for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
+        const cp_axis *a = &w->axis[d];
+        int64_t first, last;
+        cp_axis_taps(a, o % a->out, &first, &last);
+        box.axis[d].begin = o % a->out * a->stride - a->before + first * a->dilation;
+        box.axis[d].count = last - first;
+        box.axis[d].step = a->dilation;
+        box.axis[d].in = a->in;
+        box.axis[d].tap = first;
+        box.axis[d].taps = a->kernel;
+        o /= a->out;
+    }
+    return box;
+}
+
+int64_t cp_spans_inputs(const cp_spans *s) {
+    return s->axis[0].in * s->axis[1].in * s->axis[2].in;
+}
+
+int64_t cp_spans_outputs(const cp_spans *s) {
+    return s->axis[0].out * s->axis[1].out * s->axis[2].out;
 }
 
 /* ---------------------------------------------------------------------------------------------------------------
@@ -405,19 +491,16 @@ static cp_status size_global(cp_window *w, const cp_pool *pool) {
     const struct {
         const char *name;
         const int64_t *values;
-    } absent[] = {{"kernel", pool->kernel},
-                  {"stride", pool->stride},
-                  {"dilation", pool->dilation},
-                  {"pad_before", pool->pad_before},
-                  {"pad_after", pool->pad_after}};
+    } absent[] = {{"kernel", pool->kernel},         {"stride", pool->stride},       {"dilation", pool->dilation},
+                  {"pad_before", pool->pad_before}, {"pad_after", pool->pad_after}, {"output_size", pool->output_size}};
     for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
         if (!all_zero(absent[i].values, CP_MAX_AXES))
             return cp_fail(CP_E_ARG, "global pooling sees the whole input: %s must not be set", absent[i].name);
-    if (pool->pad || pool->ceil_mode || pool->count_include_pad)
+    if (pool->pad || pool->ceil_mode || pool->divisor)
         return cp_fail(CP_E_ARG, "global pooling sees the whole input: %s must not be set",
                        pool->pad         ? "pad"
                        : pool->ceil_mode ? "ceil_mode"
-                                         : "count_include_pad");
+                                         : "divisor");
     for (int d = 0; d < CP_MAX_AXES; d++) w->axis[d].kernel = w->axis[d].stride = w->axis[d].in;
     return CP_OK;
 }
@@ -432,7 +515,7 @@ static cp_status check_pooled_axis(const cp_axis *a, cp_pooling kind, int d, con
                        (long long)(a->before >= extent ? a->before : a->after), (long long)extent);
     /* Where the distance of the taps is at most the input, one of them hits it. A window that begins inside does, too.
      */
-    if (kind != CP_MAX || a->dilation <= a->in) return CP_OK;
+    if ((kind != CP_MAX && kind != CP_STOCHASTIC) || a->dilation <= a->in) return CP_OK;
     const int64_t begin_outside = min(a->out, ceil_div(a->before, a->stride));
     if (begin_outside > MOST)
         return cp_fail(CP_E_LIMIT, "%lld windows begin in the padding along the %s: at most %d are provided",
@@ -447,6 +530,28 @@ static cp_status check_pooled_axis(const cp_axis *a, cp_pooling kind, int d, con
     return CP_OK;
 }
 
+/* What every pooling may say, and what only some kinds. */
+static cp_status check_kind(const cp_pool *pool) {
+    if ((unsigned)pool->kind > CP_STOCHASTIC) return cp_fail(CP_E_ARG, "kind = %d: no such pooling", (int)pool->kind);
+    if ((unsigned)pool->divisor > CP_DIVISOR_NUMBER)
+        return cp_fail(CP_E_ARG, "divisor = %d: no such divisor", (int)pool->divisor);
+    if (pool->divisor == CP_DIVISOR_NUMBER && pool->divide_by < 1)
+        return cp_fail(CP_E_ARG, "divide_by = %lld: must be at least 1", (long long)pool->divide_by);
+    if (pool->divisor != CP_DIVISOR_NUMBER && pool->divide_by)
+        return cp_fail(CP_E_ARG, "divide_by = %lld: only of the divisor CP_DIVISOR_NUMBER", (long long)pool->divide_by);
+    if (pool->divisor && pool->kind != CP_AVERAGE) return cp_fail(CP_E_ARG, "divisor: only an average is divided");
+    if (pool->exponent != 0 && pool->kind != CP_LP) return cp_fail(CP_E_ARG, "exponent: only Lp pooling has one");
+    if (pool->exponent != 0 && !(pool->exponent >= 1 && pool->exponent <= 1000)) {
+        char text[32];
+        return cp_fail(CP_E_ARG, "exponent = %s: must be 1 to 1000", cp_real_text((double)pool->exponent, 9, text));
+    }
+    return check_reserved(pool->reserved);
+}
+
+bool cp_pool_has_spans(const cp_pool *pool) {
+    return pool->fractional != CP_NOT_FRACTIONAL || !all_zero(pool->output_size, CP_MAX_AXES);
+}
+
 cp_status cp_pool_window(cp_window *window, const cp_pool *pool, cp_shape x) {
     static const cp_pool defaults;
     if (!pool) pool = &defaults;
@@ -459,9 +564,9 @@ cp_status cp_pool_window(cp_window *window, const cp_pool *pool, cp_shape x) {
                            .ceil_mode = pool->ceil_mode};
 
     cp_status status = check_input(window, x);
-    if (!status) status = check_reserved(pool->reserved);
-    if (!status && (unsigned)pool->kind > CP_AVERAGE)
-        status = cp_fail(CP_E_ARG, "kind = %d: no such pooling", (int)pool->kind);
+    if (!status) status = check_kind(pool);
+    if (!status && (cp_pool_has_spans(pool) || pool->overlapping))
+        status = cp_fail(CP_E_ARG, "output_size, fractional and overlapping belong to windows of varying size");
     if (status) return status;
     if (pool->global) return size_global(window, pool);
 
@@ -474,10 +579,69 @@ cp_status cp_pool_window(cp_window *window, const cp_pool *pool, cp_shape x) {
     return status;
 }
 
+/* One axis of windows that follow from the output's size; fractional ones need a window's worth of input for each. */
+static cp_status check_span_axis(const cp_spans *s, const cp_span_axis *a, int d) {
+    int64_t product;
+    if (!cp_mul(a->in + 1, a->out + 1, &product))
+        return cp_fail(CP_E_LIMIT, "%lld windows of %lld positions are more than can be counted", (long long)a->out,
+                       (long long)a->in);
+    if (s->fractional && a->out > a->in)
+        return cp_fail(CP_E_SHAPE, "output size %lld: must be 1..%lld", (long long)a->out, (long long)a->in);
+    if (s->fractional == CP_FRACTIONAL_PYTORCH && a->kernel + a->out - 1 > a->in)
+        return cp_fail(CP_E_SHAPE,
+                       "kernel[%d] = %lld and an output of %lld need an input of at least %lld, it has %lld", d,
+                       (long long)a->kernel, (long long)a->out, (long long)(a->kernel + a->out - 1), (long long)a->in);
+    return CP_OK;
+}
+
+cp_status cp_pool_spans(cp_spans *spans, const cp_pool *pool, cp_shape x) {
+    const int64_t *const absent[] = {pool->stride, pool->dilation, pool->pad_before, pool->pad_after};
+    const bool kernel = pool->fractional == CP_FRACTIONAL_PYTORCH;
+    cp_window input;
+    cp_status status = check_input(&input, x);
+    if (!status) status = check_kind(pool);
+    if (status) return status;
+    if ((unsigned)pool->fractional > CP_FRACTIONAL_TENSORFLOW)
+        return cp_fail(CP_E_ARG, "fractional = %d: no such form", (int)pool->fractional);
+    if (pool->kind != CP_MAX && (pool->fractional || pool->kind != CP_AVERAGE))
+        return cp_fail(CP_E_ARG, "%s pooling of kind %d is not provided", pool->fractional ? "fractional" : "adaptive",
+                       (int)pool->kind);
+    for (int i = 0; i < 4; i++)
+        if (!all_zero(absent[i], CP_MAX_AXES) || pool->pad || pool->pad_values || pool->ceil_mode || pool->global ||
+            pool->divisor)
+            return cp_fail(CP_E_ARG,
+                           "windows that follow from output_size take no stride, dilation, padding, ceil_mode, "
+                           "global or divisor");
+    if (!kernel && !all_zero(pool->kernel, CP_MAX_AXES))
+        return cp_fail(CP_E_ARG, "kernel: only fractional pooling in PyTorch's form has one beside output_size");
+    if (pool->overlapping && pool->fractional != CP_FRACTIONAL_TENSORFLOW)
+        return cp_fail(CP_E_ARG, "overlapping: only fractional pooling in TensorFlow's form knows it");
+    if (kernel) status = check_values("kernel", pool->kernel, input.axes, 1);
+    if (!status) status = check_values("output_size", pool->output_size, input.axes, 1);
+    *spans = (cp_spans){.axes = input.axes, .fractional = pool->fractional, .overlapping = pool->overlapping};
+    int64_t outputs = 1;
+    for (int d = 0; d < CP_MAX_AXES; d++) spans->axis[d] = (cp_span_axis){1, 1, 1};
+    for (int d = 0; d < input.axes && !status; d++) {
+        cp_span_axis *a = &spans->axis[CP_MAX_AXES - input.axes + d];
+        *a = (cp_span_axis){x.dim[1 + d], pool->output_size[d], kernel ? pool->kernel[d] : 1};
+        status = check_span_axis(spans, a, d);
+        if (!status && !cp_mul(outputs, a->out, &outputs))
+            status = cp_fail(CP_E_SHAPE, "the number of output positions overflows");
+    }
+    return status;
+}
+
 cp_status cp_pool_shape(cp_shape *y, const cp_pool *pool, cp_shape x) {
     cp_window window;
     if (!y) return cp_fail(CP_E_ARG, "y is NULL");
     *y = (cp_shape){0};
+    if (pool && cp_pool_has_spans(pool)) {
+        cp_spans spans;
+        const cp_status status = cp_pool_spans(&spans, pool, x);
+        for (int d = 0; d < CP_MAX_AXES && !status; d++) window.axis[d].out = spans.axis[d].out;
+        window.axes = spans.axes;
+        return status ? status : output_shape(y, &window, x, x.dim[x.rank - 1]);
+    }
     const cp_status status = cp_pool_window(&window, pool, x);
     return status ? status : output_shape(y, &window, x, x.dim[x.rank - 1]);
 }

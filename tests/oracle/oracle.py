@@ -244,7 +244,7 @@ def pooling(rng, average):
     x = normal(rng, rng.integers(1, 4), rng.choice([1, 3, 8, 16, 19]), *windows.size)
     include = bool(average and rng.random() < 0.5)
     arguments = ["--kernel", "x".join(map(str, windows.kernel))] + windows.arguments()
-    arguments += ["--count-include-pad"] if include else []
+    arguments += ["--divisor", "padded"] if include else []
     attributes = windows.attributes(auto_pad=True) | {"ceil_mode": int(windows.ceil)}
     unusual = max(windows.dilation) > 1 or any(e < s for e, s in zip(windows.extent(), windows.stride))
     if windows.mode in ("same", "same_lower") and unusual:
@@ -269,8 +269,35 @@ def average_pool(rng):
     return pooling(rng, average=True)
 
 
+def lp_pool(rng):
+    windows = draw_windows(rng, pooling=True)
+    while windows.mode in ("same", "same_lower") or windows.ceil:
+        windows = draw_windows(rng, pooling=True)
+    p = int(rng.integers(1, 5))
+    x = normal(rng, rng.integers(1, 4), rng.choice([1, 3, 16, 19]), *windows.size)
+    attributes = windows.attributes(auto_pad=True) | {"p": p}
+    arguments = ["--kernel", "x".join(map(str, windows.kernel)), "--exponent", str(p)] + windows.arguments()
+    return "lp-pool", arguments, {"x": x}, run_onnx([("LpPool", ["x"], attributes)], {"x": x})
+
+
+def adaptive_pool(rng):
+    """By NumPy: onnxruntime has none."""
+    average = rng.random() < 0.5
+    size = rng.integers(1, 13, rng.integers(1, 4))
+    out = [int(rng.integers(1, n + 3)) for n in size]
+    x = normal(rng, rng.integers(1, 4), rng.choice([1, 3, 16, 19]), *size)
+    expected = np.zeros((*x.shape[:2], *out), np.float32)
+    for o in product(*map(range, out)):
+        at = tuple(slice(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(o, map(int, size), out))
+        window = x[(slice(None), slice(None), *at)].reshape(*x.shape[:2], -1)
+        expected[(slice(None), slice(None), *o)] = window.mean(-1) if average else window.max(-1)
+    arguments = ["--output-size", "x".join(map(str, out))]
+    return "adaptive-avg-pool" if average else "adaptive-max-pool", arguments, {"x": x}, expected
+
+
 def global_pool(rng):
-    name, operator = [("global-max-pool", "GlobalMaxPool"), ("global-avg-pool", "GlobalAveragePool")][rng.integers(2)]
+    name, operator = [("global-max-pool", "GlobalMaxPool"), ("global-avg-pool", "GlobalAveragePool"),
+                      ("global-lp-pool", "GlobalLpPool")][rng.integers(3)]
     size = rng.integers(1, 10, rng.integers(1, 4))
     x = normal(rng, rng.integers(1, 4), rng.choice([1, 3, 16, 19]), *size)
     return name, [], {"x": x}, run_onnx([(operator, ["x"], {})], {"x": x})
@@ -379,7 +406,8 @@ def matrix(rng):
 
 
 MOVEMENTS = [pad, padded_conv, resize, pixel_shuffle, matrix]
-KINDS = [conv] * 9 + [max_pool] * 4 + [average_pool] * 4 + [global_pool, dense, elementwise, softmax] + MOVEMENTS
+KINDS = [conv] * 9 + [max_pool] * 4 + [average_pool] * 4 + [lp_pool, adaptive_pool, global_pool, dense, elementwise]
+KINDS += [softmax] + MOVEMENTS
 
 
 # --- the gradients of a convolution, by NumPy in double ---

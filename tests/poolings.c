@@ -1,0 +1,171 @@
+/* Poolings of every kind on numbers worked out by hand: Lp, adaptive, fractional, stochastic, divisors, and what is
+ * refused. */
+#include <convpool.h>
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void run(const cp_pool *pool, int64_t h, int64_t w, const float *x, int64_t count, float *y) {
+    const cp_tensor in = cp_nhwc(x, 1, h, w, 1);
+    cp_shape shape;
+    if (cp_pool_shape(&shape, pool, in.shape)) fail_msg("%s", cp_error());
+    assert_int_equal(cp_shape_count(shape), count);
+    const cp_tensor out = cp_view(y, CP_F32, shape);
+    if (cp_pool_run(NULL, pool, &in, &out)) fail_msg("%s", cp_error());
+}
+
+static void expect(const cp_pool *pool, int64_t h, int64_t w, const float *x, int64_t count, const float *expected) {
+    float y[64];
+    run(pool, h, w, x, count, y);
+    for (int64_t i = 0; i < count; i++)
+        if (!(fabsf(y[i] - expected[i]) <= 1e-5f * (1 + fabsf(expected[i]))))
+            fail_msg("number %lld is %.9g instead of %.9g", (long long)i, (double)y[i], (double)expected[i]);
+}
+
+static void refused(const cp_pool *pool, cp_shape x, cp_status status, const char *text) {
+    cp_shape y;
+    assert_int_equal(cp_pool_shape(&y, pool, x), status);
+    assert_string_equal(cp_error(), text);
+}
+
+static const float nine[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+
+static void lp(void **state) {
+    const float x[] = {3, -4, 0, 0, 1, 2, -2, 1e20f};
+    (void)state;
+    expect(&(cp_pool){.kind = CP_LP, .kernel = {1, 2}}, 1, 8, x, 4, (const float[]){5, 0, sqrtf(5), 1e20f});
+    expect(&(cp_pool){.kind = CP_LP, .kernel = {1, 2}, .exponent = 1}, 1, 8, x, 4, (const float[]){7, 0, 3, 1e20f});
+    expect(&(cp_pool){.kind = CP_LP, .kernel = {1, 3}, .exponent = 3, .pad_before = {0, 1}, .pad_after = {0, 1}}, 1, 4,
+           x, 2, (const float[]){cbrtf(91), 0});
+    expect(&(cp_pool){.kind = CP_LP, .global = true}, 3, 3, nine, 1, (const float[]){sqrtf(285)});
+}
+
+static void divisors(void **state) {
+    cp_pool pool = {.kind = CP_AVERAGE, .kernel = {2, 2}, .stride = {2, 2}, .pad_before = {1, 1}, .ceil_mode = true};
+    (void)state;
+    expect(&pool, 3, 3, nine, 4, (const float[]){1, 2.5f, 5.5f, 7});
+    pool.divisor = CP_DIVISOR_PADDED;
+    expect(&pool, 3, 3, nine, 4, (const float[]){0.25f, 1.25f, 2.75f, 7});
+    pool.divisor = CP_DIVISOR_NUMBER;
+    pool.divide_by = 3;
+    expect(&pool, 3, 3, nine, 4, (const float[]){1 / 3.f, 5 / 3.f, 11 / 3.f, 28 / 3.f});
+    /* the tail that ceil_mode adds counts only where the whole kernel does */
+    pool = (cp_pool){.kind = CP_AVERAGE, .kernel = {1, 2}, .ceil_mode = true, .divisor = CP_DIVISOR_PADDED};
+    expect(&pool, 1, 3, nine, 2, (const float[]){1.5f, 3});
+    pool.divisor = CP_DIVISOR_KERNEL;
+    expect(&pool, 1, 3, nine, 2, (const float[]){1.5f, 1.5f});
+}
+
+static void adaptive(void **state) {
+    (void)state;
+    expect(&(cp_pool){.kind = CP_MAX, .output_size = {2, 2}}, 3, 3, nine, 4, (const float[]){5, 6, 8, 9});
+    expect(&(cp_pool){.kind = CP_AVERAGE, .output_size = {2, 2}}, 3, 3, nine, 4, (const float[]){3, 4, 6, 7});
+    expect(&(cp_pool){.kind = CP_AVERAGE, .output_size = {1, 3}}, 1, 7, nine, 3, (const float[]){2, 4, 6});
+    expect(&(cp_pool){.kind = CP_AVERAGE, .output_size = {1, 5}}, 1, 2, nine, 5, (const float[]){1, 1, 1.5f, 2, 2});
+    /* more than 2^24 positions, where quotients of floats go wrong: floor and ceil of whole numbers */
+    const int64_t size = ((int64_t)1 << 24) + 3;
+    float *x = calloc((size_t)size, sizeof *x), y[3];
+    assert_non_null(x);
+    x[size / 3] = 1;
+    x[2 * size / 3] = 2;
+    run(&(cp_pool){.kind = CP_MAX, .output_size = {1, 3}}, 1, size, x, 3, y);
+    assert_true(y[0] == 1 && y[1] == 2 && y[2] == 2);
+    free(x);
+}
+
+/* The widths of TensorFlow's windows are k or k+1 and fill the input; PyTorch's begin at 0 and end at the end. */
+static void fractional(void **state) {
+    (void)state;
+    for (int64_t in = 2; in <= 23; in++)
+        for (int64_t out = 1; out <= in; out++) {
+            float x[23], y[23];
+            for (int i = 0; i < 23; i++) x[i] = (float)i + 1; /* the maximum is the window's end */
+            run(&(cp_pool){.output_size = {1, out}, .fractional = CP_FRACTIONAL_TENSORFLOW}, 1, in, x, out, y);
+            for (int64_t o = 0; o < out; o++) {
+                const int64_t width = (int64_t)(y[o] - (o ? y[o - 1] : 0));
+                assert_true(width == in / out || width == in / out + 1);
+            }
+            assert_true(y[out - 1] == (float)in);
+            if (in < out + 1) continue;
+            run(&(cp_pool){.kernel = {1, 2}, .output_size = {1, out}, .fractional = CP_FRACTIONAL_PYTORCH}, 1, in, x,
+                out, y);
+            assert_true(y[out - 1] == (float)in && (out == 1 || y[0] == 2));
+            for (int64_t o = 1; o < out; o++) assert_true(y[o] > y[o - 1]);
+        }
+    /* whole quotients leave nothing to draw; overlapping windows see the first of the next */
+    expect(&(cp_pool){.output_size = {1, 3}, .fractional = CP_FRACTIONAL_TENSORFLOW}, 1, 9, nine, 3,
+           (const float[]){3, 6, 9});
+    expect(&(cp_pool){.output_size = {1, 3}, .fractional = CP_FRACTIONAL_TENSORFLOW, .overlapping = true}, 1, 9, nine,
+           3, (const float[]){4, 7, 9});
+}
+
+/* What a net of one stochastic pooling gives while it is trained or not. */
+static void stochastic_net(const float *x, int64_t n, bool training, float *y) {
+    cp_net *net;
+    cp_plan *plan;
+    cp_work *work;
+    assert_int_equal(cp_net_new(&net), CP_OK);
+    const cp_node in = cp_net_input(net, "x", CP_F32, cp_shape_nhwc(1, 1, n, 1));
+    cp_net_output(net, cp_net_pool(net, in, &(cp_pool){.kind = CP_STOCHASTIC, .kernel = {1, 4}}), "y");
+    assert_int_equal(cp_net_plan(&plan, NULL, net, &(cp_plan_options){.training = training}), CP_OK);
+    assert_int_equal(cp_work_new(&work, plan), CP_OK);
+    const cp_tensor from = cp_nhwc(x, 1, 1, n, 1), to = cp_nhwc(y, 1, 1, n / 4, 1);
+    assert_int_equal(cp_plan_run(plan, work, &from, 1, &to, 1), CP_OK);
+    cp_work_free(work);
+    cp_plan_free(plan);
+    cp_net_free(net);
+}
+
+static void stochastic(void **state) {
+    enum { WINDOWS = 10000 };
+    static float x[4 * WINDOWS], y[WINDOWS];
+    int counts[5] = {0};
+    (void)state;
+    /* the test form: (1 + 4 + 16) / 7; what is negative has no chance; nothing positive gives 0 */
+    const float few[] = {1, 2, 4, 0, -3, 2, 0, 0, 0, 0, 0, -1};
+    stochastic_net(few, 12, false, y);
+    assert_true(fabsf(y[0] - 3) < 1e-6f && y[1] == 2 && y[2] == 0);
+    stochastic_net(few, 12, true, y);
+    assert_true((y[0] == 1 || y[0] == 2 || y[0] == 4) && y[1] == 2 && y[2] == 0);
+    /* 1 in ten, 2 in ten, ... */
+    for (int i = 0; i < 4 * WINDOWS; i++) x[i] = (float)(i % 4 + 1);
+    stochastic_net(x, 4 * WINDOWS, true, y);
+    for (int i = 0; i < WINDOWS; i++) counts[(int)y[i]]++;
+    for (int a = 1; a <= 4; a++) assert_in_range(counts[a], 1000 * a - 200, 1000 * a + 200);
+    assert_int_equal(counts[0], 0);
+}
+
+static void refusals(void **state) {
+    const cp_shape x = cp_shape_nhwc(1, 5, 7, 2);
+    (void)state;
+    refused(&(cp_pool){.kernel = {2, 2}, .divisor = CP_DIVISOR_KERNEL}, x, CP_E_ARG,
+            "divisor: only an average is divided");
+    refused(&(cp_pool){.kind = CP_AVERAGE, .kernel = {2, 2}, .divisor = CP_DIVISOR_NUMBER}, x, CP_E_ARG,
+            "divide_by = 0: must be at least 1");
+    refused(&(cp_pool){.kernel = {2, 2}, .exponent = 2}, x, CP_E_ARG, "exponent: only Lp pooling has one");
+    refused(&(cp_pool){.kind = CP_LP, .kernel = {2, 2}, .exponent = 0.5f}, x, CP_E_ARG,
+            "exponent = 0.5: must be 1 to 1000");
+    refused(&(cp_pool){.output_size = {2, 0}}, x, CP_E_ARG, "output_size[1] = 0: must be at least 1");
+    refused(&(cp_pool){.output_size = {2, 2}, .stride = {1, 1}}, x, CP_E_ARG,
+            "windows that follow from output_size take no stride, dilation, padding, ceil_mode, global or divisor");
+    refused(&(cp_pool){.output_size = {2, 8}, .fractional = CP_FRACTIONAL_TENSORFLOW}, x, CP_E_SHAPE,
+            "output size 8: must be 1..7");
+    refused(&(cp_pool){.output_size = {2, 6}, .kernel = {2, 3}, .fractional = CP_FRACTIONAL_PYTORCH}, x, CP_E_SHAPE,
+            "kernel[1] = 3 and an output of 6 need an input of at least 8, it has 7");
+    refused(&(cp_pool){.kind = CP_LP, .output_size = {2, 2}}, x, CP_E_ARG,
+            "adaptive pooling of kind 2 is not provided");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lp),         cmocka_unit_test(divisors),   cmocka_unit_test(adaptive),
+        cmocka_unit_test(fractional), cmocka_unit_test(stochastic), cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
