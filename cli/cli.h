@@ -16,6 +16,8 @@ int cmd_data(int argc, char **argv);
 int cmd_op(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
+int cmd_operators(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int bench_ops(int argc, char **argv);
 int bench_train(int argc, char **argv);

@@ -132,16 +132,13 @@ static int load(cp_tensor *tensor, const char *option, const char *text, const c
         const int64_t height = shape.dim[0], width = shape.dim[1];
         shape = batch ? cp_shape_nhwc(1, height, width, 1) : cp_shape_nhwc(height, width, 1, 1);
     }
-    if (array.type != CP_F32 && array.type != CP_F64) {
-        status = fail(STATUS_INPUT, "%s: must be float32 or float64", path);
-    } else if (shape.rank != 4) {
+    if (shape.rank != 4) {
         status = fail(STATUS_INPUT, "%s: has %d dimensions, must have 2 or 4", path, shape.rank);
     } else {
-        const int64_t count = cp_shape_count(shape);
-        float *numbers = allocate((size_t)count, sizeof *numbers);
-        for (int64_t i = 0; i < count; i++)
-            numbers[i] = array.type == CP_F32 ? ((float *)array.data)[i] : (float)((double *)array.data)[i];
-        *tensor = cp_view(numbers, CP_F32, shape);
+        *tensor = cp_view(allocate((size_t)cp_shape_count(shape), sizeof(float)), CP_F32, shape);
+        const cp_tensor from = cp_view(array.data, array.type, shape);
+        const cp_status converted = cp_tensor_convert(tensor, &from);
+        if (converted) status = fail_library(converted);
     }
     if (path) {
         cp_array_free(&array);

@@ -16,6 +16,8 @@ static const struct command {
     {"op", "run one operation, or its gradients, on NumPy files", cmd_op},
     {"explain", "show the numbers behind each output of an operation", cmd_explain},
     {"bench", "time operations (bench ops) or training (bench train)", cmd_bench},
+    {"convert", "store the weights of a model in another type", cmd_convert},
+    {"operators", "the operations: their algorithms, which have gradients", cmd_operators},
     {"info", "this CPU, the instruction sets, threads, the build", cmd_info},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

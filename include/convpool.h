@@ -168,10 +168,13 @@ typedef enum cp_activation {
 typedef enum cp_pad_values { CP_PAD_CONSTANT, CP_PAD_REFLECT, CP_PAD_REPLICATE, CP_PAD_CIRCULAR } cp_pad_values;
 
 /* A convolution, as the field calls it (a cross-correlation: the kernel is not flipped):
- *   y[n,o,k] = activation(b[k] + sum over taps t and channels c of x[n, o*stride - pad_before + t*dilation, c] *
- * w[t,c,k]) A tap outside the input contributes nothing, unless pad_values says what it sees. With groups, filter k
- * sees only the input channels of its group; groups = C is a depthwise convolution. Source: Dumoulin and Visin, "A
- * guide to convolution arithmetic for deep learning" (2016); for SAME, TensorFlow's kernel_shape_util.cc. */
+ *
+ *   y[n,o,k] = activation(b[k] + sum over t, c of x[n, o*stride - pad_before + t*dilation, c] * w[t,c,k])
+ *
+ * over all taps t and channels c. A tap outside the input contributes nothing, unless pad_values says what it sees.
+ * With groups, filter k sees only the input channels of its group; groups = C is a depthwise convolution. Source:
+ * Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016); for SAME, TensorFlow's
+ * kernel_shape_util.cc. */
 typedef struct cp_conv {
     int64_t kernel[CP_MAX_AXES];   /* only cp_net_conv reads it; elsewhere the weights tell */
     int64_t stride[CP_MAX_AXES];   /* all zero: 1 */
@@ -350,6 +353,10 @@ CP_API void cp_net_output(cp_net *net, cp_node value, const char *name);
  * filters: output channels. */
 CP_API cp_node cp_net_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
 CP_API cp_node cp_net_conv_transpose(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
+/* Locally connected: a convolution of which each output position has weights of its own, w [outputs,taps*C,filters] (as
+ * Keras orders them), and b [filters]. conv: kernel, stride, dilation, padding with zeros, activation; no groups. */
+CP_API cp_node cp_net_local_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
+CP_API cp_node cp_net_local_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv);
 CP_API cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation);
 /* The same with weights that are any value of the net; b may be 0. w of dense: [inputs, units]. */
 CP_API cp_node cp_net_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv);
@@ -460,6 +467,18 @@ CP_API cp_status cp_net_gradients(cp_net *net, cp_node y, cp_node dy, const cp_n
 /* Adds the layers that a text describes to x: "conv 32 5x5 same relu; pool 2; flatten; dense 1024 relu; dropout 0.4;
  * dense 10". A mistake is answered with its position and the words that are possible there. */
 CP_API cp_node cp_net_parse(cp_net *net, cp_node x, const char *text);
+
+/* The operations that nets are made of, as cp_layer and cp_step_info name them. */
+#define CP_MAX_ALGORITHMS 8
+typedef struct cp_operator {
+    const char *name;
+    const char *algorithms[CP_MAX_ALGORITHMS + 1]; /* the reference last, then NULL; none where nothing is computed */
+    bool differentiable;                           /* cp_net_gradients knows its gradient */
+    bool gradient;                                 /* it is the gradient of another: only cp_net_gradients adds it */
+    bool layer;                                    /* it can stand in a model's file */
+} cp_operator;
+/* The i-th of them; false behind the last. */
+CP_API bool cp_operator_at(cp_operator *found, int i);
 
 /* What is in a net. */
 CP_API cp_shape cp_net_shape(const cp_net *net, cp_node value);
@@ -680,10 +699,9 @@ typedef struct cp_trainer cp_trainer;
 CP_API cp_status cp_trainer_new(cp_trainer **trainer, const cp_net *net, cp_ctx *ctx, const cp_train *train);
 CP_API void cp_trainer_free(cp_trainer *trainer);
 /* One step on a batch: x [N,...], target: labels I32 [N] (softmax cross-entropy, focal, hinge) or values as the output.
- * *loss is that before the step;
- * *correct (may be NULL) counts the rows whose largest output is at the label. CP_E_DIVERGED, with the step in the text
- * and the parameters as before, when the loss or the gradient is not finite. Another batch size than last time plans
- * anew. */
+ * The loss is that before the step; correct (may be NULL) counts the rows whose largest output is at the label.
+ * CP_E_DIVERGED, with the step in the text and the parameters as before, when the loss or the gradient is not finite.
+ * Another batch size than last time plans anew. */
 CP_API cp_status cp_trainer_step(cp_trainer *trainer, const cp_tensor *x, const cp_tensor *target, double *loss,
                                  int64_t *correct);
 CP_API int64_t cp_trainer_steps(const cp_trainer *trainer); /* of the optimizer, done so far */

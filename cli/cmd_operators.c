@@ -1,0 +1,79 @@
+/* convpool operators: the operations that nets are made of. */
+#include "args.h"
+
+#include <string.h>
+
+typedef enum form { TEXT, MARKDOWN, JSON } form;
+
+enum { OPTION_MARKDOWN = 256, OPTION_JSON };
+
+static const struct argp_option option_list[] = {
+    {"markdown", OPTION_MARKDOWN, NULL, 0, "print a table in Markdown", 1},
+    {"json", OPTION_JSON, NULL, 0, "print a line of JSON for each operation", 1},
+    {0}};
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+    form *chosen = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL;
+        return 0;
+    case OPTION_MARKDOWN:
+    case OPTION_JSON:
+        if (*chosen != TEXT) usage("--markdown and --json cannot be given together");
+        *chosen = key == OPTION_JSON ? JSON : MARKDOWN;
+        return 0;
+    case ARGP_KEY_ARG:
+        usage("'%s' is not an option", text);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void print_object(const cp_operator *op) {
+    json_t *algorithms = json_array(), *line = json_object();
+    for (int a = 0; op->algorithms[a]; a++) json_array_append_new(algorithms, json_string(op->algorithms[a]));
+    json_object_set_new(line, "name", json_string(op->name));
+    json_object_set_new(line, "algorithms", algorithms);
+    json_object_set_new(line, "differentiable", json_boolean(op->differentiable));
+    json_object_set_new(line, "gradient", json_boolean(op->gradient));
+    json_object_set_new(line, "layer", json_boolean(op->layer));
+    print_json(line, stdout);
+}
+
+#define ALGORITHMS_TEXT 256
+static const char *algorithms_text(const cp_operator *op, char text[ALGORITHMS_TEXT]) {
+    strcpy(text, op->algorithms[0] ? "" : "-");
+    for (int a = 0; op->algorithms[a]; a++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, ALGORITHMS_TEXT - used, "%s%s", a ? ", " : "", op->algorithms[a]);
+    }
+    return text;
+}
+
+static void print_operator(const cp_operator *op, form chosen) {
+    char algorithms[ALGORITHMS_TEXT];
+    if (chosen == JSON) {
+        print_object(op);
+        return;
+    }
+    const char *gradient = op->differentiable ? "yes" : op->gradient ? "is one" : "no";
+    printf(chosen == MARKDOWN ? "| %s | %s | %s | %s |\n" : "%-38s %-44s %-9s %s\n", op->name,
+           algorithms_text(op, algorithms), gradient, op->layer ? "yes" : "no");
+}
+
+int cmd_operators(int argc, char **argv) {
+    form chosen = TEXT;
+    const struct argp parser = {
+        .options = option_list,
+        .parser = parse,
+        .doc = "Prints the operations that nets are made of: their algorithms, of which the planner takes the cheapest "
+               "that can solve a problem; whether there is a gradient; whether a model's file may have them.",
+        .children = args_common};
+    args_parse(&parser, "operators", argc, argv, &chosen);
+    if (chosen == MARKDOWN) printf("| operation | algorithms | gradient | in models |\n|---|---|---|---|\n");
+    if (chosen == TEXT) printf("%-38s %-44s %-9s %s\n", "operation", "algorithms", "gradient", "in models");
+    cp_operator op;
+    for (int i = 0; cp_operator_at(&op, i); i++) print_operator(&op, chosen);
+    return STATUS_OK;
+}
