@@ -215,25 +215,38 @@ static cp_tensor view_of(const value *v, cp_type type, cp_shape shape) {
     return cp_view(v->memory, type, shape);
 }
 
-static double element(const cp_array *array, int64_t i) {
-    switch (array->type) {
-    case CP_F32:
-        return ((const float *)array->data)[i];
-    case CP_F64:
-        return ((const double *)array->data)[i];
-    case CP_I32:
-        return ((const int32_t *)array->data)[i];
-    case CP_I64:
-        return (double)((const int64_t *)array->data)[i];
-    default:
-        return ((const uint8_t *)array->data)[i];
+/* Labels, of which any that no class can have is -1. False where the file's numbers are not whole. */
+static bool read_labels(int32_t *labels, const cp_array *array, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        int64_t label;
+        switch (array->type) {
+        case CP_I32:
+            label = ((const int32_t *)array->data)[i];
+            break;
+        case CP_I64:
+            label = ((const int64_t *)array->data)[i];
+            break;
+        case CP_U8:
+            label = ((const uint8_t *)array->data)[i];
+            break;
+        default:
+            return false;
+        }
+        labels[i] = label >= 0 && label <= INT32_MAX ? (int32_t)label : -1;
     }
+    return true;
 }
 
-static void store(void *memory, cp_type type, int64_t i, double number) {
-    if (type == CP_F32) ((float *)memory)[i] = (float)number;
-    if (type == CP_F64) ((double *)memory)[i] = number;
-    if (type == CP_I32) ((int32_t *)memory)[i] = number >= 0 && number <= INT32_MAX ? (int32_t)number : -1;
+/* The numbers of a file in fresh memory of another type. */
+static int convert(void **memory, cp_type type, const cp_array *array, const char *path) {
+    const int64_t count = cp_shape_count(array->shape);
+    *memory = allocate((size_t)count, (size_t)cp_type_size(type));
+    if (type == CP_I32)
+        return read_labels(*memory, array, count) ? STATUS_OK
+                                                  : fail(STATUS_INPUT, "%s: labels must be whole numbers", path);
+    const cp_tensor from = cp_view(array->data, array->type, array->shape), to = cp_view(*memory, type, array->shape);
+    const cp_status status = cp_tensor_convert(&to, &from);
+    return status ? fail_library(status) : STATUS_OK;
 }
 
 static cp_type real_type(const session *s) {
@@ -243,19 +256,14 @@ static cp_type real_type(const session *s) {
 /* Reads a file into an input of the net. */
 static int read_value(session *s, value *v, const char *name, const char *path, file_order order, cp_type type) {
     cp_array array;
-    const int status = load_npy(&array, path);
+    int status = load_npy(&array, path);
     if (status) return status;
-    if (type == CP_I32 && (array.type == CP_F32 || array.type == CP_F64)) {
-        cp_array_free(&array);
-        return fail(STATUS_INPUT, "%s: labels must be whole numbers", path);
-    }
-    const int64_t count = cp_shape_count(array.shape);
     v->name = name;
     v->order = order_of(s, order, array.shape.rank);
     v->stored = array.shape;
-    v->memory = allocate((size_t)count, (size_t)cp_type_size(type));
-    for (int64_t i = 0; i < count; i++) store(v->memory, type, i, element(&array, i));
+    status = convert(&v->memory, type, &array, path);
     cp_array_free(&array);
+    if (status) return status;
     v->view = view_of(v, type, turn(v->stored, v->order, false));
     v->node = cp_net_input(s->net, name, type == CP_I32 ? CP_I32 : CP_F32, v->view.shape);
     return STATUS_OK;
