@@ -617,14 +617,16 @@ static int draw(int least, int most) {
 static void draw_layer(char *text, size_t size) {
     static const char *const pads[] = {"same", "same_lower"};
     static const char *const activations[] = {"", " relu", " tanh", " sigmoid"};
-    static const char *const others[] = {"tanh; ", "relu; ", "dropout 0.3; ", "softmax; "};
+    static const char *const others[] = {"tanh; ", "relu; ",    "dropout 0.3; ",    "softmax; ",
+                                         "gelu; ", "elu 0.5; ", "leaky-relu 0.2; ", "softplus; ",
+                                         "mish; ", "prelu; ",   "lrn 3 alpha 0.5; "};
     const size_t used = strlen(text);
     switch (draw(0, 4)) {
     case 0:
         snprintf(text + used, size - used, "%s-pool %d stride 1 same; ", draw(0, 1) ? "max" : "avg", draw(2, 3));
         break;
     case 1:
-        snprintf(text + used, size - used, "%s", others[draw(0, 3)]);
+        snprintf(text + used, size - used, "%s", others[draw(0, 10)]);
         break;
     default:
         snprintf(text + used, size - used, "conv %d %dx%d %s dilation %d groups %d%s; ", 2 * draw(1, 4), draw(2, 3),

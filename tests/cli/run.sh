@@ -212,6 +212,43 @@ prints "y 1x2
 0 0" op tanh --input zeros
 prints "y 1x2
 1 2" op add --input x2 --input zeros
+prints "y 1x4
+-0.25 2 -0.75 0" op leaky-relu --input signs --alpha 0.25
+npy bends "1, 4" -3 -6 0 3
+prints "y 1x4
+-0 -0 0 3" op hard-swish --input bends
+prints "y 1x4
+-1 1.5 -1 0" op clip --input signs --alpha -1 --beta 1.5
+npy row "2," 10 100
+prints "y 2x2
+10 200
+30 400" op mul --input wd --input row
+prints "y 2x2
+-9 -98
+-7 -96" op sub --input wd --input row
+npy slope "1," 2
+npy each "1, 4" 1 1 1 1
+prints "y 1x4
+-2 2 -6 0" op prelu --input signs --weights slope
+prints "dx 1x4
+2 1 2 1
+dw 1
+-4" op prelu --input signs --weights slope --grad each
+prints "y 2
+3 7" op reduce --input wd --axes 1
+prints "y 1x2
+2 3" op reduce --input wd --axes 0 --kind mean --keep
+prints "y 2x4
+1 2 1 2
+3 4 3 4" op concat --input wd --input wd
+prints "y 1x2
+3 4" op slice --input wd --axis 0 --begin 1
+npy two "2," 2 1
+npy first "2," 1 2
+npy unit "2," 1 1
+prints "y 2x2
+10 100
+14 102" op batch-norm --input wd --weights two --bias row --mean first --variance unit --epsilon 1e-20
 prints "y 1x8
 1 2 3 4 5 6 7 8" op flatten --input c8
 npy label "1," 1

@@ -15,6 +15,7 @@ Where onnxruntime departs from the rules of the field, the case is asked in a fo
     may take nearest to another pixel. Such scales and sizes are not asked.
 """
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -71,9 +72,15 @@ def filters_first(w):
     return np.moveaxis(w, (-1, -2), (0, 1))
 
 
-TO_FILE = {"x": channels_last, "grad": channels_last, "w": filters_last, "b": lambda b: b}
+def vector(b):
+    return b
+
+
+TO_FILE = {"x": channels_last, "second": channels_last, "grad": channels_last, "w": filters_last, "b": vector,
+           "scale": vector, "mean": vector, "variance": vector}
 FROM_FILE = {"y": channels_first, "dx": channels_first, "dw": filters_first, "db": lambda b: b}
-OPTION = {"x": "--input", "w": "--weights", "b": "--bias", "grad": "--grad",
+OPTION = {"x": "--input", "second": "--input", "scale": "--weights", "mean": "--mean", "variance": "--variance",
+          "w": "--weights", "b": "--bias", "grad": "--grad",
           "y": "--output", "dx": "--output-dx", "dw": "--output-dw", "db": "--output-db"}
 
 
@@ -406,8 +413,123 @@ def matrix(rng):
 
 
 MOVEMENTS = [pad, padded_conv, resize, pixel_shuffle, matrix]
+def gelu(x):
+    return x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2
+
+
+def gelu_tanh(x):
+    return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3))) / 2
+
+
+def activation(rng):
+    """The operator by onnxruntime, or in double what its opset does not have."""
+    alpha, beta = (float(np.float32(v)) for v in sorted(rng.uniform(0.1, 2, 2)))
+    name, numbers, operator, attributes = [
+        ("leaky-relu", [alpha], "LeakyRelu", {"alpha": alpha}), ("leaky-relu", [], "LeakyRelu", {}),
+        ("elu", [alpha], "Elu", {"alpha": alpha}), ("selu", [], "Selu", {}), ("celu", [alpha], "Celu", {"alpha": alpha}),
+        ("gelu", [], gelu, {}), ("gelu-tanh", [], gelu_tanh, {}), ("silu", [], lambda x: x / (1 + np.exp(-x)), {}),
+        ("mish", [], "Mish", {}), ("softplus", [], "Softplus", {}), ("softsign", [], "Softsign", {}),
+        ("hard-sigmoid", [], "HardSigmoid", {}), ("hard-swish", [], "HardSwish", {}),
+        ("hard-sigmoid", [alpha, beta], "HardSigmoid", {"alpha": alpha, "beta": beta}),
+        ("clip", [alpha, beta], lambda x: np.clip(x, alpha, beta), {}),
+    ][rng.integers(15)]
+    x = normal(rng, *rng.integers(1, 9, rng.integers(1, 6))) * np.float32(4)
+    arguments = [a for pair in zip(["--alpha", "--beta"], map(str, numbers)) for a in pair]
+    expected = operator(x.astype(np.float64)) if callable(operator) else run_onnx([(operator, ["x"], attributes)], {"x": x})
+    return name, arguments, {"x": x}, expected
+
+
+def shrunk(rng, shape):
+    return [1 if rng.random() < 0.4 else int(n) for n in shape]
+
+
+def binary(rng):
+    """With broadcasting; of the same rank, so that both layouts mean the same axes."""
+    name, operator = [("add", "Add"), ("sub", "Sub"), ("mul", "Mul"), ("div", "Div"), ("min", "Min"), ("max", "Max"),
+                      ("pow", "Pow")][rng.integers(7)]
+    shape = rng.integers(1, 7, rng.integers(1, 6))
+    arrays = {"x": normal(rng, *shrunk(rng, shape)), "second": normal(rng, *shrunk(rng, shape))}
+    if name == "pow":
+        arrays["x"] = np.abs(arrays["x"])
+    if name == "div":
+        arrays["second"] = np.sign(arrays["second"]) * (np.abs(arrays["second"]) + np.float32(0.1))
+    return name, [], arrays, run_onnx([(operator, ["x", "second"], {})], arrays)
+
+
+def last_axis(axis, rank):
+    """The number of a channels-first axis in the order N, space, C."""
+    return axis if rank < 3 or axis == 0 else rank - 1 if axis == 1 else axis - 1
+
+
+def reduction(rng):
+    name, reduce = [("sum", np.sum), ("mean", np.mean), ("max", np.max), ("min", np.min), ("product", np.prod),
+                    ("l1", lambda x, **by: np.abs(x).sum(**by)),
+                    ("l2", lambda x, **by: np.sqrt((x * x).sum(**by)))][rng.integers(7)]
+    x = normal(rng, *rng.integers(1, 7, rng.integers(1, 6)))
+    axes = [a for a in range(x.ndim) if rng.random() < 0.5] or [0]
+    arguments = ["--kind", name, "--keep", "--axes", ",".join(str(last_axis(a, x.ndim)) for a in axes)]
+    return "reduce", arguments, {"x": x}, reduce(x.astype(np.float64), axis=tuple(axes), keepdims=True)
+
+
+def pieces(rng):
+    shape = [int(n) for n in rng.integers(1, 7, rng.integers(1, 6))]
+    axis = int(rng.integers(len(shape)))
+    x, named = normal(rng, *shape), ["--axis", str(last_axis(axis, len(shape)))]
+    if rng.random() < 0.5:
+        other = shape[:axis] + [int(rng.integers(1, 7))] + shape[axis + 1:]
+        arrays = {"x": x, "second": normal(rng, *other)}
+        return "concat", named, arrays, run_onnx([("Concat", ["x", "second"], {"axis": axis})], arrays)
+    begin = int(rng.integers(shape[axis]))
+    count = int(rng.integers(1, shape[axis] - begin + 1))
+    return "slice", named + ["--begin", str(begin), "--count", str(count)], {"x": x}, np.take(
+        x, range(begin, begin + count), axis)
+
+
+def prelu(rng):
+    x = normal(rng, *rng.integers(1, 7, rng.integers(2, 6)))
+    slope = normal(rng, x.shape[1])
+    onnx_slope = slope.reshape(-1, *[1] * (x.ndim - 2))
+    return "prelu", [], {"x": x, "scale": slope}, run_onnx([("PRelu", ["x", "slope"], {})], {"x": x, "slope": onnx_slope})
+
+
+def normalisation(rng):
+    epsilon = float(np.float32(rng.choice([1e-5, 0.01])))
+    x = normal(rng, rng.integers(1, 5), rng.choice([1, 3, 4, 8, 17]), *rng.integers(2, 7, rng.integers(1, 4)))
+    C = x.shape[1]
+    arrays, arguments = {"x": x, "scale": normal(rng, C), "b": normal(rng, C)}, ["--epsilon", str(epsilon)]
+    kind = rng.integers(4)
+    if kind == 0:
+        arrays |= {"mean": normal(rng, C), "variance": np.abs(normal(rng, C)) + np.float32(0.1)}
+        expected = run_onnx([("BatchNormalization", list(arrays), {"epsilon": epsilon})], arrays)
+        return "batch-norm", arguments, arrays, expected
+    if kind == 1:
+        expected = run_onnx([("InstanceNormalization", list(arrays), {"epsilon": epsilon})], arrays)
+        return "instance-norm", arguments, arrays, expected
+    if kind == 2:
+        turned = arrays | {"x": np.ascontiguousarray(np.moveaxis(x, 1, -1))}
+        expected = run_onnx([("LayerNormalization", list(turned), {"epsilon": epsilon, "axis": -1})], turned)
+        return "layer-norm", arguments, arrays, np.moveaxis(expected, -1, 1)
+    groups = int(rng.choice([g for g in range(1, C + 1) if C % g == 0]))
+    grouped = x.astype(np.float64).reshape(x.shape[0], groups, -1)
+    deviation = np.sqrt(grouped.var(axis=2, keepdims=True) + epsilon)
+    of_channel = [1, -1] + [1] * (x.ndim - 2)
+    expected = ((grouped - grouped.mean(axis=2, keepdims=True)) / deviation).reshape(x.shape)
+    expected = expected * arrays["scale"].reshape(of_channel) + arrays["b"].reshape(of_channel)
+    return "group-norm", arguments + ["--groups", str(groups)], arrays, expected
+
+
+def lrn(rng):
+    """onnxruntime takes odd sizes alone."""
+    size, alpha, beta, bias = 1 + 2 * int(rng.integers(0, 4)), *(float(np.float32(v)) for v in rng.uniform(0.1, 2, 3))
+    x = normal(rng, *rng.integers(1, 9, 4))
+    attributes = {"size": size, "alpha": alpha, "beta": beta, "bias": bias}
+    arguments = ["--channels", str(size), "--alpha", str(alpha), "--beta", str(beta), "--base", str(bias)]
+    return "lrn", arguments, {"x": x}, run_onnx([("LRN", ["x"], attributes)], {"x": x})
+
+
 KINDS = [conv] * 9 + [max_pool] * 4 + [average_pool] * 4 + [lp_pool, adaptive_pool, global_pool, dense, elementwise]
 KINDS += [softmax] + MOVEMENTS
+KINDS += [activation, binary, reduction, pieces, prelu, normalisation, normalisation, lrn]
 
 
 # --- the gradients of a convolution, by NumPy in double ---
