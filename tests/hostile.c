@@ -814,6 +814,18 @@ static void mistakes_in_texts(void **state) {
         {"flatten 3", CP_E_ARG, "position 9:", "'3' is not possible here; possible: the end of the layer"},
         {"; relu", CP_E_ARG, "position 1:", "something is missing"},
         {"relu;; relu", CP_E_ARG, "position 6:", "something is missing"},
+        {"{ relu", CP_E_ARG, "position 7:", "something is missing; possible: ; or | or }"},
+        {"relu }", CP_E_ARG, "position 6:", "'}' is not possible here"},
+        {"relu | relu", CP_E_ARG, "position 6:", "'|' is not possible here"},
+        {"relu {", CP_E_ARG, "position 6:", "'{' is not possible here; possible: the end of the layer"},
+        {"{ relu | } tanh", CP_E_ARG, "position 12:", "'tanh' is not possible here; possible: the end of the layer"},
+        {"{ relu; konv | }", CP_E_ARG, "position 9:", "'konv' is not possible here"},
+        {"{ relu;; relu | }", CP_E_ARG, "position 8:", "something is missing"},
+        {"relu; { pool 2 | }", CP_E_SHAPE, "position 7:", "branches end as 0x4x4x3 and 0x8x8x3, which cannot be added"},
+        {"{ conv 1 1x1 | }", CP_E_SHAPE, "position 1:", "branches end as 0x8x8x1 and 0x8x8x3"},
+        {"{{{{{{{{{{{{{{{{{relu", CP_E_LIMIT, "position 17:", "more than 16 braces within each other"},
+        {"lenet5 ten", CP_E_ARG, "position 8:", "'ten' is not possible here; possible: the number of classes"},
+        {"relu; lenet5 3", CP_E_SHAPE, "position 7:", "lenet5, position 35: conv2: kernel of 5 is larger"},
         {"\x1b[31mrelu", CP_E_ARG, "position 1:", "'\\x1b[31mrelu' is not possible here"},
         {"conv 4 \xff\xfe", CP_E_ARG, "position 8:", "'\\xff\\xfe' is not possible here"},
     };
@@ -835,10 +847,10 @@ static void mistakes_in_texts(void **state) {
 /* Pieces of right texts in a random order: each is read or refused, always with a sentence. */
 static void shuffled_texts(void **state) {
     (void)state;
-    static const char *const pieces[] = {"conv ",    "pool ",  "flatten", "dense ",    "relu",  "dropout ", "0.5 ",
-                                         "3x3 ",     "2 ",     "; ",      ";",         "same ", "stride ",  "pad ",
-                                         "1,1,0,2 ", "global", "groups ", "softmax ",  "x",     ",",        "-",
-                                         "valid ",   "9",      "ceil ",   "avg-pool ", "\n",    "dilation "};
+    static const char *const pieces[] = {
+        "conv ", "pool ",  "flatten", "dense ", "relu",      "dropout ", "0.5 ",      "3x3 ",     "2 ", "; ",
+        ";",     "same ",  "stride ", "pad ",   "1,1,0,2 ",  "global",   "groups ",   "softmax ", "x",  ",",
+        "-",     "valid ", "9",       "ceil ",  "avg-pool ", "\n",       "dilation ", "{",        "|",  "}"};
     uint32_t random = 1;
     int read = 0;
     for (int i = 0; i < 3000; i++) {

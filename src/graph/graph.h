@@ -133,6 +133,10 @@ cp_panels cp_parameter_panels(const cp_net *net, const cp_kernels *kernels, int 
 
 /* fuse.c: takes batch normalisation, and a ReLU behind it, into the layers before, where nothing else reads those. */
 cp_status cp_net_fold_batch_norm(cp_net *net);
+
+/* named.c: the layers of a small net that has a name, but the last; NULL for no such name. */
+const char *cp_named_net(const char *name);
+
 /* memory.c: gives every ARENA slot an offset so that slots alive at the same time do not overlap; the bytes in all. */
 cp_status cp_memory_layout(cp_slot *slots, int64_t n_slots, int64_t *bytes);
 /* exec.c: runs the phases of one step. */

@@ -4,6 +4,8 @@
 
 #include "graph/graph.h"
 
+enum { MAX_DEPTH = 16 };
+
 /* "3" or "3x1": one number for each axis, or one for all; the word must be nothing else. Returns false for another
  * word. */
 static bool read_axes(const char *word, int axes, int64_t *values) {
@@ -396,6 +398,23 @@ static cp_node pad(cp_net *net, cp_words *r, cp_node x, int axes) {
     return cp_net_fail(net, status);
 }
 
+/* Layers up to the end of the text, or to the '|' or '}' that ends a branch; 0 where one failed. depth: of braces. */
+static cp_node layers(cp_net *net, cp_words *r, cp_node x, int depth);
+
+/* Behind the name may be the number of classes. */
+static cp_node named(cp_net *net, cp_words *r, cp_node x) {
+    const char *text = cp_named_net(r->word);
+    char name[sizeof r->word];
+    strcpy(name, r->word);
+    cp_words inner = {.subject = name, .text = text, .next = text};
+    int64_t classes = 10;
+    cp_words_next(r);
+    const char *t = r->word;
+    if (*t && (!cp_read_number(&t, &classes) || *t || classes < 1))
+        return cp_net_fail(net, cp_words_mistake(r, "the number of classes (10), or the end of the layer"));
+    return cp_net_dense(net, layers(net, &inner, x, 0), classes, CP_LINEAR);
+}
+
 /* One layer; its first word is at hand. */
 static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     int axes = cp_net_shape(net, x).rank - 2;
@@ -406,8 +425,8 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
                     (length >= 4 && !strcmp(r->word + length - 4, "pool"));
     if (windowed && (axes < 1 || axes > CP_MAX_AXES))
         return cp_net_fail(net, cp_fail(CP_E_SHAPE,
-                                        "net, position %lld: '%s' needs spatial axes, and there are none left here",
-                                        (long long)r->position, r->word));
+                                        "%s, position %lld: '%s' needs spatial axes, and there are none left here",
+                                        r->subject, (long long)r->position, r->word));
     if (cp_words_are(r, "conv")) return conv(net, r, x, axes, false);
     if (cp_words_are(r, "conv-transpose")) return conv(net, r, x, axes, true);
     if (cp_words_are(r, "pool") || cp_words_are(r, "max-pool")) return pool(net, r, x, axes, CP_MAX);
@@ -432,13 +451,63 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
         return norm(net, r, x);
     if (cp_words_are(r, "lrn")) return lrn(net, r, x);
     if (cp_words_are(r, "prelu")) return cp_net_prelu(net, x);
+    if (cp_named_net(r->word)) return named(net, r, x);
     if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
     return cp_net_fail(
         net, cp_words_mistake(
                  r, "conv, conv-transpose, pool, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, "
                     "adaptive-avg-pool, fractional-max-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
                     "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
-                    "prelu" ACTIVATION_WORDS));
+                    "prelu, {, lenet5, resnet8, vgg6" ACTIVATION_WORDS));
+}
+
+/* The layers of branches, which all begin at x; '{' comes next. */
+static cp_node branches(cp_net *net, cp_words *r, cp_node x, int depth) {
+    cp_node sum = 0;
+    if (depth == MAX_DEPTH)
+        return cp_net_fail(net, cp_fail(CP_E_LIMIT, "%s, position %lld: more than %d braces within each other",
+                                        r->subject, (long long)r->position, MAX_DEPTH));
+    do {
+        r->next++;
+        const cp_node y = layers(net, r, x, depth + 1);
+        if (!y) return 0;
+        if (sum && !cp_shape_same(cp_net_shape(net, sum), cp_net_shape(net, y))) {
+            char first[CP_SHAPE_TEXT], other[CP_SHAPE_TEXT];
+            return cp_net_fail(net, cp_fail(CP_E_SHAPE, "branches end as %s and %s, which cannot be added",
+                                            cp_shape_text(cp_net_shape(net, sum), first),
+                                            cp_shape_text(cp_net_shape(net, y), other)));
+        }
+        sum = sum ? cp_net_add(net, sum, y) : y;
+    } while (sum && *r->next == '|');
+    if (sum && *r->next != '}') return cp_net_fail(net, cp_words_mistake(r, "; or | or }"));
+    if (sum) r->next++;
+    return sum;
+}
+
+/* A layer that does not fit: the net's error says where it stands, unless it is a mistake that does so already. */
+static void say_where(cp_net *net, const cp_words *r, int64_t position) {
+    char told[sizeof net->text];
+    const size_t length = strlen(r->subject);
+    if (net->status == CP_E_MEMORY) return;
+    if (!strncmp(net->text, r->subject, length) && !strncmp(net->text + length, ", position", 10)) return;
+    snprintf(told, sizeof told, "%s, position %lld: %.400s", r->subject, (long long)position, net->text);
+    memcpy(net->text, told, sizeof told);
+}
+
+static cp_node layers(cp_net *net, cp_words *r, cp_node x, int depth) {
+    while (x) {
+        cp_words_next(r);
+        const int64_t position = r->position;
+        const bool braces = !*r->word && *r->next == '{';
+        if (!*r->word && !braces && *r->next != ';') return x; /* nothing between two ; is a mistake, at the end not */
+        x = braces ? branches(net, r, x, depth) : layer(net, r, x);
+        if (!x) say_where(net, r, position);
+        if (x) cp_words_next(r);
+        if (x && (*r->word || *r->next == '{'))
+            x = cp_net_fail(net, cp_words_mistake(r, "the end of the layer (; or the end of the text)"));
+        if (x && *r->next == ';') r->next++;
+    }
+    return 0;
 }
 
 cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {
@@ -446,21 +515,7 @@ cp_node cp_net_parse(cp_net *net, cp_node x, const char *text) {
     if (cp_net_check(net)) return 0;
     if (!text) return cp_net_fail(net, cp_fail(CP_E_ARG, "the text of the net is NULL"));
     if (!cp_net_value(net, x)) return cp_net_fail(net, cp_fail(CP_E_ARG, "net: its input is no value of this net"));
-    while (x) {
-        cp_words_next(&r);
-        int64_t begin = r.position;
-        if (*r.word || *r.next)
-            x = layer(net, &r, x); /* an empty layer between two ; is a mistake, at the end it is not */
-        else
-            return x;
-        if (!x && net->status != CP_E_MEMORY && strncmp(net->text, "net, position", 13)) {
-            char told[sizeof net->text]; /* a layer that does not fit: say where it stands */
-            snprintf(told, sizeof told, "net, position %lld: %.400s", (long long)begin, net->text);
-            memcpy(net->text, told, sizeof told);
-        }
-        if (x) cp_words_next(&r);
-        if (x && *r.word) x = cp_net_fail(net, cp_words_mistake(&r, "the end of the layer (; or the end of the text)"));
-        if (x && *r.next == ';') r.next++;
-    }
-    return 0;
+    x = layers(net, &r, x, 0);
+    if (x && *r.next) x = cp_net_fail(net, cp_words_mistake(&r, "; or the end of the text"));
+    return x;
 }

@@ -128,6 +128,9 @@ article="conv 32 5x5 same relu; pool 2; flatten; dense 1024 relu; dense 10"
 expect 0 "6,434,634 parameters" summary --net "$article"
 expect 0 "7,059,968 multiply-adds" summary --net "$article"
 prints_json summary --net "$article" --json
+expect 0 "61,706 parameters" summary --net lenet5
+expect 0 "77,418 parameters" summary --net resnet8
+expect 0 "329,191 parameters" summary --net "vgg6 7"
 refuses 2 "position 13: 'some' is not possible here" summary --net "conv 32 5x5 some"
 refuses 2 "" summary --net "conv 4 99x99; dense 10"
 refuses 4 "No such file" summary none.model
