@@ -67,7 +67,9 @@ enum {
 static const struct argp_option option_list[] = {
     {"input", OPTION_INPUT, "FILE", 0, "the input X; twice for add, concat and the like", 1},
     {"weights", OPTION_WEIGHTS, "FILE", 0,
-     "weights of conv, conv-transpose and dense, slopes of prelu, scale of a normalisation", 1},
+     "weights of conv, conv-transpose and dense, slopes of prelu, scale of a normalisation, of classes "
+     "for softmax-cross-entropy",
+     1},
     {"bias", OPTION_BIAS, "FILE", 0, "bias of conv, dense and the normalisations", 1},
     {"mean", OPTION_MEAN, "FILE", 0, "the running mean of batch-norm", 1},
     {"variance", OPTION_VARIANCE, "FILE", 0, "its running variance", 1},
@@ -87,7 +89,11 @@ static const struct argp_option option_list[] = {
     {"output-size", OPTION_OUTPUT_SIZE, "SIZE", 0,
      "of conv-transpose: the padding follows from it; of adaptive and fractional poolings: the windows follow", 2},
     {"activation", OPTION_ACTIVATION, "NAME", 0, "behind conv and dense: relu, gelu and so on (default none)", 2},
-    {"alpha", OPTION_ALPHA, "REAL", 0, "the first number of an activation (of clip: the least value)", 2},
+    {"alpha", OPTION_ALPHA, "REAL", 0,
+     "the first number of an activation (of clip: the least value); of softmax-cross-entropy the smoothing, of focal "
+     "gamma, "
+     "of huber delta",
+     2},
     {"beta", OPTION_BETA, "REAL", 0, "the second (of clip: the largest value); both 0: the usual", 2},
     {"epsilon", OPTION_EPSILON, "REAL", 0, "of a normalisation: added to the variance (default 1e-5)", 2},
     {"channels", OPTION_CHANNELS, "N", 0, "of lrn: how many make one sum (default 5)", 2},
@@ -532,7 +538,7 @@ static int build_slice(session *s, cp_node *y) {
     return STATUS_OK;
 }
 
-static int build_cross_entropy(session *s, cp_node *y) {
+static int check_labels(const session *s) {
     const cp_shape logits = s->x.view.shape;
     const int64_t classes = logits.rank ? logits.dim[logits.rank - 1] : 0;
     const int32_t *labels = s->target.memory;
@@ -540,7 +546,35 @@ static int build_cross_entropy(session *s, cp_node *y) {
         if (labels[i] < 0 || labels[i] >= classes)
             return fail(STATUS_INPUT, "label %d at %lld: there are %lld classes", labels[i], (long long)i,
                         (long long)classes);
-    *y = cp_net_softmax_cross_entropy(s->net, s->x.node, s->target.node);
+    return STATUS_OK;
+}
+
+static int build_cross_entropy(session *s, cp_node *y) {
+    const int status = check_labels(s);
+    if (!status)
+        *y = cp_net_softmax_cross_entropy_with(s->net, s->x.node, s->target.node, s->weights.node, s->options->alpha);
+    return status;
+}
+
+static int build_focal(session *s, cp_node *y) {
+    const int status = check_labels(s);
+    if (!status) *y = cp_net_focal(s->net, s->x.node, s->target.node, s->options->alpha);
+    return status;
+}
+
+static int build_hinge(session *s, cp_node *y) {
+    const int status = check_labels(s);
+    if (!status) *y = cp_net_hinge(s->net, s->x.node, s->target.node);
+    return status;
+}
+
+static int build_binary_cross_entropy(session *s, cp_node *y) {
+    *y = cp_net_binary_cross_entropy(s->net, s->x.node, s->target.node);
+    return STATUS_OK;
+}
+
+static int build_huber(session *s, cp_node *y) {
+    *y = cp_net_huber(s->net, s->x.node, s->target.node, s->options->alpha);
     return STATUS_OK;
 }
 
@@ -607,7 +641,12 @@ static const struct operation {
     {"reduce", build_reduce, BIT(OPTION_KIND) | BIT(OPTION_AXES) | BIT(OPTION_KEEP), false, false, false, 1},
     {"concat", build_concat, BIT(OPTION_AXIS), false, false, false, 2},
     {"slice", build_slice, BIT(OPTION_AXIS) | BIT(OPTION_BEGIN) | BIT(OPTION_COUNT), false, false, false, 1},
-    {"softmax-cross-entropy", build_cross_entropy, BIT(OPTION_TARGET), false, true, true, 1},
+    {"softmax-cross-entropy", build_cross_entropy, BIT(OPTION_TARGET) | BIT(OPTION_WEIGHTS) | BIT(OPTION_ALPHA), false,
+     true, true, 1},
+    {"focal", build_focal, BIT(OPTION_TARGET) | BIT(OPTION_ALPHA), false, true, true, 1},
+    {"hinge", build_hinge, BIT(OPTION_TARGET), false, true, true, 1},
+    {"binary-cross-entropy", build_binary_cross_entropy, BIT(OPTION_TARGET), false, true, false, 1},
+    {"huber", build_huber, BIT(OPTION_TARGET) | BIT(OPTION_ALPHA), false, true, false, 1},
     {"mean-squared-error", build_squared_error, BIT(OPTION_TARGET), false, true, false, 1},
 #define ACTIVATION(value, identifier, word, ...) {word, build_activation, ALPHA_BITS, false, false, false, 1},
     CP_ACTIVATIONS(ACTIVATION)};
@@ -902,7 +941,9 @@ static int build_gradients(session *s, cp_node y) {
     const cp_status derived = cp_net_gradients(s->net, y, s->grad.node, wrt, n, by);
     if (derived) return fail_library(derived);
     for (int i = 0; !status && i < n; i++)
-        status = new_value(s, gradients[chosen[i]].by, gradients[chosen[i]].name, by[i], gradients[chosen[i]].order);
+        if (by[i]) /* the weights of classes have none */
+            status =
+                new_value(s, gradients[chosen[i]].by, gradients[chosen[i]].name, by[i], gradients[chosen[i]].order);
     return status;
 }
 
@@ -1008,7 +1049,7 @@ int cmd_op(int argc, char **argv) {
                "depth-to-space, space-to-depth, dense, softmax, flatten, add, "
                "sub, mul, div, "
                "min, max, pow, prelu, batch-norm, layer-norm, group-norm, instance-norm, lrn, reduce, concat, slice, "
-               "softmax-cross-entropy, mean-squared-error" CP_ACTIVATIONS(
+               "softmax-cross-entropy, focal, hinge, mean-squared-error, binary-cross-entropy, huber" CP_ACTIVATIONS(
                    COMMA_WORD) ". Any type of number is read; "
                                "results are float32, or float64 with --double.",
         .children = args_common};

@@ -35,6 +35,10 @@ enum {
     OPTION_DECAY,
     OPTION_CLIP,
     OPTION_AVERAGE,
+    OPTION_ACCUMULATE,
+    OPTION_PATIENCE,
+    OPTION_LOSS,
+    OPTION_SMOOTHING,
     OPTION_INITIALIZER,
     OPTION_SEED,
     OPTION_THREADS,
@@ -59,6 +63,13 @@ static const struct argp_option option_list[] = {
      2},
     {"epochs", OPTION_EPOCHS, "N", 0, "passes over the pictures, in all (default 5)", 3},
     {"batch", OPTION_BATCH, "N", 0, "pictures in a step (default 100)", 3},
+    {"accumulate", OPTION_ACCUMULATE, "N", 0, "batches in a step of the optimizer (default 1)", 3},
+    {"patience", OPTION_PATIENCE, "N", 0, "end after so many epochs that were no better (default: never)", 3},
+    {"loss", OPTION_LOSS, "NAME", 0,
+     "cross-entropy (default), focal[:GAMMA] (2), hinge; or, with rows of 0 with a 1, squared-error, "
+     "binary-cross-entropy, huber[:DELTA] (1)",
+     3},
+    {"smoothing", OPTION_SMOOTHING, "X", 0, "cross-entropy: this part of a label goes to all classes (default 0)", 3},
     {"optimizer", OPTION_OPTIMIZER, "NAME", 0,
      "adam (default), adam-paper (epsilon after the correction), adamw (decoupled decay), sgd, momentum, nesterov, "
      "rmsprop, adagrad, lion",
@@ -66,8 +77,9 @@ static const struct argp_option option_list[] = {
     {"rate", OPTION_RATE, "X", 0, "learning rate (default 0.001)", 3},
     {"momentum", OPTION_MOMENTUM, "X", 0, "of momentum and nesterov (default 0.9)", 3},
     {"schedule", OPTION_SCHEDULE, "WORDS", 0,
-     "constant (default), step:EPOCHS[:FACTOR] (times FACTOR, 0.1, every so many epochs) or cosine[:FACTOR] (down to "
-     "FACTOR, 0, of the rate); ,warmup:STEPS behind it lets the rate rise in the first steps",
+     "constant (default), step:EPOCHS[:FACTOR] (times FACTOR, 0.1, every so many epochs), cosine[:FACTOR] (down to "
+     "FACTOR, 0, of the rate) or plateau[:FACTOR[:PATIENCE]] (times FACTOR, 0.1, whenever PATIENCE, 10, epochs were no "
+     "better); ,warmup:STEPS behind it lets the rate rise in the first steps",
      3},
     {"decay", OPTION_DECAY, "X", 0,
      "weight decay, added to the gradient; of adamw and lion taken from the weights (default 0)", 3},
@@ -83,7 +95,7 @@ static const struct argp_option option_list[] = {
     {"quiet", OPTION_QUIET, NULL, 0, "print nothing but errors", 5},
     {0}};
 
-/* constant | step:EVERY[:FACTOR] | cosine[:FACTOR], each with ,warmup:STEPS behind. */
+/* constant | step:EVERY[:FACTOR] | cosine[:FACTOR] | plateau[:FACTOR[:EVERY]], each with ,warmup:STEPS behind. */
 static void parse_schedule(options *o, const char *text) {
     char copy[128];
     if (strlen(text) >= sizeof copy) usage("schedule = %.40s...: too long", text);
@@ -92,7 +104,7 @@ static void parse_schedule(options *o, const char *text) {
     if (warmup) *warmup++ = 0;
     char *value = strchr(copy, ':');
     if (value) *value++ = 0;
-    static const char *const kinds[] = {"constant", "step", "cosine", NULL};
+    static const char *const kinds[] = {"constant", "step", "cosine", "plateau", NULL};
     cp_schedule *schedule = &o->train.schedule;
     *schedule = (cp_schedule){.kind = (cp_schedule_kind)arg_choice("schedule", copy, kinds)};
     if (schedule->kind == CP_CONSTANT && value) usage("schedule = %s: constant has no value", text);
@@ -104,9 +116,30 @@ static void parse_schedule(options *o, const char *text) {
         schedule->factor = factor ? (float)arg_real("schedule factor", factor, 1e-6, 1) : 0;
     }
     if (schedule->kind == CP_COSINE && value) schedule->factor = (float)arg_real("schedule factor", value, 0, 1);
+    if (schedule->kind == CP_PLATEAU) {
+        char *patience = value ? strchr(value, ':') : NULL;
+        if (patience) *patience++ = 0;
+        schedule->factor = value ? (float)arg_real("schedule factor", value, 1e-6, 1) : 0;
+        schedule->every = patience ? arg_int("schedule patience", patience, 1, 1000000) : 10;
+    }
     if (!warmup) return;
     if (strncmp(warmup, "warmup:", 7)) usage("schedule = %s: behind the comma must be warmup:STEPS", text);
     schedule->warmup = arg_int("schedule warmup", warmup + 7, 0, 1000000000);
+}
+
+/* NAME[:PARAMETER], the latter of focal and huber only. */
+static void parse_loss(options *o, const char *text) {
+    static const char *const losses[] = {
+        "cross-entropy", "squared-error", "binary-cross-entropy", "focal", "hinge", "huber", NULL}; /* by value */
+    char copy[64];
+    snprintf(copy, sizeof copy, "%s", text);
+    char *value = strchr(copy, ':');
+    if (value) *value++ = 0;
+    o->train.loss = (cp_loss)arg_choice("loss", copy, losses);
+    if (value && o->train.loss != CP_FOCAL && o->train.loss != CP_HUBER)
+        usage("loss = %s: %s has no value", text, copy);
+    if (value && o->train.loss == CP_FOCAL) o->train.gamma = (float)arg_real("loss gamma", value, 1e-6, 1e6);
+    if (value && o->train.loss == CP_HUBER) o->train.delta = (float)arg_real("loss delta", value, 1e-6, 1e6);
 }
 
 static const char *const optimizers[] = {"adam",  "adam-paper", "sgd",     "momentum", "nesterov",
@@ -203,6 +236,18 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_AVERAGE:
         o->train.average = (float)arg_real("average", text, 0, 0.999999);
         break;
+    case OPTION_ACCUMULATE:
+        o->train.accumulate = arg_int("accumulate", text, 1, 1000000);
+        break;
+    case OPTION_PATIENCE:
+        o->train.patience = arg_int("patience", text, 1, 1000000);
+        break;
+    case OPTION_LOSS:
+        parse_loss(o, text);
+        break;
+    case OPTION_SMOOTHING:
+        o->train.smoothing = (float)arg_real("smoothing", text, 0, 0.999999);
+        break;
     case OPTION_INITIALIZER:
         o->initializer = (cp_initializer)arg_choice("initializer", text, initializers);
         break;
@@ -229,6 +274,8 @@ static void check_options(const options *o) {
             usage("%s and --resume are the same file, %s", written[i].name, o->resume);
     }
     if (o->resume && o->fixed) usage("--%s cannot be given with --resume: the file has it", o->fixed);
+    if (o->train.smoothing > 0 && o->train.loss != CP_SOFTMAX_CROSS_ENTROPY)
+        usage("--smoothing is for --loss cross-entropy");
     if (o->source.validation > 0 && o->source.count < 2) usage("count = 1: cannot be split for validation");
 }
 
@@ -352,16 +399,22 @@ static int resume(training *t) {
     return loaded ? fail_library(loaded) : STATUS_OK;
 }
 
+static int64_t at_least_one(int64_t steps) {
+    return steps > 0 ? steps : 1;
+}
+
 static int begin(training *t) {
     options *o = t->options;
     int status = make_augment(t, o->augment);
     if (!status) status = load_training(&o->source, &t->pictures, &t->validation);
     if (status) return status;
-    const int64_t steps = (cp_data_count(t->pictures) + o->batch - 1) / o->batch;
+    const int64_t batches = (cp_data_count(t->pictures) + o->batch - 1) / o->batch;
+    const int64_t together = o->train.accumulate ? o->train.accumulate : 1;
     cp_shape input = cp_data_shape(t->pictures);
     input.dim[0] = 0;
-    if (o->train.schedule.kind == CP_STEPPED) o->train.schedule.every = o->step_epochs * steps;
-    if (o->train.schedule.kind == CP_COSINE) o->train.schedule.total = o->epochs * steps;
+    if (o->train.schedule.kind == CP_STEPPED)
+        o->train.schedule.every = at_least_one(o->step_epochs * batches / together);
+    if (o->train.schedule.kind == CP_COSINE) o->train.schedule.total = at_least_one(o->epochs * batches / together);
     status = build_net(&t->net, input, o->net);
     if (!status) status = set_notes(t->net, o, t->pictures);
     if (status) return status;

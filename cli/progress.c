@@ -67,6 +67,7 @@ static void print_epoch(const cp_progress *now) {
     if (isfinite(now->val_accuracy))
         printf("  validation loss %.4f  accuracy %.2f%%", now->val_loss, 100 * now->val_accuracy);
     printf("  %.1f s  %s images/s\n", now->seconds, grouped(llround(now->images_per_second), rate));
+    if (now->last && now->epoch < now->epochs) printf("ended early: the last epochs were no better\n");
     fflush(stdout);
 }
 

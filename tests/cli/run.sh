@@ -260,6 +260,26 @@ prints "y 1
 npy target "1, 2" 1 0
 prints "y 1
 2" op mean-squared-error --input x2 --target target
+npy classes "2," 1 3
+npy one "1," 1
+npy ones2x "2," 1 1
+prints "y 1
+0.693147181" op softmax-cross-entropy --input zeros --target label --weights classes --alpha 0 --double
+prints "y 1
+0.173286795" op focal --input zeros --target label --double
+prints "y 1
+0.34657359" op focal --input zeros --target label --alpha 1 --double
+prints "y 1
+0.5" op hinge --input zeros --target label
+prints "y 1
+0.693147181" op binary-cross-entropy --input zeros --target target --double
+prints "y 1
+0.75" op huber --input x2 --target target
+prints "y 1
+0.4375" op huber --input x2 --target target --alpha 0.5
+prints "dx 1x2
+0.25 -0.25" op softmax-cross-entropy --input zeros --target label --alpha 0.5 --weights ones2x --grad one
+refuses 1 "hinge does not take --alpha" op hinge --input zeros --target label --alpha 1
 
 # --- op: gradients, by hand ---
 
@@ -382,11 +402,15 @@ refuses 2 "augment, position 1: 'turn'" "${train[@]}" 1 --augment turn
 run "${train[@]}" 1 -o seed.model --seed 2
 report "train: another seed is another model" [ "$(cmp one.model seed.model 2>&1)" ]
 for words in "--optimizer adam-paper" "--optimizer adamw --decay 0.01" "--optimizer rmsprop" "--optimizer adagrad" \
-    "--optimizer lion --rate 1e-4" "--average 0.99" "--optimizer sgd" "--optimizer momentum" "--optimizer nesterov --momentum 0.5" \
+    "--optimizer lion --rate 1e-4" "--average 0.99" "--accumulate 3" "--loss focal:1.5" "--loss hinge --patience 2" \
+    "--loss binary-cross-entropy --schedule plateau" "--loss huber:0.5 --schedule plateau:0.5:1,warmup:3" \
+    "--loss squared-error" "--smoothing 0.1" "--optimizer sgd" "--optimizer momentum" "--optimizer nesterov --momentum 0.5" \
     "--schedule step:1:0.5,warmup:3" "--schedule cosine" "--decay 0.001 --clip 1 --initializer he" \
     "--validation 0.25 --batch 64"; do
     expect 0 "accuracy on" "${train[@]}" 1 $words
 done
+refuses 1 "loss = hinge:2: hinge has no value" train --loss hinge:2
+refuses 1 "--smoothing is for --loss cross-entropy" train --loss hinge --smoothing 0.1
 refuses 1 "--rate cannot be given with --resume" train --resume one.model --rate 0.1
 refuses 1 "-o and --log are the same file" "${train[@]}" 1 -o same --log ./same
 refuses 1 "--data cannot be given" train --resume one.model --data .
