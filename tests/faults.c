@@ -450,6 +450,93 @@ static cp_status nets(void) {
     return status;
 }
 
+/* Layers that are not in the other nets. */
+static cp_status build_branches(cp_net *net) {
+    const cp_node x = cp_net_input(net, "x", CP_F32, cp_shape_nhwc(0, 4, 4, 4));
+    const cp_conv larger = {.kernel = {3, 3}, .stride = {2, 2}, .pad = CP_PAD_SAME, .activation = CP_SILU};
+    const cp_padding mirrored = {.before = {1, 0}, .after = {0, 1}, .values = CP_PAD_REFLECT};
+    const cp_resize smaller = {.interpolation = CP_INTERPOLATE_LINEAR, .size = {5, 5}};
+    const cp_node both[2] = {cp_net_conv_transpose(net, x, 3, &larger),
+                             cp_net_depth_to_space(net, x, 2, CP_DEPTH_FIRST)};
+    cp_node y = cp_net_prelu(net, cp_net_activation_with(net, cp_net_concat(net, both, 2, -1), CP_ELU, 0.5f, 0));
+    y = cp_net_resize(net, cp_net_pad(net, y, &mirrored), &smaller);
+    y = cp_net_reduce(net, cp_net_im2col(net, y, &(cp_conv){.kernel = {2, 2}}), CP_REDUCE_L2, (int[]){1}, 1, false);
+    y = cp_net_dense(net, cp_net_slice(net, y, -1, 2, 9), 3, CP_GELU);
+    cp_net_output(net, y, "y");
+    cp_status status = cp_net_error(net, NULL);
+    then(cp_net_initialize(net, CP_HE, 3));
+    return status;
+}
+
+static cp_status branches(void) {
+    static float out[9], loss, gradients[5][512];
+    static contents file;
+    const float *n = ascending();
+    cp_status status = CP_OK;
+    cp_node wrt[5], by[5];
+    cp_net *net = NULL, *loaded = NULL;
+    cp_plan *plan = NULL;
+    cp_work *work = NULL;
+    make(net, cp_net_new(&net));
+    then(build_branches(net));
+    then(cp_net_save(net, in_folder("model")));
+    if (!status) get_file(in_folder("model"), &file);
+    make(loaded, cp_net_load_memory(&loaded, file.bytes, (int64_t)file.length));
+    const int parameters = cp_net_parameters(loaded);
+    if (!status) assert_int_equal(parameters, 5);
+    for (int i = 0; i < parameters; i++) wrt[i] = cp_net_parameter_node(loaded, i);
+    if (!status) {
+        const cp_node target = cp_net_input(loaded, "target", CP_F32, cp_shape_of(2, (int64_t[]){0, 3}));
+        cp_net_output(loaded, cp_net_mean_squared_error(loaded, cp_net_output_node(loaded, 0), target), "loss");
+        then(cp_net_error(loaded, NULL));
+    }
+    then(cp_net_gradients(loaded, cp_net_output_node(loaded, 1), 0, wrt, parameters, by));
+    cp_tensor inputs[2] = {cp_nhwc(n, 3, 4, 4, 4), cp_mat(n + 300, 3, 3)};
+    cp_tensor outputs[7] = {cp_mat(out, 3, 3), cp_vec(&loss, 1)};
+    for (int i = 0; !status && i < parameters; i++) {
+        cp_net_output(loaded, by[i], NULL);
+        outputs[2 + i] = cp_view(gradients[i], CP_F32, cp_net_parameter(loaded, i).shape);
+    }
+    make(plan, cp_net_plan(&plan, NULL, loaded, &(cp_plan_options){.batch = 3, .training = true}));
+    make(work, cp_work_new(&work, plan));
+    then(cp_plan_run(plan, work, inputs, 2, outputs, 7));
+    if (!status) keep(&loss, sizeof loss), keep(out, sizeof out), keep(gradients, sizeof gradients);
+    cp_work_free(work);
+    cp_plan_free(plan);
+    cp_net_free(loaded);
+    cp_net_free(net);
+    return status;
+}
+
+static cp_status transposes_streams_and_augmentations(void) {
+    static float y[9 * 9 * 4], piece[2 * 3 * 4], image[28 * 28];
+    const float *n = ascending();
+    const cp_tensor x = cp_nhwc(n, 1, 4, 4, 2), w = cp_hwio(n + 99, 3, 3, 4, 2), to_y = cp_nhwc(y, 1, 9, 9, 4);
+    const cp_tensor w1 = cp_view(n + 50, CP_F32, cp_shape_of(3, (int64_t[]){5, 2, 4})), b = cp_vec(n, 4);
+    const cp_conv causal = {.pad = CP_PAD_CAUSAL, .dilation = {2}};
+    cp_status status = CP_OK;
+    cp_stream *stream = NULL;
+    cp_data *data = NULL;
+    cp_augment *augment = NULL;
+    then(cp_conv_transpose_run(NULL, &(cp_conv){.stride = {2, 2}}, &x, &w, NULL, &to_y));
+    if (!status) keep(y, sizeof y);
+    make(stream, cp_stream_new(&stream, NULL, &causal, &w1, &b, 2, 3));
+    for (int i = 0; i < 3; i++) {
+        const cp_tensor in = cp_view(n + 7 * i, CP_F32, cp_shape_of(3, (int64_t[]){2, 3, 2}));
+        const cp_tensor to_piece = cp_view(piece, CP_F32, cp_shape_of(3, (int64_t[]){2, 3, 4}));
+        then(cp_stream_run(stream, &in, &to_piece));
+        if (!status) keep(piece, sizeof piece);
+    }
+    make(data, cp_data_digits(&data, 2, 1));
+    make(augment, cp_augment_new(&augment, "shift 2; rotate 10; scale 0.9:1.1; elastic; flip; erase; crop"));
+    then(cp_augment_picture(augment, data, 1, 1, 0, image));
+    if (!status) keep(image, sizeof image);
+    cp_augment_free(augment);
+    cp_data_free(data);
+    cp_stream_free(stream);
+    return status;
+}
+
 /* ---------------------------------------------------------------------------------------------------------------
  * Memory
  * ------------------------------------------------------------------------------------------------------------- */
@@ -656,13 +743,17 @@ int main(void) {
                              {"gradients and pooling", gradients_and_pooling},
                              {"training", training},
                              {"files and explanations", files_and_explanations},
-                             {"nets", nets}};
+                             {"nets", nets},
+                             {"branches", branches},
+                             {"transposes, streams and augmentations", transposes_streams_and_augmentations}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(memory_is_refused, &all[0]),
         cmocka_unit_test_prestate(memory_is_refused, &all[1]),
         cmocka_unit_test_prestate(memory_is_refused, &all[2]),
         cmocka_unit_test_prestate(memory_is_refused, &all[3]),
         cmocka_unit_test_prestate(memory_is_refused, &all[4]),
+        cmocka_unit_test_prestate(memory_is_refused, &all[5]),
+        cmocka_unit_test_prestate(memory_is_refused, &all[6]),
         cmocka_unit_test(threads_are_refused),
         cmocka_unit_test_setup_teardown(saving_fails, make_model, free_model),
         cmocka_unit_test_setup_teardown(loading_fails, make_model, free_model),
