@@ -402,7 +402,7 @@ cp_status cp_conv_shape(cp_shape *y, const cp_conv *conv, cp_shape x, cp_shape w
 /* The size of the result along one axis whose out, kernel, stride, dilation and explicit padding are set; d counts the
  * user's axes. */
 static cp_status size_transposed_axis(cp_axis *a, const cp_conv *conv, int d, const char *name) {
-    int64_t extent, reach, room;
+    int64_t extent, reach, room, padding;
     const int64_t more = conv->output_padding[d], size = conv->output_size[d];
     if (more && more >= max(a->stride, a->dilation))
         return cp_fail(CP_E_ARG, "output_padding[%d] = %lld: must be less than max(stride, dilation) = %lld", d,
@@ -411,6 +411,7 @@ static cp_status size_transposed_axis(cp_axis *a, const cp_conv *conv, int d, co
         !cp_mul(a->out - 1, a->stride, &reach) || !cp_sum(reach, extent, &room) || !cp_sum(room, more, &room) ||
         !cp_sum(room, a->stride, &reach))
         return cp_fail(CP_E_SHAPE, "the output's %s overflows", name);
+    if (!cp_sum(a->before, a->after, &padding)) return cp_fail(CP_E_SHAPE, "the padding of the %s overflows", name);
     const bool same = conv->pad == CP_PAD_SAME || conv->pad == CP_PAD_SAME_LOWER;
     if (conv->pad == CP_PAD_CAUSAL || conv->pad == CP_PAD_FULL) a->before = extent - 1;
     if (conv->pad == CP_PAD_FULL) a->after = extent - 1;
