@@ -602,6 +602,8 @@ typedef cp_status (*cp_open)(cp_reader *reader, const char *path);
 
 /* IDX files (LeCun): images and their labels. open: NULL for plain files; the tool passes one that knows gzip. */
 CP_API cp_status cp_data_idx(cp_data **data, const char *images, const char *labels, cp_open open);
+/* The n binary files of CIFAR-10 (classes = 10) or CIFAR-100 (100: the fine labels), one after the other: 32x32x3. */
+CP_API cp_status cp_data_cifar(cp_data **data, int classes, const char *const *paths, int n, cp_open open);
 /* Handwritten digits drawn by a program, 28x28x1, ten classes in turn: the same for the same seed, everywhere. */
 CP_API cp_status cp_data_digits(cp_data **data, int64_t count, uint64_t seed);
 /* Copies images U8 [N,H,W,C] and labels I32 [N], each in 0..classes-1. */

@@ -392,6 +392,70 @@ static void pictures_that_do_not_fit_are_refused(void **state) {
     assert_int_equal(cp_data_classes(NULL), 0);
 }
 
+/* --- CIFAR --- */
+
+/* Writes n records of a file, labels downwards from the last class; `length` bytes of them. */
+static void write_cifar(const char *path, int n, int labels, int classes, int64_t length) {
+    uint8_t *bytes = malloc((size_t)(n * (labels + 3072) + 1));
+    assert_non_null(bytes);
+    for (int i = 0; i < n; i++) {
+        uint8_t *record = bytes + i * (labels + 3072);
+        record[0] = 200; /* the coarse label is not looked at */
+        record[labels - 1] = (uint8_t)((classes - 1 - i) % classes);
+        for (int p = 0; p < 3072; p++) record[labels + p] = (uint8_t)(i + p / 1024 * 50 + p % 1024 * 7);
+    }
+    write_file(path, bytes, (size_t)length);
+    free(bytes);
+}
+
+static void cifar_files_are_read(void **state) {
+    (void)state;
+    const char *const paths[] = {images_path, labels_path};
+    for (int labels = 1; labels <= 2; labels++) {
+        const int classes = labels == 1 ? 10 : 100;
+        cp_data *data;
+        write_cifar(images_path, 2, labels, classes, 2 * (labels + 3072));
+        write_cifar(labels_path, 1, labels, classes, labels + 3072);
+        assert_int_equal(cp_data_cifar(&data, classes, paths, 2, NULL), CP_OK);
+        assert_true(cp_shape_same(cp_data_shape(data), cp_shape_nhwc(3, 32, 32, 3)));
+        assert_int_equal(cp_data_classes(data), classes);
+        assert_int_equal(cp_data_label(data, 0), classes - 1);
+        assert_int_equal(cp_data_label(data, 1), classes - 2);
+        assert_int_equal(cp_data_label(data, 2), classes - 1);
+        for (int p = 0; p < 1024; p++)
+            for (int c = 0; c < 3; c++)
+                assert_int_equal(cp_data_image(data, 1)[p * 3 + c], (uint8_t)(1 + c * 50 + p * 7));
+        cp_data_free(data);
+    }
+}
+
+static void cifar_refused(cp_status expected, const char *words, int classes) {
+    cp_data *data = (cp_data *)&data;
+    const char *const path = images_path;
+    assert_int_equal(cp_data_cifar(&data, classes, &path, 1, NULL), expected);
+    if (!strstr(cp_error(), words)) fail_msg("%s", cp_error());
+    assert_null(data);
+}
+
+static void cifar_files_are_checked(void **state) {
+    (void)state;
+    cp_data *data;
+    write_cifar(images_path, 2, 1, 10, 2 * 3073 - 1);
+    cifar_refused(CP_E_FORMAT, "6145 bytes are no whole number of records of 3073", 10);
+    write_cifar(images_path, 2, 1, 10, 0);
+    cifar_refused(CP_E_FORMAT, "0 bytes are no whole number", 10);
+    write_cifar(images_path, 2, 1, 10, 2 * 3073);
+    cifar_refused(CP_E_FORMAT, "6146 bytes are no whole number of records of 3074", 100);
+    write_cifar(images_path, 3, 1, 12, 3 * 3073);
+    cifar_refused(CP_E_FORMAT, "label 11 of picture 0: must be 0..9", 10);
+    cifar_refused(CP_E_ARG, "classes = 20: must be 10 or 100", 20);
+    unlink(images_path);
+    cifar_refused(CP_E_IO, "No such file", 10);
+    assert_int_equal(cp_data_cifar(&data, 10, NULL, 1, NULL), CP_E_ARG);
+    assert_int_equal(cp_data_cifar(&data, 10, (const char *const[]){"x"}, 0, NULL), CP_E_ARG);
+    assert_int_equal(cp_data_cifar(NULL, 10, (const char *const[]){"x"}, 1, NULL), CP_E_ARG);
+}
+
 /* --- batches and splits --- */
 
 /* n pictures of 1x2x1; picture i holds i and i + 1 (modulo 256), its label is i % 7. */
@@ -769,6 +833,11 @@ static cp_status make_memory(cp_data **data) {
     return cp_data_memory(data, &images, &labels, 1);
 }
 
+static cp_status make_cifar(cp_data **data) {
+    const char *const paths[] = {images_path, images_path};
+    return cp_data_cifar(data, 10, paths, 2, NULL);
+}
+
 static cp_data *whole; /* survives the splits that fail */
 static cp_status make_split(cp_data **data) {
     return cp_data_split(whole, 0.5, 1, data);
@@ -781,6 +850,8 @@ static void without_memory_there_is_an_error_and_no_leak(void **state) {
     assert_int_equal(memory.opened, memory.closed);
     each_allocation_fails(make_digits);
     each_allocation_fails(make_memory);
+    write_cifar(images_path, 2, 1, 10, 2 * 3073);
+    each_allocation_fails(make_cifar);
     cp_augment *augment;
     allocations_left = 0;
     assert_int_equal(cp_augment_new(&augment, "flip"), CP_E_MEMORY);
@@ -806,6 +877,8 @@ int main(void) {
         cmocka_unit_test(what_is_no_file_is_refused),
         cmocka_unit_test(pictures_are_copied_from_any_layout),
         cmocka_unit_test(pictures_that_do_not_fit_are_refused),
+        cmocka_unit_test(cifar_files_are_read),
+        cmocka_unit_test(cifar_files_are_checked),
         cmocka_unit_test(batches_are_scaled_and_ordered),
         cmocka_unit_test(a_split_is_a_partition),
         cmocka_unit_test(a_split_leaves_both_parts_something),
