@@ -321,6 +321,16 @@ static int build_conv_transpose(session *s, cp_node *y) {
     return status;
 }
 
+/* The weights do not tell the kernel. */
+static int build_local_conv(session *s, cp_node *y) {
+    cp_conv conv;
+    if (!s->options->kernel.count) usage("--kernel is missing");
+    int status = read_conv(s, &conv);
+    if (!status) status = axes_for(&s->options->kernel, "kernel", s->x.view.shape.rank - 2, conv.kernel);
+    if (!status) *y = cp_net_local_conv_with(s->net, s->x.node, s->weights.node, s->bias.node, &conv);
+    return status;
+}
+
 static int build_pooling(session *s, cp_node *y, cp_pooling kind) {
     const options *o = s->options;
     const int n = s->x.view.shape.rank - 2;
@@ -614,6 +624,7 @@ static const struct operation {
     {"global-lp-pool", build_global_lp_pool, BIT(OPTION_EXPONENT), false, false, false, 1},
     {"global-max-pool", build_global_max_pool, 0, false, false, false, 1},
     {"global-avg-pool", build_global_average_pool, 0, false, false, false, 1},
+    {"local-conv", build_local_conv, WINDOW_BITS | WEIGHT_BITS | BIT(OPTION_KERNEL), true, false, false, 1},
     {"im2col", build_im2col, WINDOW_BITS | BIT(OPTION_KERNEL), false, false, false, 1},
     {"col2im", build_col2im, WINDOW_BITS | BIT(OPTION_KERNEL) | BIT(OPTION_SIZE), false, false, false, 1},
     {"pad", build_pad, BIT(OPTION_PADDING) | BIT(OPTION_PAD_VALUES) | BIT(OPTION_CONSTANT), false, false, false, 1},
@@ -1044,7 +1055,7 @@ int cmd_op(int argc, char **argv) {
         .parser = parse,
         .args_doc = "OPERATION",
         .doc = "Runs one operation on NumPy files (.npy, '-' for a standard stream), or with --grad its gradients.\v"
-               "OPERATION: conv, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, adaptive-avg-pool, "
+               "OPERATION: conv, local-conv, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, adaptive-avg-pool, "
                "fractional-max-pool, global-max-pool, global-avg-pool, global-lp-pool, im2col, col2im, pad, resize, "
                "depth-to-space, space-to-depth, dense, softmax, flatten, add, "
                "sub, mul, div, "

@@ -466,10 +466,10 @@ CP_API cp_status cp_net_gradients(cp_net *net, cp_node y, cp_node dy, const cp_n
 
 /* Adds the layers that a text describes to x: "conv 32 5x5 same relu; pool 2; flatten; dense 1024 relu; dropout 0.4;
  * dense 10". "{ A; B | C; D }" runs branches, each on the same input, and adds them, which must have one shape; an
- * empty branch is the identity: "{ conv 16 3x3 same relu; conv 16 3x3 same | }; relu". A named net is a layer, too, with
- * as many outputs as the number behind it says (10): "lenet5" (LeCun et al. 1998), "resnet8" (as He et al. 2015 for
- * CIFAR-10, without normalisation), "vgg6" (four convolutions and two dense layers, for MNIST). A mistake is answered
- * with its position and the words that are possible there. */
+ * empty branch is the identity: "{ conv 16 3x3 same relu; conv 16 3x3 same | }; relu". A named net is a layer, too,
+ * with as many outputs as the number behind it says (10): "lenet5" (LeCun et al. 1998), "resnet8" (as He et al. 2015
+ * for CIFAR-10, without normalisation), "vgg6" (four convolutions and two dense layers, for MNIST). A mistake is
+ * answered with its position and the words that are possible there. */
 CP_API cp_node cp_net_parse(cp_net *net, cp_node x, const char *text);
 
 /* The operations that nets are made of, as cp_layer and cp_step_info name them. */
@@ -687,10 +687,11 @@ typedef struct cp_train {
      * TensorFlow's ExponentialMovingAverage). */
     float average;
     cp_loss loss;
-    float smoothing;    /* of the softmax cross-entropy's labels */
-    float gamma, delta; /* of focal and Huber's loss; 0: 2 and 1 */
-    int64_t accumulate; /* so many batches make a step, with the mean gradient of all their rows; 0: 1 */
-    int64_t patience;   /* cp_trainer_fit ends after so many epochs without a better one; 0: never */
+    float smoothing;            /* of the softmax cross-entropy's labels */
+    const float *class_weights; /* of the same, above 0, one for each column of the output; copied. NULL: all 1 */
+    float gamma, delta;         /* of focal and Huber's loss; 0: 2 and 1 */
+    int64_t accumulate;         /* so many batches make a step, with the mean gradient of all their rows; 0: 1 */
+    int64_t patience;           /* cp_trainer_fit ends after so many epochs without a better one; 0: never */
     cp_schedule schedule;
     cp_type type;  /* CP_F32, or CP_F64 for checks */
     uint64_t seed; /* dropout, order of the pictures */

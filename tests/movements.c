@@ -211,6 +211,31 @@ static void poolings_with_values(void **state) {
     }
 }
 
+/* Windows {1,2}, {2,3} with weights of their own. */
+static void locally_connected(void **state) {
+    const float x[] = {1, 2, 3}, w[] = {1, 10, 100, 1000}, b[] = {0.5F};
+    const cp_shape line = SHAPE(1, 3, 1);
+    cp_net *net;
+    float y[MOST];
+    (void)state;
+    assert_int_equal(cp_net_new(&net), CP_OK);
+    const cp_node in = cp_net_input(net, "x", CP_F32, line);
+    const cp_tensor vw = cp_view(w, CP_F32, (cp_shape)SHAPE(2, 2, 1)), vb = cp_vec(b, 1);
+    const cp_node weights = cp_net_constant(net, "w", &vw), bias = cp_net_constant(net, "b", &vb);
+    cp_net_output(net, cp_net_local_conv_with(net, in, weights, bias, &(cp_conv){.kernel = {2}}), "y");
+    compare("local-conv", run(net, line, x, y), y, (cp_shape)SHAPE(1, 2, 1), FLOATS(21.5F, 3200.5F));
+    cp_net_free(net);
+
+    net = net_of("local-conv 2 2x3 same stride 2 relu", (cp_shape)SHAPE(1, 4, 4, 3));
+    assert_string_equal(cp_net_parameter_name(net, 0), "local-conv1.weight");
+    char text[CP_SHAPE_TEXT];
+    assert_string_equal(cp_shape_text(cp_net_parameter(net, 0).shape, text), "4x18x2");
+    cp_net *const loaded = net_of_file(net);
+    assert_string_equal(cp_shape_text(cp_net_shape(loaded, cp_net_output_node(loaded, 0)), text), "1x2x2x2");
+    cp_net_free(loaded);
+    cp_net_free(net);
+}
+
 /* --- refused --- */
 
 static void check_refused(const char *text, cp_shape x, const char *reason) {
@@ -249,6 +274,7 @@ static void refused(void **state) {
         {"depth-to-space 2", SHAPE(1, 3, 3, 6), "blocks of 4 pixels do not divide 6 channels"},
         {"space-to-depth 2", SHAPE(1, 4, 3, 1), "block = 2 does not divide 3 pixels along axis 1"},
         {"max-pool 2 ceil pad 1 circular", SHAPE(1, 5, 1), "pad_values and ceil_mode together"},
+        {"local-conv 2 2 groups 2", SHAPE(1, 5, 2), "groups"},
         {"conv 1 5 same reflect", SHAPE(1, 2, 1), "reflected padding must be less than the input (2)"},
     };
     (void)state;
@@ -257,13 +283,10 @@ static void refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matrices),
-        cmocka_unit_test(paddings),
-        cmocka_unit_test(resizings),
-        cmocka_unit_test(shuffles),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(poolings_with_values),
-        cmocka_unit_test(convolutions_with_values),
+        cmocka_unit_test(matrices),          cmocka_unit_test(paddings),
+        cmocka_unit_test(resizings),         cmocka_unit_test(shuffles),
+        cmocka_unit_test(refused),           cmocka_unit_test(poolings_with_values),
+        cmocka_unit_test(locally_connected), cmocka_unit_test(convolutions_with_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

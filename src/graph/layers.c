@@ -117,6 +117,34 @@ cp_node cp_net_conv_transpose(cp_net *net, cp_node x, int64_t filters, const cp_
     return add_conv(net, "conv-transpose", true, x, filters, conv);
 }
 
+cp_node cp_net_local_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv) {
+    return conv_with(net, "local-conv", x, w, b, conv);
+}
+
+cp_node cp_net_local_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv) {
+    const char *const op = "local-conv";
+    if (cp_net_check(net)) return 0;
+    const cp_value *v = cp_net_value(net, x);
+    if (!v) return add(net, op, &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
+    if (!conv) return cp_net_fail(net, cp_fail(CP_E_ARG, "a convolution needs its kernel's size"));
+    cp_status status = check_filters(op, v->shape, filters, conv);
+    const int axes = v->shape.rank - 2;
+    cp_shape kernel = {.rank = axes + 2}, y;
+    for (int a = 0; a < axes && !status; a++) kernel.dim[a] = conv->kernel[a];
+    if (!status) {
+        kernel.dim[axes] = v->shape.dim[axes + 1] / cp_groups(conv);
+        kernel.dim[axes + 1] = filters;
+        status = cp_conv_shape(&y, conv, v->shape, kernel);
+    }
+    if (status) return cp_net_fail(net, status);
+    int64_t outputs = 1;
+    for (int a = 0; a < axes; a++) outputs *= y.dim[1 + a];
+    const int64_t w[] = {outputs, cp_shape_count(kernel) / filters, filters};
+    const cp_node weight = parameter(net, op, "weight", cp_shape_of(3, w));
+    const cp_node bias = parameter(net, op, "bias", cp_shape_of(1, &filters));
+    return bias ? conv_with(net, op, x, weight, bias, conv) : 0;
+}
+
 cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation) {
     if (cp_net_check(net)) return 0;
     const cp_value *v = cp_net_value(net, x);
@@ -351,19 +379,22 @@ cp_node cp_net_slice(cp_net *net, cp_node x, int axis, int64_t begin, int64_t co
 
 cp_status cp_net_split(cp_net *net, cp_node x, int axis, const int64_t *sizes, int n, cp_node *parts) {
     cp_status status = cp_net_check(net);
-    if (status) return status;
-    if (n < 1 || !sizes || !parts) status = cp_fail(CP_E_ARG, "split: %d parts, or no lists of them", n);
+    if (!status && (n < 1 || !sizes || !parts)) status = cp_fail(CP_E_ARG, "split: %d parts, or no lists of them", n);
     int64_t begin = 0;
     for (int i = 0; i < n && !status; i++) {
         parts[i] = cp_net_slice(net, x, axis, begin, sizes[i]);
-        if (!parts[i]) return net->status;
-        begin += sizes[i];
+        if (parts[i])
+            begin += sizes[i];
+        else
+            status = net->status;
     }
     const int64_t whole = status ? 0 : cp_net_shape(net, x).dim[axis_of(net, x, axis)];
     if (!status && begin != whole)
         status = cp_fail(CP_E_SHAPE, "split: the parts have %lld rows together, the axis has %lld", (long long)begin,
                          (long long)whole);
-    if (status) cp_net_fail(net, status);
+    if (!status) return CP_OK;
+    cp_net_fail(net, status);
+    for (int i = 0; i < n && parts; i++) parts[i] = 0;
     return status;
 }
 

@@ -110,7 +110,10 @@ static cp_status take_count(cp_words *r, const char *what, int64_t *count) {
     return CP_OK;
 }
 
-static cp_node conv(cp_net *net, cp_words *r, cp_node x, int axes, bool transposed) {
+typedef cp_node conv_builder(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
+
+static cp_node conv(cp_net *net, cp_words *r, cp_node x, int axes, conv_builder *build) {
+    const bool transposed = build == cp_net_conv_transpose;
     cp_conv conv = {0};
     int64_t filters = 0;
     cp_status status = take_count(r, "the number of filters, as 32", &filters);
@@ -122,8 +125,7 @@ static cp_node conv(cp_net *net, cp_words *r, cp_node x, int axes, bool transpos
         bool taken;
         unsigned values;
         cp_words_next(r);
-        if (!*r->word)
-            return transposed ? cp_net_conv_transpose(net, x, filters, &conv) : cp_net_conv(net, x, filters, &conv);
+        if (!*r->word) return build(net, x, filters, &conv);
         status = take_window_word(r, axes, words, &taken);
         if (status || taken) continue;
         if (cp_words_are(r, "groups"))
@@ -420,15 +422,16 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     int axes = cp_net_shape(net, x).rank - 2;
     cp_activation activation;
     const size_t length = strlen(r->word);
-    bool windowed = cp_words_are(r, "conv") || cp_words_are(r, "conv-transpose") || cp_words_are(r, "im2col") ||
-                    cp_words_are(r, "pad") || cp_words_are(r, "resize") ||
+    bool windowed = cp_words_are(r, "conv") || cp_words_are(r, "local-conv") || cp_words_are(r, "conv-transpose") ||
+                    cp_words_are(r, "im2col") || cp_words_are(r, "pad") || cp_words_are(r, "resize") ||
                     (length >= 4 && !strcmp(r->word + length - 4, "pool"));
     if (windowed && (axes < 1 || axes > CP_MAX_AXES))
         return cp_net_fail(net, cp_fail(CP_E_SHAPE,
                                         "%s, position %lld: '%s' needs spatial axes, and there are none left here",
                                         r->subject, (long long)r->position, r->word));
-    if (cp_words_are(r, "conv")) return conv(net, r, x, axes, false);
-    if (cp_words_are(r, "conv-transpose")) return conv(net, r, x, axes, true);
+    if (cp_words_are(r, "conv")) return conv(net, r, x, axes, cp_net_conv);
+    if (cp_words_are(r, "conv-transpose")) return conv(net, r, x, axes, cp_net_conv_transpose);
+    if (cp_words_are(r, "local-conv")) return conv(net, r, x, axes, cp_net_local_conv);
     if (cp_words_are(r, "pool") || cp_words_are(r, "max-pool")) return pool(net, r, x, axes, CP_MAX);
     if (cp_words_are(r, "avg-pool")) return pool(net, r, x, axes, CP_AVERAGE);
     if (cp_words_are(r, "im2col")) return im2col(net, r, x, axes);
@@ -454,11 +457,13 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_named_net(r->word)) return named(net, r, x);
     if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
     return cp_net_fail(
-        net, cp_words_mistake(
-                 r, "conv, conv-transpose, pool, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, "
-                    "adaptive-avg-pool, fractional-max-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
-                    "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
-                    "prelu, {, lenet5, resnet8, vgg6" ACTIVATION_WORDS));
+        net,
+        cp_words_mistake(
+            r,
+            "conv, conv-transpose, local-conv, pool, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, "
+            "adaptive-avg-pool, fractional-max-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
+            "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
+            "prelu, {, lenet5, resnet8, vgg6" ACTIVATION_WORDS));
 }
 
 /* The layers of branches, which all begin at x; '{' comes next. */

@@ -116,7 +116,7 @@ static void backward(cp_backward *b) {
                         "conv-weight-gradient");
 }
 
-static void words(const cp_attributes *attributes, char *text, size_t size) {
+void cp_conv_words(const cp_attributes *attributes, char *text, size_t size) {
     const cp_conv *conv = &attributes->conv;
     const cp_window_words window = {.kernel = conv->kernel,
                                     .stride = conv->stride,
@@ -154,7 +154,7 @@ const cp_op cp_op_conv = {.name = "conv",
                           .infer = infer_conv,
                           .algos = cp_algos_conv,
                           .backward = backward,
-                          .words = words};
+                          .words = cp_conv_words};
 
 const cp_op cp_op_conv_input_gradient = {.name = "conv-input-gradient",
                                          .min_inputs = 2,

@@ -63,14 +63,15 @@ typedef struct cp_field {
 #define CP_FIELD(name, kind, member, ...)                                                                              \
     { name, kind, offsetof(cp_attributes, member), __VA_ARGS__ }
 extern const cp_field cp_no_fields[];   /* for operators without attributes */
-extern const cp_field cp_conv_fields[]; /* of convolution and transposed convolution */
+extern const cp_field cp_conv_fields[]; /* of convolution, transposed and locally connected too */
+void cp_conv_words(const cp_attributes *attributes, char *text, size_t size);
 extern const char *const cp_pad_value_words[], *const cp_depth_order_words[];
 extern const char *const cp_interpolation_words[], *const cp_coordinate_words[], *const cp_rounding_words[];
 extern const char *const cp_pad_words[], *const cp_activation_words[];
 extern const char *const cp_divisor_words[], *const cp_fractional_words[];
 
 struct cp_op {
-    const char *name; /* "conv", as in files and on the command line */
+    const char *name; /* "conv", as in files and on the command line; only a gradient's ends with "-gradient" */
     int min_inputs, max_inputs, outputs;
     /* From in[], in_type[], inputs and the attributes to the rest of the problem: shapes and types of the outputs,
      * geometry. All checks are made here. A batch of 0 is any batch. */
@@ -105,6 +106,7 @@ extern const cp_op cp_op_adaptive_average_pool, cp_op_adaptive_average_pool_grad
 CP_ACTIVATIONS(CP_ACTIVATION_OPS)
 #undef CP_ACTIVATION_OPS
 extern const cp_op cp_op_softmax, cp_op_softmax_gradient;
+extern const cp_op cp_op_local_conv, cp_op_local_conv_input_gradient, cp_op_local_conv_weight_gradient;
 extern const cp_op cp_op_im2col, cp_op_col2im, cp_op_depth_to_space, cp_op_space_to_depth;
 extern const cp_op cp_op_pad, cp_op_pad_gradient, cp_op_resize, cp_op_resize_gradient;
 #define CP_BINARY_OPS(id, ...) extern const cp_op cp_op_##id, cp_op_##id##_first_gradient, cp_op_##id##_second_gradient;

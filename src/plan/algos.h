@@ -9,6 +9,9 @@ extern const cp_algo cp_algo_direct, cp_algo_direct_input_gradient, cp_algo_oute
 /* depthwise.c */
 extern const cp_algo cp_algo_grouped, cp_algo_grouped_input_gradient;
 extern const cp_algo cp_algo_depthwise, cp_algo_depthwise_input_gradient, cp_algo_depthwise_weight_gradient;
+/* local.c */
+extern const cp_algo cp_algo_local_conv_rows, cp_algo_local_conv_input_gradient_rows;
+extern const cp_algo cp_algo_local_conv_weight_gradient_rows;
 /* im2col.c */
 extern const cp_algo cp_algo_im2col_rows, cp_algo_col2im_gather;
 /* sampling.c */
@@ -41,6 +44,8 @@ extern const cp_algo cp_algo_bias_gradient_columns, cp_algo_mean_squared_error_p
 /* reference.c: one per operation, any problem */
 extern const cp_algo cp_algo_conv_reference, cp_algo_conv_input_gradient_reference;
 extern const cp_algo cp_algo_conv_weight_gradient_reference, cp_algo_bias_gradient_reference;
+extern const cp_algo cp_algo_local_conv_reference, cp_algo_local_conv_input_gradient_reference;
+extern const cp_algo cp_algo_local_conv_weight_gradient_reference;
 extern const cp_algo cp_algo_im2col_reference, cp_algo_col2im_reference;
 extern const cp_algo cp_algo_depth_to_space_reference, cp_algo_space_to_depth_reference;
 extern const cp_algo cp_algo_sample_reference, cp_algo_sample_gradient_reference;

@@ -71,6 +71,28 @@ static void bias_gradient(const cp_call *call, int phase, int id, int n) {
     cp_ref_bias_gradient(&dy, &db);
 }
 
+static void local_conv(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), w = cp_call_in(call, 1), b = cp_call_in(call, 2);
+    const cp_tensor y = images(cp_call_out(call, 0), id, n);
+    cp_ref_local_conv(&p->window, p->relu, &x, &w, cp_has_input(p, 2) ? &b : NULL, &y);
+}
+
+static void local_conv_input_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), w = cp_call_in(call, 1);
+    const cp_tensor dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_local_conv_input_gradient(&call->problem->window, &dy, &w, &dx);
+}
+
+static void local_conv_weight_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor dy = cp_call_in(call, 0), x = cp_call_in(call, 1), dw = cp_call_out(call, 0);
+    cp_ref_local_conv_weight_gradient(&call->problem->window, &dy, &x, &dw);
+}
+
 /* --- windows as a matrix --- */
 
 static void im2col(const cp_call *call, int phase, int id, int n) {
@@ -411,6 +433,9 @@ REFERENCE(conv);
 REFERENCE(conv_input_gradient);
 REFERENCE(conv_weight_gradient);
 REFERENCE(bias_gradient);
+REFERENCE(local_conv);
+REFERENCE(local_conv_input_gradient);
+REFERENCE(local_conv_weight_gradient);
 REFERENCE(im2col);
 REFERENCE(col2im);
 REFERENCE(depth_to_space);
