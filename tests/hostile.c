@@ -70,6 +70,7 @@ typedef struct conv_case {
     { .groups = 0 }
 #define X SHAPE(1, 8, 8, 64)
 #define W SHAPE(3, 3, 64, 32)
+#define T SHAPE(3, 3, 32, 64)
 
 static const conv_case bad_convolutions[] = {
     {{.stride = {0, 1}}, X, W, CP_E_ARG, "stride[0] = 0: must be at least 1"},
@@ -141,6 +142,66 @@ static void convolutions(void **state) {
         cp_net *net = new_net();
         const cp_node in = cp_net_input(net, "x", CP_F32, c->x);
         cp_net_output(net, cp_net_conv_with(net, in, cp_net_constant(net, "w", &w), 0, &c->conv), "y");
+        check_refusal(what, net_status(net), c->status, c->text);
+    }
+}
+
+/* x is 1x8x8x64, as many as the last dimension of the weights; the result has 32 channels. */
+static const conv_case bad_transposed_convolutions[] = {
+    {{.stride = {2, 2}, .output_padding = {2, 0}},
+     X,
+     T,
+     CP_E_ARG,
+     "output_padding[0] = 2: must be less than max(stride, dilation) = 2"},
+    {{.output_padding = {0, 1}}, X, T, CP_E_ARG, "output_padding[1] = 1: must be less than max(stride, dilation) = 1"},
+    {{.stride = {2, 2}, .output_padding = {-1, 0}}, X, T, CP_E_ARG, "output_padding[0] = -1: must not be negative"},
+    {{.stride = {2, 2}, .output_padding = {0, 0, 1}}, X, T, CP_E_ARG, "the input has only 2 spatial dimensions"},
+    {{.stride = {2, 2}, .output_padding = {INT64_MAX, 0}}, X, T, CP_E_ARG, "must be less than"},
+    {{.output_size = {-10, 10}}, X, T, CP_E_ARG, "output_size[0] = -10: must be at least 1"},
+    {{.output_size = {10, 0}}, X, T, CP_E_ARG, "output_size[1] = 0: must be at least 1"},
+    {{.output_size = {INT64_MAX, INT64_MAX}}, X, T, CP_E_SHAPE, "overflows"},
+    {{.stride = {0, 1}}, X, T, CP_E_ARG, "stride[0] = 0: must be at least 1"},
+    {{.stride = {HUGE_SIZE, 1}}, X, T, CP_E_SHAPE, "the output's height overflows"},
+    {{.stride = {1, INT64_MAX}}, X, T, CP_E_SHAPE, "the output's width overflows"},
+    {{.stride = {BIG, BIG}}, X, T, CP_E_SHAPE, "overflows"},
+    {{.dilation = {1, -1}}, X, T, CP_E_ARG, "dilation[1] = -1: must be at least 1"},
+    {{.dilation = {HUGE_SIZE, 1}}, X, T, CP_E_SHAPE, "the output's height overflows"},
+    {{.pad_before = {0, -1}}, X, T, CP_E_ARG, "pad_before[1] = -1: must not be negative"},
+    {{.pad_before = {5, 5}, .pad_after = {5, 5}}, X, T, CP_E_SHAPE, "output height would be 0"},
+    {{.pad_before = {INT64_MAX, 0}}, X, T, CP_E_SHAPE, "output height would be -"},
+    {{.pad_before = {INT64_MAX, 0}, .pad_after = {INT64_MAX, 0}}, X, T, CP_E_SHAPE, "padding of the height overflows"},
+    {{.pad = CP_PAD_FULL, .dilation = {9, 9}}, X, T, CP_E_SHAPE, "output height would be -"},
+    {{.pad = CP_PAD_SAME, .pad_after = {1, 1}}, X, T, CP_E_ARG, "pad SAME and explicit padding together"},
+    {{.pad = (cp_pad)17}, X, T, CP_E_ARG, "pad = 17: no such padding"},
+    {{.activation = (cp_activation)99}, X, T, CP_E_ARG, "activation"},
+    {{.groups = -1}, X, T, CP_E_ARG, "groups = -1: must be at least 1"},
+    {{.groups = 3}, X, T, CP_E_SHAPE, "groups = 3 does not divide 64 filters"},
+    {{.groups = HUGE_SIZE}, X, T, CP_E_ARG, "groups = 4611686018427387904"},
+    {PLAIN, X, SHAPE(3, 3, 32, 63), CP_E_SHAPE, "weights take 63 input channels (their last dimension)"},
+    {PLAIN, X, SHAPE(3, 3, 0, 64), CP_E_SHAPE, "weights dimension 2 is 0: must be at least 1"},
+    {PLAIN, X, SHAPE(0, 3, 32, 64), CP_E_SHAPE, "weights dimension 0 is 0: must be at least 1"},
+    {PLAIN, X, SHAPE(3, 3, 3, 32, 64), CP_E_SHAPE, "weights have 3 spatial dimensions, the input has 2"},
+    {PLAIN, X, SHAPE(32, 64), CP_E_SHAPE, "weights need at least 3 dimensions, have 2"},
+    {PLAIN, SHAPE(1, 64), T, CP_E_SHAPE, "input needs at least 3 dimensions, has 2"},
+    {PLAIN, SHAPE(1, 0, 8, 64), T, CP_E_SHAPE, "dimension "},
+    {PLAIN, SHAPE(-536870912, 8, 8, 64), T, CP_E_SHAPE, "dimension 0 is -536870912"},
+    {PLAIN, SHAPE(BIG, BIG, 1, 64), T, CP_E_SHAPE, "element count overflows"},
+};
+
+static void transposed_convolutions(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_transposed_convolutions / sizeof *bad_transposed_convolutions; i++) {
+        const conv_case *c = &bad_transposed_convolutions[i];
+        const cp_tensor x = cp_view(numbers, CP_F32, c->x), w = cp_view(numbers, CP_F32, c->w);
+        char what[80];
+        cp_shape shape;
+        snprintf(what, sizeof what, "transposed convolution %zu", i);
+        check_refusal(what, cp_conv_transpose_shape(&shape, &c->conv, c->x, c->w), c->status, c->text);
+        assert_int_equal(shape.rank, 0);
+        check_refusal(what, cp_conv_transpose_run(NULL, &c->conv, &x, &w, NULL, &x), c->status, c->text);
+        cp_net *net = new_net();
+        const cp_node in = cp_net_input(net, "x", CP_F32, c->x);
+        cp_net_output(net, cp_net_conv_transpose_with(net, in, cp_net_constant(net, "w", &w), 0, &c->conv), "y");
         check_refusal(what, net_status(net), c->status, c->text);
     }
 }
@@ -226,8 +287,14 @@ static void possible_after_all(void **state) {
         compare_steps(1, groups, &(cp_conv){.dilation = {BIG, HUGE_SIZE}}, &(cp_conv){.dilation = {1, 1}});
         compare_steps(1, groups, &(cp_conv){.dilation = {INT64_MAX, INT64_MAX}}, &(cp_conv){.stride = {1, 1}});
     }
-    float one[2][2];
+    float one[2][2], one_pixel[2][3];
     const cp_tensor x = cp_nhwc(numbers, 1, 5, 5, 2);
+    const cp_tensor dot = cp_nhwc(numbers, 1, 1, 1, 2), w = cp_hwio(numbers + 99, 1, 1, 3, 2);
+    for (int i = 0; i < 2; i++) { /* one position, whatever the stride */
+        const cp_tensor y = cp_nhwc(one_pixel[i], 1, 1, 1, 3);
+        ok(cp_conv_transpose_run(NULL, &(cp_conv){.stride = {i ? 1 : BIG, i ? 1 : HUGE_SIZE}}, &dot, &w, NULL, &y));
+    }
+    assert_memory_equal(one_pixel[0], one_pixel[1], sizeof one_pixel[0]);
     for (int kind = CP_MAX; kind <= CP_AVERAGE; kind++) {
         float dx[2][50];
         cp_pool pool = {.kind = (cp_pooling)kind, .kernel = {2, 3}};
@@ -530,6 +597,15 @@ static void enormous_plans(void **state) {
     cp_plan_free(plan);
     ok(cp_conv_plan(&plan, NULL, &(cp_conv){.pad_before = {BIG}}, &line, &w, NULL, NULL));
     cp_plan_free(plan);
+    cp_net *net = new_net();
+    cp_node y = cp_net_input(net, "x", CP_F32, cp_shape_nhwc(1, 2, 2, 1));
+    cp_net_output(net, cp_net_conv_transpose(net, y, 1, &(cp_conv){.kernel = {3, 3}, .stride = {1 << 20, 1 << 20}}),
+                  "y");
+    cp_net_output(net, cp_net_resize(net, y, &(cp_resize){.size = {1 << 20, 1 << 20}}), "z");
+    cp_net_output(net, cp_net_pad(net, y, &(cp_padding){.before = {1 << 20, 1 << 20}}), "p");
+    ok(cp_net_plan(&plan, NULL, net, NULL));
+    cp_plan_free(plan);
+    cp_net_free(net);
 
     /* many different windows: each position of a kernel as large as the picture meets other taps */
     static float large[256 * 256];
@@ -651,6 +727,119 @@ static void wrong_layers(void **state) {
            CP_E_ARG, "two parameters are named 'a.weight'");
     value.stride[0] = INT64_MAX;
     in_net(cp_net_constant(net, "c", &value), CP_E_SHAPE, "its strides overflow");
+}
+
+/* Layers that move, pad, resize, join and normalise. */
+static void wrong_layers_of_other_kinds(void **state) {
+    (void)state;
+    const cp_conv window = {.kernel = {3, 3}};
+    cp_node parts[2] = {7, 7};
+    in_net(cp_net_conv_transpose(net, x, 4, NULL), CP_E_ARG, "a convolution needs its kernel's size");
+    in_net(cp_net_conv_transpose(net, x, 0, &window), CP_E_ARG, "filters = 0: must be at least 1");
+    in_net(cp_net_conv_transpose(net, v, 4, &window), CP_E_SHAPE, "needs 3 to 5 dimensions, has 2");
+    in_net(cp_net_conv_transpose(net, x, HUGE_SIZE, &window), CP_E_SHAPE, "overflows");
+    in_net(cp_net_conv_transpose_with(net, x, 0, 0, NULL), CP_E_ARG, "is no value of this net");
+    in_net(cp_net_im2col(net, x, NULL), CP_E_ARG, "im2col needs its kernel's size");
+    in_net(cp_net_im2col(net, x, &(cp_conv){.kernel = {9, 3}}), CP_E_SHAPE, "output height would be 0");
+    in_net(cp_net_im2col(net, x, &(cp_conv){.kernel = {3, 3}, .groups = 3}), CP_E_ARG, "groups and activation");
+    in_net(cp_net_im2col(net, x, &(cp_conv){.kernel = {HUGE_SIZE, 3}, .pad_before = {HUGE_SIZE, 0}}), CP_E_SHAPE,
+           "overflows");
+    in_net(cp_net_col2im(net, x, &window, (int64_t[]){5, 5, 5}), CP_E_SHAPE, "must have 3 dimensions, has 4");
+    in_net(cp_net_col2im(net, x, &window, NULL), CP_E_ARG, "col2im needs");
+    in_net(cp_net_pad(net, x, NULL), CP_E_ARG, "a padding needs its sizes");
+    in_net(cp_net_pad(net, x, &(cp_padding){.before = {-1}}), CP_E_ARG, "before[0] = -1: must not be negative");
+    in_net(cp_net_pad(net, x, &(cp_padding){.after = {0, 0, 1}}), CP_E_ARG, "the input has only 2 spatial dimensions");
+    in_net(cp_net_pad(net, x, &(cp_padding){.before = {8}, .values = CP_PAD_REFLECT}), CP_E_SHAPE,
+           "before[0] = 8: reflected padding must be less than the input (8)");
+    in_net(cp_net_pad(net, x, &(cp_padding){.after = {9}, .values = CP_PAD_CIRCULAR}), CP_E_SHAPE,
+           "after[0] = 9: circular padding must not be more than the input (8)");
+    in_net(cp_net_pad(net, x, &(cp_padding){.before = {INT64_MAX}, .after = {INT64_MAX}}), CP_E_SHAPE, "overflows");
+    in_net(cp_net_pad(net, x, &(cp_padding){.values = (cp_pad_values)9}), CP_E_ARG, "pad values 9: no such kind");
+    in_net(cp_net_resize(net, x, NULL), CP_E_ARG, "a resizing needs its size or scale");
+    in_net(cp_net_resize(net, x, &(cp_resize){0}), CP_E_ARG, "neither size nor scale is given");
+    in_net(cp_net_resize(net, x, &(cp_resize){.size = {4, 0}}), CP_E_ARG, "size[1] = 0: must be at least 1");
+    in_net(cp_net_resize(net, x, &(cp_resize){.size = {4, -4}}), CP_E_ARG, "size[1] = -4: must be at least 1");
+    in_net(cp_net_resize(net, x, &(cp_resize){.size = {BIG, HUGE_SIZE}}), CP_E_SHAPE, "overflows");
+    in_net(cp_net_resize(net, x, &(cp_resize){.scale = {2, NAN}}), CP_E_ARG, "must be a number above 0");
+    in_net(cp_net_resize(net, x, &(cp_resize){.scale = {2, -2}}), CP_E_ARG, "must be a number above 0");
+    in_net(cp_net_resize(net, x, &(cp_resize){.scale = {INFINITY, 2}}), CP_E_ARG,
+           "scale[0] = inf: must be a number above 0");
+    in_net(cp_net_resize(net, x, &(cp_resize){.scale = {0.01f, 1}}), CP_E_SHAPE, "would be 0");
+    in_net(cp_net_depth_to_space(net, x, 0, CP_DEPTH_FIRST), CP_E_ARG, "block = 0: must be at least 1");
+    in_net(cp_net_depth_to_space(net, x, 2, CP_DEPTH_FIRST), CP_E_SHAPE, "blocks of 4 pixels do not divide 3 channels");
+    in_net(cp_net_space_to_depth(net, x, 3, CP_DEPTH_FIRST), CP_E_SHAPE, "block = 3 does not divide 8 pixels");
+    in_net(cp_net_space_to_depth(net, x, HUGE_SIZE, CP_DEPTH_FIRST), CP_E_SHAPE, "block");
+    in_net(cp_net_space_to_depth(net, x, 2, (cp_depth_order)-1), CP_E_ARG, "order = -1: no such order");
+    in_net(cp_net_activation_with(net, x, CP_ELU, NAN, 0), CP_E_ARG, "must be finite numbers");
+    in_net(cp_net_activation_with(net, x, CP_CLIP, 2, 1), CP_E_ARG, "alpha = 2 is above beta = 1");
+    in_net(cp_net_activation_with(net, x, CP_RELU, 1, 0), CP_E_ARG, "must be 0");
+    in_net(cp_net_prelu_with(net, x, v), CP_E_SHAPE, "prelu1");
+    in_net(cp_net_mul(net, x, v), CP_E_SHAPE, "mul1");
+    in_net(cp_net_reduce(net, x, (cp_reduction)99, NULL, 0, false), CP_E_ARG, "reduction = 99");
+    in_net(cp_net_reduce(net, x, CP_REDUCE_SUM, (int[]){4}, 1, false), CP_E_ARG, "axes[0] = 4: the input has 4");
+    in_net(cp_net_reduce(net, x, CP_REDUCE_SUM, (int[]){-1}, 1, false), CP_E_ARG, "axes[0] = -1");
+    in_net(cp_net_reduce(net, x, CP_REDUCE_SUM, (int[]){1, 1}, 2, false), CP_E_ARG, "axes[1] = 1: named twice");
+    in_net(cp_net_reduce(net, x, CP_REDUCE_SUM, NULL, 3, false), CP_E_ARG, "3 axes, or no list of them");
+    in_net(cp_net_reduce(net, x, CP_REDUCE_SUM, (int[]){1}, INT32_MAX, false), CP_E_ARG, "axes");
+    in_net(cp_net_concat(net, NULL, 2, 1), CP_E_ARG, "2 values, or no list of them");
+    in_net(cp_net_concat(net, &x, 0, 1), CP_E_ARG, "0 values, or no list of them");
+    in_net(cp_net_concat(net, (cp_node[]){x, v}, 2, -1), CP_E_ARG, "axis = 3: the input has 2");
+    in_net(cp_net_concat(net, (cp_node[]){x, cp_net_space_to_depth(net, x, 2, CP_DEPTH_FIRST)}, 2, -1), CP_E_SHAPE,
+           "concat1");
+    in_net(cp_net_concat(net, (cp_node[]){x, x}, 2, 9), CP_E_ARG, "axis = 9: the input has 4");
+    in_net(cp_net_concat(net, (cp_node[]){x, x}, 2, -9), CP_E_ARG, "the input has 4");
+    in_net(cp_net_slice(net, x, 3, 2, 2), CP_E_ARG, "begin = 2, count = 2: the axis has 3");
+    in_net(cp_net_slice(net, x, 3, -1, 2), CP_E_ARG, "begin = -1, count = 2");
+    in_net(cp_net_slice(net, x, 3, INT64_MAX, INT64_MAX), CP_E_ARG, "the axis has 3");
+    in_net(cp_net_slice(net, x, 0, 0, 1), CP_E_SHAPE, "axis = 0: the batch is not known");
+    in_net(cp_net_split(net, x, 3, (int64_t[]){2, 2}, 2, parts), CP_E_ARG, "begin = 2, count = 2: the axis has 3");
+    in_net(cp_net_split(net, x, 3, (int64_t[]){1, 1}, 2, parts), CP_E_SHAPE, "2 rows together, the axis has 3");
+    in_net(cp_net_split(net, x, 3, (int64_t[]){4, -1}, 2, parts), CP_E_ARG, "begin = 0, count = 4: the axis has 3");
+    in_net(cp_net_split(net, x, 3, NULL, 2, parts), CP_E_ARG, "2 parts, or no lists of them");
+    assert_int_equal(parts[0] + parts[1], 0);
+    in_net(cp_net_batch_norm(net, x, -1, 0), CP_E_ARG, "epsilon = -1: must be a number above 0");
+    in_net(cp_net_batch_norm(net, x, NAN, 0), CP_E_ARG, "epsilon = nan");
+    in_net(cp_net_batch_norm(net, x, 0, 2), CP_E_ARG, "momentum = 2: must be at most 1");
+    in_net(cp_net_group_norm(net, x, 2, 0), CP_E_ARG, "groups = 2: must divide 3 channels");
+    in_net(cp_net_group_norm(net, x, INT64_MIN, 0), CP_E_ARG, "must divide 3 channels");
+    in_net(cp_net_layer_norm_with(net, x, v, v, 0), CP_E_SHAPE, "layer-norm1");
+}
+
+/* A causal convolution chunk by chunk. */
+static void wrong_streams(void **state) {
+    (void)state;
+    float out[64];
+    const cp_conv causal = {.pad = CP_PAD_CAUSAL};
+    const cp_tensor w = cp_view(numbers, CP_F32, cp_shape_of(3, (int64_t[]){3, 2, 4}));
+    const cp_tensor flat = cp_mat(numbers, 3, 4), b = cp_vec(numbers, 5);
+    const cp_tensor x = cp_view(numbers, CP_F32, cp_shape_of(3, (int64_t[]){1, 4, 2}));
+    cp_tensor y = cp_view(out, CP_F32, cp_shape_of(3, (int64_t[]){1, 4, 4}));
+    cp_stream *stream = (cp_stream *)numbers;
+    refused(cp_stream_new(NULL, NULL, &causal, &w, NULL, 1, 4), CP_E_ARG, "stream is NULL");
+    refused(cp_stream_new(&stream, NULL, &causal, NULL, NULL, 1, 4), CP_E_ARG, "w is missing");
+    refused(cp_stream_new(&stream, NULL, NULL, &w, NULL, 1, 4), CP_E_ARG, "a stream needs causal padding");
+    refused(cp_stream_new(&stream, NULL, &causal, &flat, NULL, 1, 4), CP_E_SHAPE, "have 2 dimensions");
+    refused(cp_stream_new(&stream, NULL, &causal, &w, &b, 1, 4), CP_E_SHAPE, "bias has 5 values, needs 4");
+    refused(cp_stream_new(&stream, NULL, &causal, &w, NULL, 0, 4), CP_E_ARG, "batch = 0: must be at least 1");
+    refused(cp_stream_new(&stream, NULL, &causal, &w, NULL, 1, -4), CP_E_ARG, "chunk = -4: must be at least 1");
+    refused(cp_stream_new(&stream, NULL, &causal, &w, NULL, 1, INT64_MAX), CP_E_SHAPE, "overflows");
+    refused(cp_stream_new(&stream, NULL, &causal, &w, NULL, HUGE_SIZE, 4), CP_E_SHAPE, "overflows");
+    refused(cp_stream_new(&stream, NULL, &(cp_conv){.pad = CP_PAD_CAUSAL, .dilation = {HUGE_SIZE}}, &w, NULL, 1, 4),
+            CP_E_SHAPE, "overflows");
+    refused(cp_stream_new(&stream, NULL, &(cp_conv){.pad = CP_PAD_CAUSAL, .dilation = {-1}}, &w, NULL, 1, 4), CP_E_ARG,
+            "dilation[0] = -1: must be at least 1");
+    assert_null(stream);
+    ok(cp_stream_new(&stream, NULL, &causal, &w, NULL, 1, 4));
+    refused(cp_stream_run(NULL, &x, &y), CP_E_ARG, "a stream, x and y are needed");
+    refused(cp_stream_run(stream, NULL, &y), CP_E_ARG, "a stream, x and y are needed");
+    refused(cp_stream_run(stream, &x, &x), CP_E_SHAPE, "y is 1x4x2, needs 1x4x4");
+    y.type = CP_F64;
+    refused(cp_stream_run(stream, &x, &y), CP_E_ARG, "f64");
+    y.type = CP_F32, y.data = NULL;
+    refused(cp_stream_run(stream, &x, &y), CP_E_ARG, "no data");
+    y.data = out;
+    ok(cp_stream_run(stream, &x, &y));
+    cp_stream_free(stream);
 }
 
 static void wrong_net_gradients(void **state) {
@@ -925,6 +1114,7 @@ static void summaries_of_large_nets(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions),
+        cmocka_unit_test(transposed_convolutions),
         cmocka_unit_test(poolings),
         cmocka_unit_test(possible_after_all),
         cmocka_unit_test(empty_batches),
@@ -936,6 +1126,8 @@ int main(void) {
         cmocka_unit_test(wrong_plans),
         cmocka_unit_test(first_failure_is_kept),
         cmocka_unit_test(wrong_layers),
+        cmocka_unit_test(wrong_layers_of_other_kinds),
+        cmocka_unit_test(wrong_streams),
         cmocka_unit_test(wrong_net_gradients),
         cmocka_unit_test(no_net),
         cmocka_unit_test(nothing_at_all),
