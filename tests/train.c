@@ -623,6 +623,7 @@ static void bad_steps(void **state) {
 
 static void bad_options(void **state) {
     (void)state;
+    static const float with_zero[] = {1, 0, 1}, ones[] = {1, 1, 1};
     static const struct {
         cp_train train;
         const char *text;
@@ -631,6 +632,8 @@ static void bad_options(void **state) {
         {{.loss = (cp_loss)6}, "loss = 6"},
         {{.smoothing = 1}, "smoothing = 1"},
         {{.smoothing = 0.1f, .loss = CP_HINGE}, "smoothing is for the softmax cross-entropy"},
+        {{.class_weights = with_zero}, "class_weights[1] = 0: must be a number above 0"},
+        {{.class_weights = ones, .loss = CP_HINGE}, "class_weights are for the softmax"},
         {{.loss = CP_FOCAL, .gamma = -1}, "gamma = -1"},
         {{.loss = CP_HUBER, .delta = NAN}, "delta = nan"},
         {{.accumulate = -1}, "accumulate = -1"},
@@ -946,6 +949,7 @@ static void losses_are_trained(void **state) {
 /* The loss that a step tells, of outputs that are all 0. */
 static void losses_of_nothing(void **state) {
     (void)state;
+    static const float growing[] = {1, 10, 100}, last_heavy[] = {1, 1, 10};
     static const struct {
         cp_train train;
         double loss;
@@ -954,6 +958,8 @@ static void losses_of_nothing(void **state) {
         {{.loss = CP_FOCAL}, 1.0986122886681098 * 4 / 9},
         {{.loss = CP_FOCAL, .gamma = 1}, 1.0986122886681098 * 2 / 3},
         {{.loss = CP_HINGE}, 2.0 / 3},
+        {{.class_weights = growing}, 1.0986122886681098},
+        {{.class_weights = last_heavy, .smoothing = 0.5f}, 1.0986122886681098},
         {{.loss = CP_BINARY_CROSS_ENTROPY}, 0.69314718055994531},
         {{.loss = CP_MEAN_SQUARED_ERROR}, 4},
         {{.loss = CP_HUBER}, 1.5},
@@ -1057,6 +1063,8 @@ static void resumed_to_the_same_bits(void **state) {
                        .smoothing = 0.1f,
                        .seed = 0xfedcba9876543210u,
                        .schedule = {.kind = CP_COSINE, .total = 20, .warmup = 3}};
+    static const float weights[10] = {1, 2, 0.5f, 1, 3, 1, 0.1f, 1, 1, 2};
+    cosine.class_weights = weights;
     cp_train plateau = {.optimizer = CP_RMSPROP,
                         .average = 0.9f,
                         .accumulate = 2,
@@ -1551,6 +1559,10 @@ static void bad_checkpoints(void **state) {
         {"\"position.loss\":0", "\"position.loss\":\"NaN\"", "'position.loss'"},
         {"\"position.epochs\":0", "\"position.epochs\":9000000000", "impossible position"},
         {"\"position.correct\":0", "\"position.correct\":1", "impossible position"},
+        {"}", ",\"train.class_weights\":[1,1]}", "'train.class_weights' must be 3 numbers"},
+        {"}", ",\"train.class_weights\":[1,1,1,1]}", "'train.class_weights' must be 3 numbers"},
+        {"}", ",\"train.class_weights\":[1,1,true]}", "'train.class_weights' must be 3 numbers"},
+        {"}", ",\"train.class_weights\":[1,1,-1]}", "class_weights[2] = -1"},
         {"}", "", "note 'trainer': JSON"},
     };
     cp_net *net = small_net();

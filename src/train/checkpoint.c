@@ -69,6 +69,9 @@ static const member members[] = {
 };
 enum { MEMBERS = sizeof members / sizeof *members };
 
+/* A list of numbers, where there are any. */
+#define CLASS_WEIGHTS "train.class_weights"
+
 static void add_member(cp_text *text, const member *m, const char *at) {
     cp_text_add_json(text, m->name);
     cp_text_add(text, ":");
@@ -100,7 +103,12 @@ static char *describe(const cp_trainer *trainer) {
         cp_text_add(&text, i ? "," : "{");
         add_member(&text, &members[i], (const char *)trainer + members[i].offset);
     }
-    cp_text_add(&text, "}");
+    const float *weights = trainer->class_weights;
+    for (int64_t c = 0; weights && c < cp_output_columns(trainer->net); c++) {
+        cp_text_add(&text, c ? "," : ",\"" CLASS_WEIGHTS "\":[");
+        cp_text_add_real(&text, (double)weights[c]);
+    }
+    cp_text_add(&text, weights ? "]}" : "}");
     return cp_text_take(&text);
 }
 
@@ -145,8 +153,25 @@ static bool is_possible(const cp_position *p) {
            p->seen <= p->count && p->stale <= p->epochs && p->waited <= p->stale && p->reductions <= p->epochs;
 }
 
-/* The state in a note; of *state only the members above are set. */
-static cp_status read_state(const char *note, cp_trainer *state) {
+/* *weights is NULL where there are none; to be freed. */
+static cp_status read_class_weights(float **weights, const cp_json *json, int64_t classes) {
+    const cp_json_value *list = cp_json_member(json, &json->value[1], CLASS_WEIGHTS), *value;
+    *weights = NULL;
+    if (!list) return CP_OK;
+    *weights = cp_alloc(NULL, (classes ? classes : 1) * (int64_t)sizeof **weights);
+    if (!*weights) return CP_E_MEMORY;
+    for (int64_t c = 0; c <= classes; c++) {
+        value = cp_json_element(json, list, c);
+        if (!value != (c == classes) || (value && value->kind != CP_JSON_NUMBER))
+            return cp_fail(CP_E_FORMAT, "'%s' must be %lld numbers", CLASS_WEIGHTS, (long long)classes);
+        if (value) (*weights)[c] = (float)value->number;
+    }
+    return CP_OK;
+}
+
+/* The state in a note of a trainer with so many classes; of *state only the members above are set, and class_weights,
+ * to be freed. */
+static cp_status read_state(const char *note, cp_trainer *state, int64_t classes) {
     cp_json json;
     cp_status status = cp_json_parse(&json, note, (int64_t)strlen(note));
     for (int i = 0; i < MEMBERS && !status; i++) {
@@ -155,6 +180,8 @@ static cp_status read_state(const char *note, cp_trainer *state) {
             status = cp_fail(CP_E_FORMAT, "'%s' is missing or wrong", members[i].name);
     }
     if (!status && !is_possible(&state->position)) status = cp_fail(CP_E_FORMAT, "an impossible position");
+    if (!status) status = read_class_weights(&state->class_weights, &json, classes);
+    state->train.class_weights = state->class_weights;
     cp_json_free(&json);
     return status ? cp_fail_within(status, "note '%s'", CP_TRAINER_NOTE) : CP_OK;
 }
@@ -237,9 +264,10 @@ static cp_status read_trainer(cp_trainer **trainer, cp_ctx *ctx, const cp_safete
     cp_status status = cp_model_read(&net, file);
     if (status) return status;
     if (!note) status = cp_fail(CP_E_FORMAT, "a model, but no checkpoint: its metadata has no '%s'", CP_TRAINER_NOTE);
-    if (!status) status = read_state(note, &state);
+    if (!status) status = read_state(note, &state, cp_output_columns(net));
     if (!status) status = cp_trainer_new(trainer, net, ctx, &state.train);
     cp_net_free(net);
+    cp_free(NULL, state.class_weights);
     if (status) return status;
     (*trainer)->step = state.step;
     (*trainer)->rows = state.rows;

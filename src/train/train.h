@@ -45,11 +45,12 @@ typedef struct cp_position {
 } cp_position;
 
 struct cp_trainer {
-    cp_ctx *ctx;      /* as given: may be NULL */
-    cp_ctx context;   /* a copy of it, or the default */
-    cp_train train;   /* defaults filled in */
-    cp_net *net;      /* the model; its parameters are those of the last export */
-    cp_net *training; /* with loss and gradients; its outputs: loss, logits, gradients */
+    cp_ctx *ctx;          /* as given: may be NULL */
+    cp_ctx context;       /* a copy of it, or the default */
+    cp_train train;       /* defaults filled in */
+    float *class_weights; /* what train.class_weights points to */
+    cp_net *net;          /* the model; its parameters are those of the last export */
+    cp_net *training;     /* with loss and gradients; its outputs: loss, logits, gradients */
     int n_variables;
     cp_variable *variables;
     void *memory;               /* of all their arrays */
@@ -65,6 +66,8 @@ struct cp_trainer {
 
 /* The weights that count: their average, where there is one. */
 const void *cp_variable_result(const cp_variable *variable);
+/* The columns of the net's first output, which must be a matrix; else 0. */
+int64_t cp_output_columns(const cp_net *net);
 /* The loss takes labels, not values. */
 bool cp_loss_takes_labels(cp_loss loss);
 /* The rows of the last batch whose largest output is at the label. */

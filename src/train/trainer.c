@@ -55,6 +55,8 @@ static cp_status check_options(const cp_train *train) {
     if (!status && schedule->kind == CP_COSINE) status = check_count("schedule.total", schedule->total, 1);
     if (!status && train->smoothing != 0 && train->loss != CP_SOFTMAX_CROSS_ENTROPY)
         status = cp_fail(CP_E_ARG, "smoothing is for the softmax cross-entropy");
+    if (!status && train->class_weights && train->loss != CP_SOFTMAX_CROSS_ENTROPY)
+        status = cp_fail(CP_E_ARG, "class_weights are for the softmax cross-entropy");
     if (!status && train->nesterov && train->momentum == 0)
         status = cp_fail(CP_E_ARG, "nesterov needs a momentum above 0");
     for (int i = 0; i < 8 && !status; i++)
@@ -109,7 +111,13 @@ static cp_node add_loss(cp_net *net, const cp_train *train) {
     case CP_HUBER:
         return cp_net_huber(net, y, target, train->delta);
     }
-    return cp_net_softmax_cross_entropy_with(net, y, target, 0, train->smoothing);
+    cp_node weights = 0;
+    if (train->class_weights) {
+        const cp_tensor values = cp_vec(train->class_weights, cp_output_columns(net));
+        weights = cp_net_constant(net, NULL, &values);
+        if (!weights) return 0;
+    }
+    return cp_net_softmax_cross_entropy_with(net, y, target, weights, train->smoothing);
 }
 
 static void remove_outputs(cp_net *net) {
@@ -271,11 +279,34 @@ static void free_prepared(cp_prepared_step *prepared) {
     *prepared = (cp_prepared_step){0};
 }
 
+int64_t cp_output_columns(const cp_net *net) {
+    const cp_shape y = cp_net_shape(net, cp_net_output_node(net, 0));
+    return y.rank == 2 ? y.dim[1] : 0;
+}
+
+static cp_status copy_class_weights(cp_trainer *t) {
+    const int64_t n = cp_output_columns(t->net);
+    char text[32];
+    if (n == 0) return cp_fail(CP_E_SHAPE, "class_weights: the net's output is no matrix");
+    t->class_weights = cp_alloc(NULL, n * (int64_t)sizeof *t->class_weights);
+    if (!t->class_weights) return CP_E_MEMORY;
+    for (int64_t c = 0; c < n; c++) {
+        const float weight = t->class_weights[c] = t->train.class_weights[c];
+        if (!(weight > 0 && isfinite(weight)))
+            return cp_fail(CP_E_ARG, "class_weights[%lld] = %s: must be a number above 0", (long long)c,
+                           cp_real_text((double)weight, 9, text));
+    }
+    t->train.class_weights = t->class_weights;
+    return CP_OK;
+}
+
 static cp_status start(cp_trainer *t, const cp_net *net) {
     cp_status status = t->ctx ? CP_OK : cp_ctx_default(&t->context);
     if (status) return status;
     if (t->ctx) t->context = *t->ctx;
     status = cp_net_clone(&t->net, net);
+    if (status) return status;
+    if (t->train.class_weights) status = copy_class_weights(t);
     if (status) return status;
     t->n_variables = cp_net_parameters(net);
     t->variables = cp_zalloc(NULL, t->n_variables * (int64_t)sizeof *t->variables);
@@ -312,6 +343,7 @@ void cp_trainer_free(cp_trainer *trainer) {
     if (!trainer) return;
     for (int i = 0; i < 2; i++) free_prepared(&trainer->recent[i]);
     cp_free(cp_ctx_allocator(&trainer->context), trainer->memory);
+    cp_free(NULL, trainer->class_weights);
     cp_free(NULL, trainer->sums);
     cp_free(NULL, trainer->outputs);
     cp_free(NULL, trainer->gradients);
