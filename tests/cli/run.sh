@@ -80,7 +80,7 @@ bytes() { # NUMBER...: big-endian 32 bit
 
 expect 0 "Usage: convpool COMMAND" --help
 expect 0 "convpool 0." --version
-for command in train eval predict summary data op explain bench info "bench ops" "bench train"; do
+for command in train eval predict summary data op explain bench convert operators info "bench ops" "bench train"; do
     expect 0 "Usage: convpool $command" $command --help
 done
 refuses 1 "no command 'trian'; near: 'train'" trian
@@ -124,6 +124,10 @@ refuses 1 "input = 28x28: must be height x width x channels" summary --net "dens
 
 expect 0 "threads            2" info
 prints_json info --json
+expect 0 "conv                                   depthwise, grouped, direct, reference" operators
+expect 0 "| conv-input-gradient | depthwise, grouped, direct, reference | is one | no |" operators --markdown
+prints_json operators --json
+refuses 1 "--markdown and --json cannot be given together" operators --markdown --json
 article="conv 32 5x5 same relu; pool 2; flatten; dense 1024 relu; dense 10"
 expect 0 "6,434,634 parameters" summary --net "$article"
 expect 0 "7,059,968 multiply-adds" summary --net "$article"
@@ -326,6 +330,10 @@ report "-o - is the same file" cmp y.npy pipe.npy
 prints "y 1x2x2x1
 37 47
 67 77" op relu --input y.npy
+printf "\x93NUMPY\x01\x00\x76\x00%-117s\n" "{'descr': '<f2', 'fortran_order': False, 'shape': (1, 1, 1, 3), }" >halves
+printf '\x00\x3e\x00\xc0\x01\x00' >>halves
+prints "y 1x1x1x3
+1.5 0 5.96046448e-08" op relu --input halves
 "$tool" op conv --input - --weights w2 -o y2.npy <x9
 report "--input - is the same" cmp y.npy y2.npy
 run op conv --input x9 --weights w2 --double -o y64.npy
@@ -455,6 +463,28 @@ expect 0 "PNG, 8 bit grey, 28x28" predict best.model digit.png
 refuses 2 "digit.png: not a safetensors file" predict digit.png best.model
 refuses 1 "IMAGE is missing" predict two.model
 refuses 1 "top = 0: must be 1" predict two.model digit.png --top 0
+
+# --- convert ---
+
+# How many of 100 pictures are read rightly: rounding may move the answer of a doubtful one.
+correct() { "$tool" eval "$1" --count 600 2>/dev/null | sed -nE 's/.*\(([0-9]+) of 100\).*/\1/p'; }
+expect 0 "no weight has changed" convert two.model -o whole.model --store f32
+for type in f16 bf16; do
+    expect 0 "half.model: $type, " convert two.model -o half.model --store $type
+    report "$type says what changed" grep -qE 'the largest change of a weight is [0-9.e-]+: .* in (conv|dense)[12]' out
+    report "$type takes half the bytes" [ $((10 * $(stat -c %s half.model))) -lt $((6 * $(stat -c %s whole.model))) ]
+    moved=$(($(correct half.model) - $(correct two.model)))
+    report "$type answers as before" [ "${moved#-}" -le 2 ]
+    expect 0 "again.model: $type, " convert half.model -o again.model --store $type
+    report "$type once more changes nothing" grep -q "no weight has changed" out
+    report "$type once more is the same file" cmp half.model again.model
+done
+prints_json convert two.model -o half.model --store f16 --json
+refuses 1 "store = f64: must be one of f32, f16, bf16" convert two.model -o half.model --store f64
+refuses 1 "two.model is input and output" convert two.model -o ./two.model --store f16
+refuses 1 "--store is missing" convert two.model -o half.model
+refuses 1 "--output is missing" convert two.model --store f16
+refuses 4 "" convert none.model -o half.model --store f16
 
 # --- hostile pictures ---
 
