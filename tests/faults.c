@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <convpool.h>
@@ -36,10 +38,12 @@ static bool refuses(refusal *r) {
     return now;
 }
 
+#define KILLED (-1) /* not refused, but the end of the process */
+
 static refusal memory, threads;
 static struct {
     refusal calls;
-    int number;             /* the errno of a refusal; 0: no refusal but a part of what was asked for, */
+    int number;             /* the errno of a refusal; KILLED; 0: no refusal but a part of what was asked for, */
     size_t (*part)(size_t); /* this much of it */
 } files;
 
@@ -89,6 +93,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*
 /* Whether this call to the file system fails; errno is set then. */
 static bool file_call_fails(void) {
     if (!refuses(&files.calls) || !files.number) return false;
+    if (files.number == KILLED) raise(SIGKILL);
     errno = files.number;
     return true;
 }
@@ -731,6 +736,35 @@ static void saving_fails(void **state) {
     each_call_fails(&(scenario){"saving a model", save_model}, true);
 }
 
+/* A process that is killed before any one of the calls of a save: the file is the old one or the new one, and the next
+ * save leaves nothing else in the folder. */
+static void killed_while_saving(void **state) {
+    (void)state;
+    static const scenario s = {"saving a model", save_model};
+    static contents saved, file;
+    assert_int_equal(run_with(&s, 0, false, EIO, NULL), CP_OK);
+    const int calls = files.calls.calls, files_before = count_files(false);
+    get_file(in_folder("model"), &saved);
+    for (int at = 1; at <= calls; at++) {
+        put_file(in_folder("model"), old_file, sizeof old_file);
+        const pid_t child = fork();
+        if (!child) {
+            run_with(&s, at, false, KILLED, NULL);
+            _exit(0);
+        }
+        int how;
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
+        get_file(in_folder("model"), &file);
+        if (!same(&file, &saved) && (file.length != sizeof old_file || memcmp(file.bytes, old_file, sizeof old_file)))
+            fail_msg("killed before call %d: the file is neither the old nor the new one", at);
+        assert_int_equal(run(&s, NULL), CP_OK);
+        get_file(in_folder("model"), &file);
+        assert_true(same(&file, &saved));
+        assert_int_equal(count_files(false), files_before);
+    }
+}
+
 static void loading_fails(void **state) {
     (void)state;
     each_call_fails(&(scenario){"loading a model", load_model}, false);
@@ -756,6 +790,7 @@ int main(void) {
         cmocka_unit_test_prestate(memory_is_refused, &all[6]),
         cmocka_unit_test(threads_are_refused),
         cmocka_unit_test_setup_teardown(saving_fails, make_model, free_model),
+        cmocka_unit_test_setup_teardown(killed_while_saving, make_model, free_model),
         cmocka_unit_test_setup_teardown(loading_fails, make_model, free_model),
     };
     return cmocka_run_group_tests_name("faults", tests, make_folder, remove_folder);
