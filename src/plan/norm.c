@@ -21,7 +21,7 @@ static layout layout_of(cp_shape x, cp_shape moments) {
     return l;
 }
 
-/* Some numbers for each group, one behind the other. */
+/* Some numbers for each group of each image: all first ones, then all second ones, ... */
 static cp_status prepare_groups(cp_prepared *prepared, cp_shape moments, int64_t numbers) {
     prepared->scratch = moments.dim[0] * moments.dim[1] * numbers * (int64_t)sizeof(float);
     prepared->phases = 2;
@@ -51,20 +51,33 @@ static block block_at(const layout *l, int64_t at, int64_t last) {
 /* Of each group: the mean, in two parts, so that little is lost where the deviation is small beside it; 1/deviation. */
 enum { KEPT = 3 };
 
+/* In one pass, around each column's first number, so that a mean far from 0 takes no digits from the variance. */
 static void moments_of(const layout *l, const block *b, const float *x, double *mean, double *variance) {
     const double count = (double)(l->S * l->K);
-    const int64_t step = b->columns > 1 ? 1 : 0;
+    float first[BLOCK];
     x += b->n * l->S * l->C + b->channel;
-    for (int64_t j = 0; j < b->columns; j++) mean[j] = variance[j] = 0;
-    for (int64_t s = 0; s < l->S; s++)
-        for (int64_t c = 0; c < b->width; c++) mean[c * step] += (double)x[s * l->C + c];
-    for (int64_t j = 0; j < b->columns; j++) mean[j] /= count;
-    for (int64_t s = 0; s < l->S; s++)
-        for (int64_t c = 0; c < b->width; c++) {
-            const double distance = (double)x[s * l->C + c] - mean[c * step];
-            variance[c * step] += distance * distance;
-        }
-    for (int64_t j = 0; j < b->columns; j++) variance[j] /= count;
+    for (int64_t j = 0; j < b->columns; j++) {
+        first[j] = l->S ? x[j] : 0;
+        mean[j] = variance[j] = 0;
+    }
+    for (int64_t s = 0; s < l->S; s++, x += l->C)
+        if (b->columns == b->width)
+            for (int64_t c = 0; c < b->width; c++) {
+                const double distance = (double)x[c] - (double)first[c];
+                mean[c] += distance;
+                variance[c] += distance * distance;
+            }
+        else
+            for (int64_t c = 0; c < b->width; c++) {
+                const double distance = (double)x[c] - (double)first[0];
+                mean[0] += distance;
+                variance[0] += distance * distance;
+            }
+    for (int64_t j = 0; j < b->columns; j++) {
+        const double shift = mean[j] / count, spread = variance[j] / count - shift * shift;
+        mean[j] = (double)first[j] + shift;
+        variance[j] = spread < 0 ? 0 : spread; /* NaN stays NaN */
+    }
 }
 
 /* The running means and variances after this step, where somebody reads them. */
@@ -79,8 +92,9 @@ static void follow(const cp_call *call, int64_t c, double mean, double variance)
 static void measure(const cp_call *call, const layout *l, int id, int n) {
     const cp_problem *p = call->problem;
     float *kept = call->scratch, *moments = call->out[1]; /* NULL where nobody reads them */
+    const int64_t groups = l->N * l->G;
     int64_t first, last;
-    cp_share(l->N * l->G, id, n, &first, &last);
+    cp_share(groups, id, n, &first, &last);
     for (int64_t at = first; at < last;) {
         const block b = block_at(l, at, last);
         double mean[BLOCK], variance[BLOCK];
@@ -89,12 +103,11 @@ static void measure(const cp_call *call, const layout *l, int id, int n) {
         for (int64_t j = 0; j < b.columns; j++, at++) {
             if (given) mean[j] = (double)((const float *)call->in[3])[at];
             if (given) variance[j] = (double)((const float *)call->in[4])[at];
-            float *of_group = kept + KEPT * at;
-            of_group[0] = (float)mean[j];
-            of_group[1] = (float)(mean[j] - (double)of_group[0]);
-            of_group[2] = (float)(1 / sqrt(variance[j] + p->epsilon));
-            if (moments) moments[2 * at] = of_group[0];
-            if (moments) moments[2 * at + 1] = of_group[2];
+            kept[at] = (float)mean[j];
+            kept[groups + at] = (float)(mean[j] - (double)kept[at]);
+            kept[2 * groups + at] = (float)(1 / sqrt(variance[j] + p->epsilon));
+            if (moments) moments[2 * at] = kept[at];
+            if (moments) moments[2 * at + 1] = kept[2 * groups + at];
             if (batch_norm) follow(call, at, mean[j], variance[j]);
         }
     }
@@ -112,14 +125,16 @@ static void norm(const cp_call *call, int phase, int id, int n) {
     int64_t first, last;
     cp_share(l.N * l.S, id, n, &first, &last);
     for (int64_t row = first; row < last; row++) {
-        const float *kept = (const float *)call->scratch + row / l.S * l.G * KEPT;
+        const float *mean = (const float *)call->scratch + row / l.S * l.G;
+        const float *rest = mean + l.N * l.G, *inverse = rest + l.N * l.G;
         const float *x = (const float *)call->in[0] + row * l.C;
         float *y = (float *)call->out[0] + row * l.C;
-        for (int64_t g = 0, c = 0; g < l.G; g++) {
-            const float mean = kept[KEPT * g], rest = kept[KEPT * g + 1], inverse = kept[KEPT * g + 2];
-            for (const int64_t end = c + l.K; c < end; c++)
-                y[c] = (x[c] - mean - rest) * (inverse * scale[c]) + bias[c];
-        }
+        if (l.K == 1)
+            for (int64_t c = 0; c < l.C; c++) y[c] = (x[c] - mean[c] - rest[c]) * (inverse[c] * scale[c]) + bias[c];
+        else
+            for (int64_t g = 0, c = 0; g < l.G; g++)
+                for (const int64_t end = c + l.K; c < end; c++)
+                    y[c] = (x[c] - mean[g] - rest[g]) * (inverse[g] * scale[c]) + bias[c];
     }
 }
 
@@ -129,27 +144,40 @@ static cp_status prepare(const cp_problem *problem, cp_prepared *prepared) {
 
 /* --- backward --- */
 
-/* The means of g = dy * scale and of g * u over each group. */
+/* Of each group: the means of g = dy * scale and of g * u, the mean of x, 1/deviation. */
+enum { BACK = 4 };
+
 static void measure_gradient(const cp_call *call, const layout *l, int id, int n) {
     const float *x = call->in[0], *scale = call->in[1], *dy = call->in[2], *moments = call->in[3];
-    float *means = call->scratch;
+    const int64_t groups = l->N * l->G;
+    float *kept = call->scratch;
     int64_t first, last;
-    cp_share(l->N * l->G, id, n, &first, &last);
+    cp_share(groups, id, n, &first, &last);
     for (int64_t at = first; at < last;) {
         const block b = block_at(l, at, last);
-        const int64_t step = b.columns > 1 ? 1 : 0, begin = b.n * l->S * l->C + b.channel;
         double sum[BLOCK] = {0}, products[BLOCK] = {0};
-        for (int64_t s = 0; s < l->S && !call->problem->moments_fixed; s++)
-            for (int64_t c = 0; c < b.width; c++) {
-                const int64_t e = begin + s * l->C + c, j = c * step;
-                const double g = (double)dy[e] * (double)scale[b.channel + c];
-                sum[j] += g;
-                products[j] += g * ((double)x[e] - (double)moments[2 * (at + j)]);
-            }
-        const double count = (double)(l->S * l->K);
+        float mean[BLOCK];
+        for (int64_t j = 0; j < b.columns; j++) mean[j] = moments[2 * (at + j)];
+        const float *of_x = x + b.n * l->S * l->C + b.channel, *of_dy = dy + b.n * l->S * l->C + b.channel;
+        for (int64_t s = 0; s < l->S && !call->problem->moments_fixed; s++, of_x += l->C, of_dy += l->C)
+            if (b.columns == b.width)
+                for (int64_t c = 0; c < b.width; c++) {
+                    sum[c] += (double)of_dy[c];
+                    products[c] += (double)of_dy[c] * (double)(of_x[c] - mean[c]);
+                }
+            else
+                for (int64_t c = 0; c < b.width; c++) {
+                    const double g = (double)of_dy[c] * (double)scale[b.channel + c];
+                    sum[0] += g;
+                    products[0] += g * (double)(of_x[c] - mean[0]);
+                }
         for (int64_t j = 0; j < b.columns; j++, at++) {
-            means[2 * at] = (float)(sum[j] / count);
-            means[2 * at + 1] = (float)(products[j] * (double)moments[2 * at + 1] / count);
+            const double count = (double)(l->S * l->K);
+            const double factor = (b.columns == b.width ? (double)scale[b.channel + j] : 1) / count;
+            kept[at] = (float)(sum[j] * factor);
+            kept[groups + at] = (float)(products[j] * factor * (double)moments[2 * at + 1]);
+            kept[2 * groups + at] = moments[2 * at];
+            kept[3 * groups + at] = moments[2 * at + 1];
         }
     }
 }
@@ -162,24 +190,26 @@ static void input_gradient(const cp_call *call, int phase, int id, int n) {
         return;
     }
     const float *scale = call->in[1];
+    const int64_t groups = l.N * l.G;
     int64_t first, last;
     cp_share(l.N * l.S, id, n, &first, &last);
     for (int64_t row = first; row < last; row++) {
-        const float *moments = (const float *)call->in[3] + row / l.S * l.G * 2;
-        const float *means = (const float *)call->scratch + row / l.S * l.G * 2;
+        const float *sum = (const float *)call->scratch + row / l.S * l.G, *product = sum + groups;
+        const float *mean = product + groups, *inverse = mean + groups;
         const float *x = (const float *)call->in[0] + row * l.C, *dy = (const float *)call->in[2] + row * l.C;
         float *dx = (float *)call->out[0] + row * l.C;
-        for (int64_t g = 0, c = 0; g < l.G; g++) {
-            const float mean = moments[2 * g], inverse = moments[2 * g + 1];
-            const float sum = means[2 * g], product = means[2 * g + 1];
-            for (const int64_t end = c + l.K; c < end; c++)
-                dx[c] = inverse * (dy[c] * scale[c] - sum - (x[c] - mean) * inverse * product);
-        }
+        if (l.K == 1)
+            for (int64_t c = 0; c < l.C; c++)
+                dx[c] = inverse[c] * (dy[c] * scale[c] - sum[c] - (x[c] - mean[c]) * inverse[c] * product[c]);
+        else
+            for (int64_t g = 0, c = 0; g < l.G; g++)
+                for (const int64_t end = c + l.K; c < end; c++)
+                    dx[c] = inverse[g] * (dy[c] * scale[c] - sum[g] - (x[c] - mean[g]) * inverse[g] * product[g]);
     }
 }
 
 static cp_status prepare_input_gradient(const cp_problem *problem, cp_prepared *prepared) {
-    return prepare_groups(prepared, problem->in[3], 2);
+    return prepare_groups(prepared, problem->in[3], BACK);
 }
 
 /* Each share has channels of its own. */
@@ -187,20 +217,24 @@ static void scale_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     const cp_problem *p = call->problem;
     const layout l = layout_of(p->in[0], p->in[2]);
-    const float *moments = call->in[2];
     float *dscale = call->out[0];
     int64_t first, last;
     cp_share(l.C, id, n, &first, &last);
     for (int64_t c = first, width; c < last; c += width) {
         double sum[BLOCK] = {0};
         width = last - c < BLOCK ? last - c : BLOCK;
-        for (int64_t row = 0; row < l.N * l.S; row++) {
-            const float *x = (const float *)call->in[0] + row * l.C, *dy = (const float *)call->in[1] + row * l.C;
-            const float *of_row = moments + row / l.S * l.G * 2;
-            for (int64_t j = 0; j < width; j++) {
-                const float *m = of_row + (c + j) / l.K * 2;
-                sum[j] += (double)dy[c + j] * ((double)x[c + j] - (double)m[0]) * (double)m[1];
+        for (int64_t image = 0; image < l.N; image++) {
+            const float *moments = (const float *)call->in[2] + image * l.G * 2;
+            const float *x = (const float *)call->in[0] + image * l.S * l.C + c;
+            const float *dy = (const float *)call->in[1] + image * l.S * l.C + c;
+            float mean[BLOCK], inverse[BLOCK];
+            for (int64_t j = 0, g = c / l.K; j < width; j++) {
+                g += c + j == (g + 1) * l.K; /* the next group begins */
+                mean[j] = moments[2 * g];
+                inverse[j] = moments[2 * g + 1];
             }
+            for (int64_t s = 0; s < l.S; s++, x += l.C, dy += l.C)
+                for (int64_t j = 0; j < width; j++) sum[j] += (double)dy[j] * (double)((x[j] - mean[j]) * inverse[j]);
         }
         for (int64_t j = 0; j < width; j++) dscale[c + j] = (float)sum[j];
     }
