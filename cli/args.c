@@ -195,3 +195,12 @@ cp_shape arg_picture(const char *option, const char *text) {
         usage("%s = %s: must be height x width x channels, as 28x28x1", option, text);
     return cp_shape_nhwc(0, dim[0], dim[1], dim[2]);
 }
+
+void arg_size(pictures_source *source, const char *text) {
+    int64_t dim[2];
+    if (numbers(text, 'x', 1, dim, 2) != 2 || dim[0] > IMAGE_PIXELS / dim[1])
+        usage("size = %s: must be height x width, as 64x64", text);
+    source->height = dim[0];
+    source->width = dim[1];
+    source->scaled = true;
+}

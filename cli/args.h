@@ -54,6 +54,8 @@ int padding_for(const padding *given, const char *option, int n, cp_pad *pad, in
                 int64_t after[CP_MAX_AXES]);
 
 /* "28x28x1": a picture's height, width, channels behind any batch. */
+/* "64x64", for pictures from class folders. */
+void arg_size(pictures_source *source, const char *text);
 cp_shape arg_picture(const char *option, const char *text);
 
 #endif

@@ -5,6 +5,7 @@
 #include "convpool.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 
 /* --- the commands, one file each: what main() returns --- */
@@ -68,22 +69,37 @@ cp_status open_gzip(cp_reader *reader, const char *path);
 int load_npy(cp_array *array, const char *path);
 int save_npy(const cp_tensor *tensor, const char *path);
 
-/* --- pictures.c: labelled pictures from a folder of IDX files, or drawn --- */
+/* --- pictures.c: labelled pictures from a folder of IDX or CIFAR files or of class folders, or drawn --- */
 
 typedef struct pictures_source {
     const char *folder; /* NULL: drawn digits */
     int64_t count;      /* of drawn digits to train with */
     uint64_t seed;
     double validation; /* this fraction of the training pictures; 0: a set of its own */
+    /* Of class folders; what is 0 is filled in with what the first pictures loaded are. */
+    int64_t height, width;
+    bool scaled; /* pictures of other sizes are, to that one */
+    int channels;
+    json_t *classes; /* their names; json_decref */
 } pictures_source;
 #define PICTURES_DEFAULT ((pictures_source){.count = 60000, .seed = 1})
 
 /* *validation is NULL where the folder has none. */
-int load_training(const pictures_source *source, cp_data **training, cp_data **validation);
+int load_training(pictures_source *source, cp_data **training, cp_data **validation);
 /* The pictures that training did not see (of a folder without such: the training pictures). */
-int load_validation(const pictures_source *source, cp_data **validation);
+int load_validation(pictures_source *source, cp_data **validation);
+/* Class folders are read as the net was trained: its input's size, its classes. */
+void source_like_net(pictures_source *source, const cp_net *net);
 /* A checksum of all pictures and labels. */
 uint32_t pictures_checksum(const cp_data *data);
+
+/* --- folders.c: class folders --- */
+
+bool is_folder(const char *path);
+/* "FOLDER/NAME"; false where that is too long. */
+bool join_path(char path[PATH_MAX], const char *folder, const char *name);
+bool has_class_folders(const char *folder);
+int load_class_folders(pictures_source *source, const char *folder, cp_data **data);
 
 /* --- image.c, image_png.c, image_jpeg.c, image_pnm.c: pictures in files --- */
 

@@ -10,11 +10,12 @@ typedef struct options {
     bool training;
 } options;
 
-enum { OPTION_DATA = 256, OPTION_INDEX, OPTION_SEED, OPTION_TRAINING, OPTION_AUGMENT, OPTION_EPOCH };
+enum { OPTION_DATA = 256, OPTION_INDEX, OPTION_SEED, OPTION_TRAINING, OPTION_SIZE, OPTION_AUGMENT, OPTION_EPOCH };
 
 static const struct argp_option option_list[] = {
     {"index", OPTION_INDEX, "N", 0, "which picture, from 0 (default 0)", 1},
-    {"data", OPTION_DATA, "DIR", 0, "folder of IDX files as of train; default: digits drawn by the library", 1},
+    {"data", OPTION_DATA, "DIR", 0, "folder as of train; default: digits drawn by the library", 1},
+    {"size", OPTION_SIZE, "HxW", 0, "scale the pictures of class folders to this size", 1},
     {"training", OPTION_TRAINING, NULL, 0, "one of the pictures to train with; default: one to validate with", 1},
     {"seed", OPTION_SEED, "N", 0, "of the drawn digits and of --augment (default 1)", 1},
     {"augment", OPTION_AUGMENT, "TEXT", 0, "change the picture as train --augment TEXT does", 2},
@@ -40,6 +41,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_TRAINING:
         o->training = true;
         return 0;
+    case OPTION_SIZE:
+        arg_size(&o->source, text);
+        return 0;
     case OPTION_AUGMENT:
         o->augment = text;
         return 0;
@@ -56,7 +60,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     }
 }
 
-static int load(const options *o, cp_data **data) {
+static int load(options *o, cp_data **data) {
     if (!o->training) return load_validation(&o->source, data);
     cp_data *validation;
     const int status = load_training(&o->source, data, &validation);
@@ -118,5 +122,6 @@ int cmd_data(int argc, char **argv) {
     if (!status) status = load(&o, &data);
     if (!status) status = show(&o, data);
     cp_data_free(data);
+    json_decref(o.source.classes);
     return status;
 }

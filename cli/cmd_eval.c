@@ -14,8 +14,8 @@ enum { OPTION_DATA = 256, OPTION_COUNT, OPTION_SEED, OPTION_THREADS, OPTION_CONF
 
 static const struct argp_option option_list[] = {
     {"data", OPTION_DATA, "DIR", 0,
-     "folder with t10k-images-idx3-ubyte and its labels (or train-...), each also as .gz; default: digits drawn by the "
-     "library, others than those of training",
+     "folder as of train, of which the pictures to validate with are taken where there are such; default: digits drawn "
+     "by the library, others than those of training",
      1},
     {"count", OPTION_COUNT, "N", 0, "the drawn digits that validate a training with --count N", 1},
     {"seed", OPTION_SEED, "N", 0, "of that training (default 1)", 1},
@@ -111,6 +111,7 @@ int cmd_eval(int argc, char **argv) {
     cp_data *data = NULL;
     int64_t *confusion = NULL;
     int status = load_net(&net, o.model);
+    if (!status) source_like_net(&o.source, net);
     if (!status) status = load_validation(&o.source, &data);
     if (!status) status = new_context(&ctx, o.threads ? o.threads : default_threads());
     if (!status) {
@@ -128,6 +129,7 @@ int cmd_eval(int argc, char **argv) {
         }
     }
     free(confusion);
+    json_decref(o.source.classes);
     cp_data_free(data);
     cp_ctx_free(ctx);
     cp_net_free(net);

@@ -25,6 +25,7 @@ enum {
     OPTION_DATA,
     OPTION_COUNT,
     OPTION_VALIDATION,
+    OPTION_SIZE,
     OPTION_AUGMENT,
     OPTION_EPOCHS,
     OPTION_BATCH,
@@ -52,11 +53,14 @@ static const struct argp_option option_list[] = {
     {"net", OPTION_NET, "TEXT", 0, "the layers; default: \"" ARTICLE_NET "\"", 1},
     {"initializer", OPTION_INITIALIZER, "NAME", 0, "first weights: glorot (default) or he", 1},
     {"data", OPTION_DATA, "DIR", 0,
-     "folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and, for validation, t10k-..., each also as .gz; "
-     "default: digits drawn by the library",
+     "folder with IDX files (train-images-idx3-ubyte, train-labels-idx1-ubyte and, for validation, t10k-...), "
+     "CIFAR-10's "
+     "or CIFAR-100's binary files, each also as .gz, or a folder of PNG and JPEG files for each class, possibly within "
+     "train and test; default: digits drawn by the library",
      2},
     {"count", OPTION_COUNT, "N", 0, "draw N digits (default 60000), and a sixth of them for validation", 2},
     {"validation", OPTION_VALIDATION, "FRACTION", 0, "validate with this part of the training pictures", 2},
+    {"size", OPTION_SIZE, "HxW", 0, "scale the pictures of class folders to this size; default: they have one", 2},
     {"augment", OPTION_AUGMENT, "TEXT", 0,
      "change each picture at random in each epoch: \"shift 2; rotate 10; scale 0.9:1.1; elastic; flip; erase; crop\", "
      "those of them that are wanted; 'convpool data --training --augment TEXT' shows one",
@@ -209,6 +213,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_VALIDATION:
         o->source.validation = arg_real("validation", text, 1e-6, 0.999999);
         break;
+    case OPTION_SIZE:
+        arg_size(&o->source, text);
+        break;
     case OPTION_AUGMENT:
         o->augment = text;
         break;
@@ -294,7 +301,7 @@ static json_t *training_note(const options *o, const cp_data *training) {
     char checksum[16];
     snprintf(checksum, sizeof checksum, "%08x", pictures_checksum(training));
     json_t *note = json_object();
-    json_object_set_new(note, "data", json_string(o->source.folder ? "idx" : "digits"));
+    json_object_set_new(note, "data", json_string(o->source.folder ? "folder" : "digits"));
     json_object_set_new(note, "count", json_integer(o->source.count));
     json_object_set_new(note, "seed", json_integer((json_int_t)o->source.seed));
     json_object_set_new(note, "validation", json_real(o->source.validation));
@@ -323,10 +330,13 @@ static cp_status set_json_note(cp_net *net, const char *name, json_t *value) {
 }
 
 static int set_notes(cp_net *net, const options *o, const cp_data *training) {
-    json_t *classes = json_array();
-    for (int i = 0; i < cp_data_classes(training); i++) json_array_append_new(classes, json_sprintf("%d", i));
+    json_t *classes = json_incref(o->source.classes);
+    if (!classes) {
+        classes = json_array();
+        for (int i = 0; i < cp_data_classes(training); i++) json_array_append_new(classes, json_sprintf("%d", i));
+    }
     cp_status status = set_json_note(net, NOTE_CLASSES, classes);
-    if (!status)
+    if (!status && cp_data_shape(training).dim[3] == 1) /* photographs have no ink */
         status = cp_net_set_note(net, NOTE_INK, mean_border(training) > 0.5 ? "dark on light" : "light on dark");
     if (!status) status = set_json_note(net, NOTE_TRAINING, training_note(o, training));
     return status ? fail_library(status) : STATUS_OK;
@@ -388,9 +398,10 @@ static int resume_augment(training *t) {
 }
 
 static int resume(training *t) {
-    const options *o = t->options;
+    options *o = t->options;
     int status = load_net(&t->net, o->resume);
     if (!status) status = read_training_note(t);
+    if (!status) source_like_net(&o->source, t->net);
     if (!status) status = load_training(&o->source, &t->pictures, &t->validation);
     if (!status) status = check_same_pictures(t);
     if (!status) status = resume_augment(t);
@@ -538,6 +549,7 @@ int cmd_train(int argc, char **argv) {
     cp_data_free(t.pictures);
     cp_data_free(t.validation);
     cp_augment_free(t.augment);
+    json_decref(o.source.classes);
     cp_ctx_free(t.ctx);
     return status ? status : t.status ? t.status : logged;
 }

@@ -611,6 +611,55 @@ else
     [ -z "${CONVPOOL_REQUIRE_DATA:-}" ] || failed=$((failed + 1))
 fi
 
+# --- class folders, CIFAR ---
+
+for part in train test; do
+    for class in zero one "a two"; do mkdir -p "pictures/$part/$class"; done
+    for i in 0 1 2 3 4 5; do
+        case $((i % 3)) in 0) class=zero ;; 1) class=one ;; 2) class="a two" ;; esac
+        "$tool" data --index $i -o "pictures/$part/$class/$i.png" >out 2>err
+    done
+done
+echo "not a picture" >"pictures/train/zero/README"
+folders=(train --data pictures --net "flatten; dense 3" --epochs)
+expect 0 "6 pictures to train with, 6 to validate" "${folders[@]}" 2 -o classes.model
+report "class folders: the names are in the model, sorted" grep -qa 'a two[",\\]*one[",\\]*zero' classes.model
+run "${folders[@]}" 1 -o half.model
+run train --resume half.model --data pictures --epochs 2 -o half.model
+report "class folders: resumed to the same bits" cmp classes.model half.model
+expect 0 "of 6), loss" eval classes.model --data pictures
+expect 0 "picture 0: label 0, 28x28" data --data pictures
+expect 0 "label 0, 10x12" data --data pictures --size 12x10
+expect 0 "" "${folders[@]}" 1 --size 9x9 -o nine.model
+expect 0 "of 6), loss" eval nine.model --data pictures
+refuses 1 "size = 9: must be height x width, as 64x64" train --data pictures --size 9
+refuses 1 "--size cannot be given with --resume" train --resume half.model --data pictures --size 9x9
+"$tool" data --index 3 -o small.png >out 2>err
+mkdir -p pictures/test/other && cp small.png pictures/test/other
+refuses 2 "the class 'other' is not one of training" "${folders[@]}" 1
+rm -r pictures/test/other && mkdir pictures/train/empty
+refuses 2 "pictures/train/empty: no PNG or JPEG files in this class" "${folders[@]}" 1
+rmdir pictures/train/empty && printf x >pictures/train/one/x.jpg
+refuses 2 "pictures/train/one/x.jpg: not a picture" "${folders[@]}" 1
+
+mkdir cifar
+record() { # LABEL BYTE: of CIFAR-10
+    printf "\\$(printf %03o "$1")"
+    head -c 3072 /dev/zero | tr '\0' "$2"
+}
+for i in 1 2 3 4 5; do { record $i a; record 9 b; } >cifar/data_batch_$i.bin; done
+expect 0 "10 pictures to train with, 0 to validate" train --data cifar --net "pool 8; flatten; dense 10" --epochs 1
+record 7 c >cifar/test_batch.bin
+expect 0 "10 pictures to train with, 1 to validate" train --data cifar --net "pool 8; flatten; dense 10" --epochs 1
+expect 0 "picture 0: label 7, 32x32" data --data cifar
+printf x >>cifar/data_batch_3.bin
+refuses 2 "data_batch_3.bin: 6147 bytes are no whole number of records of 3073" data --data cifar --training
+rm cifar/data_batch_3.bin
+refuses 4 "no file data_batch_3.bin" data --data cifar --training
+mkdir cifar100
+{ printf x; record 99 a; } >cifar100/train.bin
+expect 0 "picture 0: label 99, 32x32" data --data cifar100 --training
+
 # --- bench ---
 
 cat >cases <<'END'
