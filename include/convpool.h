@@ -364,6 +364,16 @@ CP_API cp_node cp_net_conv_transpose_with(cp_net *net, cp_node x, cp_node w, cp_
 CP_API cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, cp_activation activation);
 
 CP_API cp_node cp_net_pool(cp_net *net, cp_node x, const cp_pool *pool);
+/* Where the maxima y = cp_net_pool(...) were: I32, shape of y, the flat position in the space of one image (N and C not
+ * counted, as PyTorch). CP_E_ARG where y is no maximum. */
+CP_API cp_node cp_net_pool_positions(cp_net *net, cp_node y);
+/* The values of x [N,space,C] back at such positions (I32, shape of x), 0 elsewhere; the last one where several name
+ * one place. pool tells the size, by output_size or as that at which its last window ends. A position outside is
+ * CP_E_ARG when the plan runs. Source: ONNX MaxUnpool; Zeiler and Fergus (2014). */
+CP_API cp_node cp_net_max_unpool(cp_net *net, cp_node x, cp_node positions, const cp_pool *pool);
+/* Spatial pyramid pooling (He et al. 2014): adaptive poolings to levels[l] positions along each axis, flattened one
+ * behind the other: [N, sum of levels[l]^axes * C]. kind: CP_MAX or CP_AVERAGE. */
+CP_API cp_node cp_net_pyramid_pool(cp_net *net, cp_node x, cp_pooling kind, const int64_t *levels, int n);
 /* The windows of a convolution as the rows of a matrix: y[n,o,t*C+c] = x[n, o*stride - pad_before + t*dilation, c], 0
  * in the padding; y [N,outputs,taps*C], positions and taps in row-major order. conv says kernel, stride, dilation and
  * padding. And its adjoint, which adds up what a pixel has become: size (a value per axis of the kernel) is that of the

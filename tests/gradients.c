@@ -595,12 +595,25 @@ static cp_node build_batch_norm(cp_net *net, cp_node x) {
     return cp_net_parse(net, y, "tanh; conv 2 3x3");
 }
 
+/* The maxima of a pooling at their places again; two of overlapping windows may share one. */
+static cp_node build_unpool(cp_net *net, cp_node x) {
+    const cp_pool windows = {.kernel = {2, 2}, .stride = {1, 1}}, whole = {.output_size = {4, 5}};
+    const cp_node maxima = cp_net_pool(net, x, &windows);
+    return cp_net_max_unpool(net, cp_net_activation(net, maxima, CP_TANH), cp_net_pool_positions(net, maxima), &whole);
+}
+
+static cp_node build_pyramid(cp_net *net, cp_node x) {
+    return cp_net_pyramid_pool(net, x, CP_AVERAGE, (int64_t[]){1, 2, 3}, 3);
+}
+
 static void built(void **state) {
     static const subject subjects[] = {
         {"batch norm", PLANE(3, 4, 3, 2), build_batch_norm, SQUARED},
         {"binary", LINE(2, 4, 3), build_binary, SQUARED},
         {"pow", LINE(2, 3, 3), build_pow, SQUARED},
         {"reductions", LINE(2, 4, 3), build_reductions, SQUARED},
+        {"unpool", PLANE(2, 4, 5, 2), build_unpool, SQUARED},
+        {"pyramid", PLANE(2, 4, 5, 2), build_pyramid, SQUARED},
         {"pieces", LINE(2, 3, 5), build_pieces, SQUARED},
     };
     (void)state;

@@ -55,7 +55,7 @@ static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type,
     for (int i = 0; i < s->inputs; i++) {
         problem->in[i] = s->in[i];
         problem->in_type[i] = !s->integer[i] ? type : s->below <= 256 ? CP_U8 : CP_I32;
-        const bool bytes = strstr(s->op->name, "pool"); /* the tap of a window */
+        const bool bytes = strstr(s->op->name, "pool") && !strstr(s->op->name, "unpool"); /* the tap of a window */
         if (s->integer[i] && !bytes) problem->in_type[i] = CP_I32;
     }
     for (int i = 0; i < CP_MAX_OUTPUTS; i++) problem->out_used[i] = true;
@@ -282,6 +282,39 @@ static int64_t space_of(cp_shape shape) {
     int64_t space = 1;
     for (int d = 1; d < shape.rank - 1; d++) space *= shape.dim[d];
     return space;
+}
+
+/* Positions of maxima, and values put back there, several at one place among them. */
+static bool draw_unpool(sample *s) {
+    const cp_op *const op = s->op;
+    const geometry g = draw_geometry();
+    cp_problem forward;
+    if (op == &cp_op_max_pool_positions) {
+        draw_pool(s);
+        const cp_shape x = s->in[0];
+        s->op = &cp_op_max_pool;
+        const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK && cp_window_taps(&forward.window) <= 256;
+        s->op = op;
+        if (!possible) return false;
+        for (int d = 0; d < x.rank - 2; d++) s->attributes.size[d] = x.dim[1 + d];
+        s->in[0] = forward.out[0];
+        s->integer[0] = true;
+        s->below = 1; /* a tap that is inside is not known; the first one is as good as any */
+        s->chain = 1;
+        return true;
+    }
+    s->inputs = 2;
+    s->in[0] = s->in[1] = image_shape(&g, draw_channels());
+    s->integer[1] = true;
+    s->below = 1;
+    for (int d = 0; d < g.axes; d++) {
+        s->attributes.pool.output_size[d] = draw(1, 2 * g.size[d]);
+        s->below *= s->attributes.pool.output_size[d];
+    }
+    s->chain = s->below;
+    if (op == &cp_op_max_unpool_gradient)
+        for (int d = 0; d < g.axes; d++) s->in[0].dim[1 + d] = s->attributes.pool.output_size[d];
+    return true;
 }
 
 /* Adaptive and fractional pooling and the gradients. */
@@ -556,6 +589,10 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (strncmp(op->name, "lp-", 3) == 0 || strncmp(op->name, "stochastic-", 11) == 0) possible = draw_weighted_pool(s);
     const bool spans =
         strncmp(op->name, "adaptive-", 9) == 0 || op == &cp_op_fractional_max_pool || op == &cp_op_position_gradient;
+    if (op == &cp_op_max_pool_positions || strstr(op->name, "unpool")) {
+        *s = (sample){.op = op};
+        possible = draw_unpool(s);
+    }
     if (spans) {
         *s = (sample){.op = op};
         possible = draw_span_pool(s);
@@ -592,7 +629,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     for (int i = 0; i < problem.inputs; i++) most = cp_shape_count(s->in[i]) > most ? cp_shape_count(s->in[i]) : most;
     most = cp_shape_count(problem.out[0]) > most ? cp_shape_count(problem.out[0]) : most;
     if (spans) most *= s->chain;
-    if (strstr(op->name, "pool") && !spans) {
+    if (strstr(op->name, "pool") && !strstr(op->name, "unpool") && !spans) {
         s->chain = cp_window_taps(&problem.window);
         most *= s->chain;
     }
@@ -618,6 +655,7 @@ static nearness nearness_of(const cp_op *op) {
         op == &cp_op_adaptive_average_pool_gradient)
         return AVERAGES;
     if (op->algos == cp_algos_span_max_pool || op == &cp_op_stochastic_pool) return SAME;
+    if (op == &cp_op_max_pool_positions || strstr(op->name, "unpool")) return SAME;
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
         op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient)
         return SAME;

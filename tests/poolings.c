@@ -141,6 +141,86 @@ static void stochastic(void **state) {
     assert_int_equal(counts[0], 0);
 }
 
+/* Plans a net with up to two inputs and one output, and runs it. */
+static cp_status run_net(cp_net *net, const cp_tensor *inputs, int n, float *y) {
+    cp_plan *plan;
+    cp_work *work;
+    if (cp_net_error(net, NULL)) fail_msg("%s", cp_error());
+    assert_int_equal(cp_net_plan(&plan, NULL, net, NULL), CP_OK);
+    assert_int_equal(cp_work_new(&work, plan), CP_OK);
+    const cp_tensor to = cp_view(y, CP_F32, cp_plan_output_shape(plan, 0));
+    const cp_status status = cp_plan_run(plan, work, inputs, n, &to, 1);
+    cp_work_free(work);
+    cp_plan_free(plan);
+    cp_net_free(net);
+    return status;
+}
+
+/* Maxima and back: each maximum where it was, zeros elsewhere. */
+static void unpool_of(const cp_pool *pool, const float *expected) {
+    const float x[] = {1, 9, 2, 3, 4, 5, 6, 8, 7};
+    float y[9];
+    cp_net *net;
+    assert_int_equal(cp_net_new(&net), CP_OK);
+    const cp_node in = cp_net_input(net, "x", CP_F32, cp_shape_nhwc(1, 3, 3, 1)), maxima = cp_net_pool(net, in, pool);
+    const cp_pool whole = {.output_size = {3, 3}};
+    cp_net_output(net, cp_net_max_unpool(net, maxima, cp_net_pool_positions(net, maxima), &whole), "y");
+    const cp_tensor from = cp_nhwc(x, 1, 3, 3, 1);
+    assert_int_equal(run_net(net, &from, 1, y), CP_OK);
+    assert_memory_equal(y, expected, sizeof y);
+}
+
+static void unpooling(void **state) {
+    const float sliding[] = {0, 9, 0, 0, 0, 0, 0, 8, 0};
+    (void)state;
+    unpool_of(&(cp_pool){.kernel = {2, 2}, .stride = {1, 1}}, sliding);
+    unpool_of(&(cp_pool){.output_size = {2, 2}}, sliding);
+    unpool_of(&(cp_pool){.kernel = {1, 3}}, (const float[]){0, 9, 0, 0, 0, 5, 0, 8, 0});
+    unpool_of(&(cp_pool){.kernel = {2, 3}, .stride = {2, 3}, .pad_before = {1, 0}, .pad_after = {0, 0}},
+              (const float[]){0, 9, 0, 0, 0, 0, 0, 8, 0});
+}
+
+/* Positions that somebody gives: the last of equal ones wins; one outside the plane is named when the plan runs. */
+static void positions(void **state) {
+    const float x[] = {1, 2, 3, 4};
+    int32_t where[] = {5, 0, 0, 3};
+    const cp_tensor inputs[] = {cp_nhwc(x, 1, 1, 4, 1), cp_view(where, CP_I32, cp_shape_nhwc(1, 1, 4, 1))};
+    const float expected[] = {3, 0, 0, 4, 0, 1, 0, 0};
+    (void)state;
+    for (int bad = 0; bad < 3; bad++) {
+        float y[8];
+        cp_net *net;
+        assert_int_equal(cp_net_new(&net), CP_OK);
+        const cp_node in = cp_net_input(net, "x", CP_F32, inputs[0].shape);
+        const cp_node at = cp_net_input(net, "at", CP_I32, inputs[1].shape);
+        cp_net_output(net, cp_net_max_unpool(net, in, at, &(cp_pool){.kernel = {1, 2}}), "y");
+        where[1] = bad == 0 ? 0 : bad == 1 ? 8 : -1;
+        const cp_status status = run_net(net, inputs, 2, y);
+        assert_int_equal(status, bad ? CP_E_ARG : CP_OK);
+        if (bad == 0) assert_memory_equal(y, expected, sizeof y);
+        if (bad == 1) assert_string_equal(cp_error(), "max-unpool1: index 8 at 1 is outside 0..7");
+        if (bad == 2) assert_string_equal(cp_error(), "max-unpool1: index -1 at 1 is outside 0..7");
+    }
+}
+
+static void pyramid(void **state) {
+    float y[5];
+    cp_net *net;
+    (void)state;
+    assert_int_equal(cp_net_new(&net), CP_OK);
+    const cp_node in = cp_net_input(net, "x", CP_F32, cp_shape_nhwc(1, 3, 3, 1));
+    cp_net_output(net, cp_net_pyramid_pool(net, in, CP_AVERAGE, (const int64_t[]){1, 2}, 2), "y");
+    const cp_tensor from = cp_nhwc(nine, 1, 3, 3, 1);
+    assert_int_equal(run_net(net, &from, 1, y), CP_OK);
+    const float expected[] = {5, 3, 4, 6, 7};
+    for (int i = 0; i < 5; i++) assert_true(fabsf(y[i] - expected[i]) < 1e-6f);
+    assert_int_equal(cp_net_new(&net), CP_OK);
+    const cp_node bad = cp_net_input(net, "x", CP_F32, cp_shape_nhwc(1, 3, 3, 1));
+    assert_int_equal(cp_net_pyramid_pool(net, bad, CP_MAX, (const int64_t[]){1, 0}, 2), 0);
+    assert_string_equal(cp_error(), "levels[1] = 0: must be at least 1");
+    cp_net_free(net);
+}
+
 static void refusals(void **state) {
     const cp_shape x = cp_shape_nhwc(1, 5, 7, 2);
     (void)state;
@@ -165,6 +245,7 @@ static void refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lp),         cmocka_unit_test(divisors),   cmocka_unit_test(adaptive),
+        cmocka_unit_test(unpooling),  cmocka_unit_test(positions),  cmocka_unit_test(pyramid),
         cmocka_unit_test(fractional), cmocka_unit_test(stochastic), cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

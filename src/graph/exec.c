@@ -18,7 +18,11 @@ static void run_share(void *argument, int id, int n) {
         p->step->algo->run(p->call, p->number, id, n);
 }
 
-void cp_exec_step(const cp_ctx *ctx, const cp_step *step, const cp_call *call) {
+cp_status cp_exec_step(const cp_ctx *ctx, const cp_step *step, const cp_call *given) {
+    cp_fault fault = {0};
+    cp_call faulty = *given;
+    const cp_call *call = &faulty;
+    faulty.fault = &fault;
     int phases = step->prepared.phases && !step->packs ? step->prepared.phases : 1;
     for (int i = 0; i < phases; i++) {
         phase p = {step, call, i};
@@ -27,10 +31,14 @@ void cp_exec_step(const cp_ctx *ctx, const cp_step *step, const cp_call *call) {
         else
             cp_threads_run(ctx->threads, run_share, &p);
     }
+    if (!fault.set) return CP_OK;
+    return cp_fail(CP_E_ARG, "%s: index %lld at %lld is outside 0..%lld", step->layer ? step->layer : step->op,
+                   (long long)fault.value, (long long)fault.element, (long long)fault.limit - 1);
 }
 
-static void exec(const cp_plan *plan, cp_work *work) {
-    for (int64_t i = 0; i < plan->n_steps; i++) {
+static cp_status exec(const cp_plan *plan, cp_work *work) {
+    cp_status status = CP_OK;
+    for (int64_t i = 0; i < plan->n_steps && !status; i++) {
         const cp_step *step = &plan->steps[i];
         cp_call call = {.problem = &step->problem,
                         .prepared = &step->prepared,
@@ -40,9 +48,10 @@ static void exec(const cp_plan *plan, cp_work *work) {
         for (int k = 0; k < CP_MAX_INPUTS; k++) call.in[k] = work->pointer[step->in[k]];
         for (int k = 0; k < CP_MAX_OUTPUTS; k++) call.out[k] = work->pointer[step->out[k]];
         double start = work->timed ? cp_now() : 0;
-        cp_exec_step(&plan->ctx, step, &call);
+        status = cp_exec_step(&plan->ctx, step, &call);
         if (work->timed) work->seconds[i] = cp_now() - start;
     }
+    return status;
 }
 
 cp_status cp_work_new(cp_work **work, const cp_plan *plan) {
@@ -147,7 +156,7 @@ cp_status cp_plan_run(const cp_plan *plan, cp_work *work, const cp_tensor *input
     for (int64_t i = 1; plan->n_variables && i <= plan->n_slots; i++)
         if (plan->slots[i].place == CP_PLACE_VARIABLE) work->pointer[i] = work->variables[plan->slots[i].offset];
     if (plan->ctx.threads) cp_threads_enter(plan->ctx.threads);
-    exec(plan, work);
+    status = exec(plan, work);
     if (plan->ctx.threads) cp_threads_leave(plan->ctx.threads);
-    return CP_OK;
+    return status;
 }

@@ -139,7 +139,7 @@ const char *cp_named_net(const char *name);
 
 /* memory.c: gives every ARENA slot an offset so that slots alive at the same time do not overlap; the bytes in all. */
 cp_status cp_memory_layout(cp_slot *slots, int64_t n_slots, int64_t *bytes);
-/* exec.c: runs the phases of one step. */
-void cp_exec_step(const cp_ctx *ctx, const cp_step *step, const cp_call *call);
+/* exec.c: runs the phases of one step; CP_E_ARG where it found a fault in its inputs. */
+cp_status cp_exec_step(const cp_ctx *ctx, const cp_step *step, const cp_call *call);
 
 #endif

@@ -248,6 +248,41 @@ cp_node cp_net_space_to_depth(cp_net *net, cp_node x, int64_t block, cp_depth_or
     return add(net, "space-to-depth", &(cp_attributes){.block = block, .depth_order = order}, &x, 1);
 }
 
+cp_node cp_net_pool_positions(cp_net *net, cp_node y) {
+    if (cp_net_check(net)) return 0;
+    const cp_value *v = cp_net_value(net, y);
+    const cp_net_node *pool = v && v->kind == CP_VALUE_COMPUTED && !v->output ? &net->nodes[v->node] : NULL;
+    if (pool && pool->op->algos == cp_algos_span_max_pool) return pool->out[1];
+    if (!pool || strcmp(pool->op->name, "max-pool"))
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "positions: value %d is no maximum of a pooling", (int)y));
+    cp_attributes attributes = pool->attributes;
+    const cp_shape x = cp_net_shape(net, pool->in[0]);
+    for (int d = 0; d < x.rank - 2; d++) attributes.size[d] = x.dim[1 + d];
+    return add(net, "max-pool-positions", &attributes, &pool->out[1], 1);
+}
+
+cp_node cp_net_max_unpool(cp_net *net, cp_node x, cp_node positions, const cp_pool *pool) {
+    if (!pool) return cp_net_fail(net, cp_fail(CP_E_ARG, "an unpooling needs its kernel's or its output's size"));
+    return add(net, "max-unpool", &(cp_attributes){.pool = *pool}, (cp_node[]){x, positions}, 2);
+}
+
+cp_node cp_net_pyramid_pool(cp_net *net, cp_node x, cp_pooling kind, const int64_t *levels, int n) {
+    enum { MOST = 64 };
+    cp_node parts[MOST] = {0};
+    if (cp_net_check(net)) return 0;
+    if (n < 1 || n > MOST || !levels)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "pyramid: %d levels, or no list of them: must be 1 to %d", n, MOST));
+    for (int l = 0; l < n; l++) {
+        cp_pool pool = {.kind = kind};
+        for (int d = 0; d < cp_net_shape(net, x).rank - 2 && d < CP_MAX_AXES; d++) pool.output_size[d] = levels[l];
+        if (levels[l] < 1)
+            return cp_net_fail(net,
+                               cp_fail(CP_E_ARG, "levels[%d] = %lld: must be at least 1", l, (long long)levels[l]));
+        parts[l] = cp_net_flatten(net, cp_net_pool(net, x, &pool));
+    }
+    return cp_net_concat(net, parts, n, 1);
+}
+
 cp_node cp_net_flatten(cp_net *net, cp_node x) {
     return add(net, "flatten", &(cp_attributes){0}, &x, 1);
 }

@@ -243,10 +243,10 @@ static cp_status fold(cp_plan *plan, cp_step *step) {
     }
     if (step->prepared.scratch && !(call.scratch = cp_alloc(allocator, step->prepared.scratch))) return CP_E_MEMORY;
     cp_threads_enter(plan->ctx.threads);
-    cp_exec_step(&plan->ctx, step, &call);
+    const cp_status status = cp_exec_step(&plan->ctx, step, &call);
     cp_threads_leave(plan->ctx.threads);
     cp_free(allocator, call.scratch);
-    return CP_OK;
+    return status;
 }
 
 /* Takes the step over, also on failure. */

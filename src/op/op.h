@@ -100,6 +100,7 @@ extern const cp_op cp_op_conv_transpose, cp_op_conv_transpose_input_gradient, cp
 extern const cp_op cp_op_dense, cp_op_dense_input_gradient, cp_op_dense_weight_gradient;
 extern const cp_op cp_op_max_pool, cp_op_max_pool_gradient, cp_op_average_pool, cp_op_average_pool_gradient;
 extern const cp_op cp_op_lp_pool, cp_op_lp_pool_gradient, cp_op_stochastic_pool, cp_op_stochastic_pool_gradient;
+extern const cp_op cp_op_max_pool_positions, cp_op_max_unpool, cp_op_max_unpool_gradient;
 extern const cp_op cp_op_adaptive_max_pool, cp_op_fractional_max_pool, cp_op_position_gradient;
 extern const cp_op cp_op_adaptive_average_pool, cp_op_adaptive_average_pool_gradient;
 #define CP_ACTIVATION_OPS(name, identifier, ...) extern const cp_op cp_op_##identifier, cp_op_##identifier##_gradient;

@@ -22,6 +22,10 @@ extern const cp_algo cp_algo_average_pool_rows, cp_algo_average_pool_gather;
 /* box_pool.c */
 extern const cp_algo cp_algo_lp_pool_boxes, cp_algo_lp_pool_gather;
 extern const cp_algo cp_algo_stochastic_pool_boxes, cp_algo_stochastic_pool_gather;
+/* unpool.c */
+extern const cp_algo cp_algo_max_unpool_scatter, cp_algo_max_unpool_gradient_gather;
+/* Share 0's look at the positions in[1]: the first outside 0 .. limit - 1 is a fault. */
+void cp_check_positions(const cp_call *call, int64_t limit);
 /* span_pool.c */
 extern const cp_algo cp_algo_span_max_pool_boxes, cp_algo_position_gradient_scatter;
 extern const cp_algo cp_algo_adaptive_average_pool_boxes, cp_algo_adaptive_average_pool_gather;
@@ -52,6 +56,8 @@ extern const cp_algo cp_algo_sample_reference, cp_algo_sample_gradient_reference
 extern const cp_algo cp_algo_max_pool_reference, cp_algo_max_pool_gradient_reference;
 extern const cp_algo cp_algo_lp_pool_reference, cp_algo_lp_pool_gradient_reference;
 extern const cp_algo cp_algo_stochastic_pool_reference, cp_algo_stochastic_pool_gradient_reference;
+extern const cp_algo cp_algo_max_pool_positions_reference, cp_algo_max_unpool_reference;
+extern const cp_algo cp_algo_max_unpool_gradient_reference;
 extern const cp_algo cp_algo_span_max_pool_reference, cp_algo_position_gradient_reference;
 extern const cp_algo cp_algo_adaptive_average_pool_reference, cp_algo_adaptive_average_pool_gradient_reference;
 extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradient_reference;

@@ -78,6 +78,13 @@ typedef struct cp_prepared {
     int phases;      /* 0 means 1 */
 } cp_prepared;
 
+/* A number in an input that an operation cannot take, found while it ran: element and value, which must be 0 ..
+ * limit - 1. */
+typedef struct cp_fault {
+    bool set;
+    int64_t element, value, limit;
+} cp_fault;
+
 /* What a run is given. in[i], out[i]: NULL where missing or unused. Where weights were packed, in[1] are the packed
  * ones. */
 typedef struct cp_call {
@@ -87,6 +94,7 @@ typedef struct cp_call {
     void *out[CP_MAX_OUTPUTS];
     void *scratch;
     uint64_t seed, step; /* of the random numbers */
+    cp_fault *fault;     /* written by share 0 alone; NULL: nobody asks */
 } cp_call;
 
 typedef struct cp_algo {
@@ -119,6 +127,8 @@ extern const cp_algo *const cp_algos_max_pool[], *const cp_algos_max_pool_gradie
 extern const cp_algo *const cp_algos_average_pool[], *const cp_algos_average_pool_gradient[];
 extern const cp_algo *const cp_algos_lp_pool[], *const cp_algos_lp_pool_gradient[];
 extern const cp_algo *const cp_algos_stochastic_pool[], *const cp_algos_stochastic_pool_gradient[];
+extern const cp_algo *const cp_algos_max_pool_positions[], *const cp_algos_max_unpool[];
+extern const cp_algo *const cp_algos_max_unpool_gradient[];
 extern const cp_algo *const cp_algos_span_max_pool[], *const cp_algos_adaptive_average_pool[];
 extern const cp_algo *const cp_algos_adaptive_average_pool_gradient[], *const cp_algos_position_gradient[];
 extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gradient[];
@@ -146,6 +156,8 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   lp_pool x -> y                           lp_pool_gradient x y dy -> dx
  *   stochastic_pool x -> y index             stochastic_pool_gradient dy index x -> dx
  *   span_max_pool x -> y position            position_gradient dy position -> dx
+ *   max_pool_positions index -> position     max_unpool x position -> y
+ *   max_unpool_gradient dy position -> dx
  *   adaptive_average_pool x -> y             adaptive_average_pool_gradient dy -> dx
  *   activation x -> y                        activation_gradient y|x dy -> dx        dropout x -> y (also of the
  * gradient) softmax x -> y                           softmax_gradient y dy -> dx softmax_cross_entropy x labels -> loss

@@ -198,6 +198,35 @@ static void stochastic_pool_gradient(const cp_call *call, int phase, int id, int
     cp_ref_stochastic_pool_gradient(&call->problem->window, &dy, call->problem->training ? &index : NULL, &x, &dx);
 }
 
+static void max_pool_positions(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor index = images(cp_call_in(call, 0), id, n), position = images(cp_call_out(call, 0), id, n);
+    cp_ref_max_pool_positions(&call->problem->window, &index, &position);
+}
+
+/* Positions of an image's plane. */
+static int64_t plane_of(cp_shape shape) {
+    int64_t plane = 1;
+    for (int d = 1; d < shape.rank - 1; d++) plane *= shape.dim[d];
+    return plane;
+}
+
+static void max_unpool(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), position = images(cp_call_in(call, 1), id, n);
+    const cp_tensor y = images(cp_call_out(call, 0), id, n);
+    if (id == 0) cp_check_positions(call, plane_of(y.shape));
+    cp_ref_max_unpool(&x, &position, &y);
+}
+
+static void max_unpool_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), position = images(cp_call_in(call, 1), id, n);
+    const cp_tensor dx = images(cp_call_out(call, 0), id, n);
+    if (id == 0) cp_check_positions(call, plane_of(dy.shape));
+    cp_ref_max_unpool_gradient(&dy, &position, &dx);
+}
+
 static void span_max_pool(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
@@ -450,6 +479,9 @@ REFERENCE(lp_pool);
 REFERENCE(lp_pool_gradient);
 REFERENCE(stochastic_pool);
 REFERENCE(stochastic_pool_gradient);
+REFERENCE(max_pool_positions);
+REFERENCE(max_unpool);
+REFERENCE(max_unpool_gradient);
 REFERENCE(span_max_pool);
 REFERENCE(position_gradient);
 REFERENCE(adaptive_average_pool);

@@ -99,6 +99,12 @@ void cp_ref_span_draw(const cp_spans *s, const cp_random_key *key, int64_t n, in
                       double u[CP_MAX_AXES]);
 /* dx[n,i,c] = sum over the outputs o with position[n,o,c] = i of dy[n,o,c] */
 void cp_ref_position_gradient(const cp_tensor *dy, const cp_tensor *position, const cp_tensor *dx);
+/* The flat inputs that the taps of index are, I32. */
+void cp_ref_max_pool_positions(const cp_window *window, const cp_tensor *index, const cp_tensor *position);
+/* y[n,i,c] = x[n,o,c] of the last o with position[n,o,c] = i, 0 where there is none; dx[n,o,c] = dy[n,i,c] for that
+ * last o, 0 for the others. Positions outside the plane are left out. */
+void cp_ref_max_unpool(const cp_tensor *x, const cp_tensor *position, const cp_tensor *y);
+void cp_ref_max_unpool_gradient(const cp_tensor *dy, const cp_tensor *position, const cp_tensor *dx);
 /* y[n,o,c] = mean of the inputs that adaptive window o sees; dx[n,i,c] = sum over the o that see i of dy / their number
  */
 void cp_ref_adaptive_average_pool(const cp_spans *s, const cp_tensor *x, const cp_tensor *y);
@@ -232,8 +238,8 @@ void cp_ref_lrn_gradient(const cp_lrn *lrn, const cp_tensor *x, const cp_tensor 
 /* With p = softmax(x), y = label[n], w the weights of the classes (NULL: 1), s the smoothing:
  *   q[n,c] = w[c] * ((1-s)*[c = y] + s/C)   loss[0] = sum over n, c of -q[n,c]*log p[n,c] / sum over n of w[y]
  *   dx[n,c] = dloss * (p[n,c] * (sum over k of q[n,k]) - q[n,c]) / sum over n of w[y]
- * p is kept for the gradient. x [N,C], labels I32 [N], w [C]; a label outside 0..C-1 makes the loss NaN, no rows make it
- * 0. */
+ * p is kept for the gradient. x [N,C], labels I32 [N], w [C]; a label outside 0..C-1 makes the loss NaN, no rows make
+ * it 0. */
 void cp_ref_softmax_cross_entropy(double s, const cp_tensor *x, const cp_tensor *labels, const cp_tensor *w,
                                   const cp_tensor *loss, const cp_tensor *p);
 void cp_ref_softmax_cross_entropy_gradient(double s, const cp_tensor *p, const cp_tensor *labels, const cp_tensor *w,
