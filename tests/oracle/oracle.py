@@ -77,10 +77,10 @@ def vector(b):
 
 
 TO_FILE = {"x": channels_last, "second": channels_last, "grad": channels_last, "w": filters_last, "b": vector,
-           "scale": vector, "mean": vector, "variance": vector}
+           "scale": vector, "mean": vector, "variance": vector, "target": channels_last}
 FROM_FILE = {"y": channels_first, "dx": channels_first, "dw": filters_first, "db": lambda b: b}
 OPTION = {"x": "--input", "second": "--input", "scale": "--weights", "mean": "--mean", "variance": "--variance",
-          "w": "--weights", "b": "--bias", "grad": "--grad",
+          "w": "--weights", "b": "--bias", "grad": "--grad", "target": "--target",
           "y": "--output", "dx": "--output-dx", "dw": "--output-dw", "db": "--output-db"}
 
 
@@ -527,9 +527,65 @@ def lrn(rng):
     return "lrn", arguments, {"x": x}, run_onnx([("LRN", ["x"], attributes)], {"x": x})
 
 
+# --- losses: by NumPy in double, their gradients by differences ---
+
+
+def class_loss(name, x, labels, parameter, weights):
+    rows, classes = np.arange(len(x)), x.shape[1]
+    log_p = x - x.max(1, keepdims=True)
+    log_p = log_p - np.log(np.exp(log_p).sum(1, keepdims=True))
+    if name == "focal":
+        return (-(1 - np.exp(log_p[rows, labels])) ** (parameter or 2) * log_p[rows, labels]).mean()
+    if name == "hinge":
+        margins = np.maximum(0, 1 + x - x[rows, labels][:, None])
+        margins[rows, labels] = 0
+        return (margins.sum(1) / classes).mean()
+    wanted = np.full(x.shape, parameter / classes)
+    wanted[rows, labels] += 1 - parameter
+    return -(wanted * weights * log_p).sum() / weights[labels].sum()
+
+
+def value_loss(name, x, target, delta):
+    if name == "binary-cross-entropy":
+        return (np.logaddexp(0, x) - x * target).mean()
+    far = np.abs(x - target)
+    return np.where(far <= delta, far ** 2 / 2, delta * (far - delta / 2)).mean()
+
+
+def slopes(f, x, step=1e-5):
+    result = np.zeros(x.shape)
+    for at in np.ndindex(x.shape):
+        there = np.zeros(x.shape)
+        there[at] = step
+        result[at] = (f(x + there) - f(x - there)) / (2 * step)
+    return result
+
+
+def loss(rng):
+    name = ["softmax-cross-entropy", "focal", "hinge", "binary-cross-entropy", "huber"][rng.integers(5)]
+    arguments, parameter = [], 0.0
+    if name in ["softmax-cross-entropy", "focal", "huber"]:
+        parameter = float(np.float32(rng.uniform(0.1, 0.9)))
+        arguments = ["--alpha", str(parameter)]
+    if name in ["binary-cross-entropy", "huber"]:
+        x = normal(rng, *rng.integers(1, 5, rng.integers(1, 5)))
+        arrays = {"x": x, "target": rng.uniform(0, 1, x.shape).astype(np.float32)}
+        f = lambda values: value_loss(name, values, arrays["target"].astype(np.float64), parameter)
+    else:
+        x = normal(rng, rng.integers(1, 7), rng.integers(2, 12))
+        arrays = {"x": x, "target": rng.integers(0, x.shape[1], len(x)).astype(np.int32)}
+        weights = np.ones(x.shape[1])
+        if name == "softmax-cross-entropy" and rng.random() < 0.5:
+            arrays["scale"] = rng.uniform(0.1, 3, x.shape[1]).astype(np.float32)
+            weights = arrays["scale"].astype(np.float64)
+        f = lambda values: class_loss(name, values, arrays["target"], parameter, weights)
+    x = x.astype(np.float64)
+    return name, arguments, arrays, {"y": np.array([f(x)]), "dx": slopes(f, x)}
+
+
 KINDS = [conv] * 9 + [max_pool] * 4 + [average_pool] * 4 + [lp_pool, adaptive_pool, global_pool, dense, elementwise]
 KINDS += [softmax] + MOVEMENTS
-KINDS += [activation, binary, reduction, pieces, prelu, normalisation, normalisation, lrn]
+KINDS += [activation, binary, reduction, pieces, prelu, normalisation, normalisation, lrn, loss]
 
 
 # --- the gradients of a convolution, by NumPy in double ---
