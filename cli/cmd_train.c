@@ -13,6 +13,7 @@ typedef struct options {
     int threads;
     bool quiet;
     cp_train train;
+    bool balanced;   /* --class-weights */
     int optimizer;   /* its number in the list of names */
     double momentum; /* -1: not given */
     cp_initializer initializer;
@@ -40,6 +41,7 @@ enum {
     OPTION_PATIENCE,
     OPTION_LOSS,
     OPTION_SMOOTHING,
+    OPTION_CLASS_WEIGHTS,
     OPTION_INITIALIZER,
     OPTION_SEED,
     OPTION_THREADS,
@@ -73,6 +75,8 @@ static const struct argp_option option_list[] = {
      "cross-entropy (default), focal[:GAMMA] (2), hinge; or, with rows of 0 with a 1, squared-error, "
      "binary-cross-entropy, huber[:DELTA] (1)",
      3},
+    {"class-weights", OPTION_CLASS_WEIGHTS, "NAME", 0,
+     "cross-entropy: equal (default), or balanced, where rare classes count as much as frequent ones", 3},
     {"smoothing", OPTION_SMOOTHING, "X", 0, "cross-entropy: this part of a label goes to all classes (default 0)", 3},
     {"optimizer", OPTION_OPTIMIZER, "NAME", 0,
      "adam (default), adam-paper (epsilon after the correction), adamw (decoupled decay), sgd, momentum, nesterov, "
@@ -252,6 +256,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_LOSS:
         parse_loss(o, text);
         break;
+    case OPTION_CLASS_WEIGHTS:
+        o->balanced = arg_choice("class-weights", text, (const char *const[]){"equal", "balanced", NULL}) == 1;
+        break;
     case OPTION_SMOOTHING:
         o->train.smoothing = (float)arg_real("smoothing", text, 0, 0.999999);
         break;
@@ -281,6 +288,7 @@ static void check_options(const options *o) {
             usage("%s and --resume are the same file, %s", written[i].name, o->resume);
     }
     if (o->resume && o->fixed) usage("--%s cannot be given with --resume: the file has it", o->fixed);
+    if (o->balanced && o->train.loss != CP_SOFTMAX_CROSS_ENTROPY) usage("--class-weights is for --loss cross-entropy");
     if (o->train.smoothing > 0 && o->train.loss != CP_SOFTMAX_CROSS_ENTROPY)
         usage("--smoothing is for --loss cross-entropy");
     if (o->source.validation > 0 && o->source.count < 2) usage("count = 1: cannot be split for validation");
@@ -414,6 +422,20 @@ static int64_t at_least_one(int64_t steps) {
     return steps > 0 ? steps : 1;
 }
 
+/* pictures / (classes * pictures of the class), so that all classes weigh alike and a picture 1 on average; 1 where
+ * there are none. To be freed; NULL where the net's output is no matrix, which the trainer refuses. */
+static float *balanced_weights(const training *t) {
+    const cp_data *data = t->pictures;
+    const cp_shape output = cp_net_shape(t->net, cp_net_output_node(t->net, 0));
+    const int classes = cp_data_classes(data);
+    if (output.rank != 2 || output.dim[1] < classes) return NULL;
+    float *weights = allocate((size_t)output.dim[1], sizeof *weights);
+    for (int64_t i = 0; i < cp_data_count(data); i++) weights[cp_data_label(data, i)]++;
+    for (int64_t c = 0; c < output.dim[1]; c++)
+        weights[c] = weights[c] > 0 ? (float)cp_data_count(data) / ((float)classes * weights[c]) : 1;
+    return weights;
+}
+
 static int begin(training *t) {
     options *o = t->options;
     int status = make_augment(t, o->augment);
@@ -430,7 +452,11 @@ static int begin(training *t) {
     if (!status) status = set_notes(t->net, o, t->pictures);
     if (status) return status;
     cp_status made = cp_net_initialize(t->net, o->initializer, o->train.seed);
+    float *weights = o->balanced ? balanced_weights(t) : NULL;
+    o->train.class_weights = weights;
     if (!made) made = cp_trainer_new(&t->trainer, t->net, t->ctx, &o->train);
+    o->train.class_weights = NULL;
+    free(weights);
     return made ? fail_library(made) : STATUS_OK;
 }
 

@@ -412,12 +412,13 @@ report "train: another seed is another model" [ "$(cmp one.model seed.model 2>&1
 for words in "--optimizer adam-paper" "--optimizer adamw --decay 0.01" "--optimizer rmsprop" "--optimizer adagrad" \
     "--optimizer lion --rate 1e-4" "--average 0.99" "--accumulate 3" "--loss focal:1.5" "--loss hinge --patience 2" \
     "--loss binary-cross-entropy --schedule plateau" "--loss huber:0.5 --schedule plateau:0.5:1,warmup:3" \
-    "--loss squared-error" "--smoothing 0.1" "--optimizer sgd" "--optimizer momentum" "--optimizer nesterov --momentum 0.5" \
+    "--loss squared-error" "--smoothing 0.1" "--class-weights balanced" "--optimizer sgd" "--optimizer momentum" "--optimizer nesterov --momentum 0.5" \
     "--schedule step:1:0.5,warmup:3" "--schedule cosine" "--decay 0.001 --clip 1 --initializer he" \
     "--validation 0.25 --batch 64"; do
     expect 0 "accuracy on" "${train[@]}" 1 $words
 done
 refuses 1 "loss = hinge:2: hinge has no value" train --loss hinge:2
+refuses 1 "--class-weights is for --loss cross-entropy" train --loss huber --class-weights balanced
 refuses 1 "--smoothing is for --loss cross-entropy" train --loss hinge --smoothing 0.1
 refuses 1 "--rate cannot be given with --resume" train --resume one.model --rate 0.1
 refuses 1 "-o and --log are the same file" "${train[@]}" 1 -o same --log ./same
