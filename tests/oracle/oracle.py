@@ -548,6 +548,8 @@ def class_loss(name, x, labels, parameter, weights):
 def value_loss(name, x, target, delta):
     if name == "binary-cross-entropy":
         return (np.logaddexp(0, x) - x * target).mean()
+    if name == "mean-squared-error":
+        return ((x - target) ** 2).mean()
     far = np.abs(x - target)
     return np.where(far <= delta, far ** 2 / 2, delta * (far - delta / 2)).mean()
 
@@ -562,15 +564,19 @@ def slopes(f, x, step=1e-5):
 
 
 def loss(rng):
-    name = ["softmax-cross-entropy", "focal", "hinge", "binary-cross-entropy", "huber"][rng.integers(5)]
+    of_classes = rng.random() < 0.5
+    if of_classes:
+        name = ["softmax-cross-entropy", "focal", "hinge"][rng.integers(3)]
+    else:
+        name = ["mean-squared-error", "binary-cross-entropy", "huber"][rng.integers(3)]
     arguments, parameter = [], 0.0
     if name in ["softmax-cross-entropy", "focal", "huber"]:
         parameter = float(np.float32(rng.uniform(0.1, 0.9)))
         arguments = ["--alpha", str(parameter)]
-    if name in ["binary-cross-entropy", "huber"]:
+    if not of_classes:
         x = normal(rng, *rng.integers(1, 5, rng.integers(1, 5)))
         arrays = {"x": x, "target": rng.uniform(0, 1, x.shape).astype(np.float32)}
-        f = lambda values: value_loss(name, values, arrays["target"].astype(np.float64), parameter)
+        f = lambda at: value_loss(name, at, arrays["target"].astype(np.float64), parameter)
     else:
         x = normal(rng, rng.integers(1, 7), rng.integers(2, 12))
         arrays = {"x": x, "target": rng.integers(0, x.shape[1], len(x)).astype(np.int32)}
@@ -578,7 +584,7 @@ def loss(rng):
         if name == "softmax-cross-entropy" and rng.random() < 0.5:
             arrays["scale"] = rng.uniform(0.1, 3, x.shape[1]).astype(np.float32)
             weights = arrays["scale"].astype(np.float64)
-        f = lambda values: class_loss(name, values, arrays["target"], parameter, weights)
+        f = lambda at: class_loss(name, at, arrays["target"], parameter, weights)
     x = x.astype(np.float64)
     return name, arguments, arrays, {"y": np.array([f(x)]), "dx": slopes(f, x)}
 
