@@ -556,7 +556,8 @@ int cmd_train(int argc, char **argv) {
         .parser = parse,
         .doc = "Trains a network on labelled pictures.\v"
                "The first Ctrl-C ends the batch and saves; the second one ends at once. Layers of --net: conv, pool, "
-               "avg-pool, flatten, dense, dropout and the activations, as 'convpool summary --net TEXT' shows them.",
+               "avg-pool, flatten, dense, dropout and the activations, as 'convpool summary --net TEXT' shows them; { "
+               "A | B } adds two branches; lenet5, resnet8 and vgg6 are whole nets.",
         .children = args_common};
     args_parse(&parser, "train", argc, argv, &o);
     check_options(&o);
