@@ -77,7 +77,7 @@ static void take_file(bytes *to) {
     assert_in_range(to->length, 1, LONGEST - 1);
 }
 
-static bytes images, labels, array, model, foreign;
+static bytes images, labels, cifar, array, model, foreign;
 
 static void make_idx(void) {
     static const uint8_t image_header[] = {0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5};
@@ -86,6 +86,12 @@ static void make_idx(void) {
     images.length = sizeof image_header + 3 * 4 * 5;
     memcpy(labels.data, label_file, sizeof label_file);
     labels.length = sizeof label_file;
+}
+
+/* Two records: a label and 32x32 pixels in three planes. */
+static void make_cifar(void) {
+    cifar.length = 2 * 3073;
+    for (size_t i = 0; i < cifar.length; i++) cifar.data[i] = (uint8_t)(i % 3073 ? i % 251 : 7);
 }
 
 static void make_npy(void) {
@@ -125,6 +131,7 @@ static int make_files(void **state) {
     if (file < 0) return -1;
     close(file);
     make_idx();
+    make_cifar();
     make_npy();
     make_model();
     make_foreign();
@@ -159,9 +166,8 @@ static cp_status open_memory(cp_reader *reader, const char *name) {
     return CP_OK;
 }
 
-static cp_status read_pictures(const char *image_name, const char *label_name) {
-    cp_data *data;
-    const cp_status status = cp_data_idx(&data, image_name, label_name, open_memory);
+/* What a reader of pictures says; they are looked at and freed. */
+static cp_status check_pictures(cp_status status, cp_data *data) {
     assert_true((status == CP_OK) == (data != NULL));
     if (!status) {
         const cp_shape s = cp_data_shape(data);
@@ -177,13 +183,23 @@ static cp_status read_pictures(const char *image_name, const char *label_name) {
 }
 
 static cp_status read_images(void) {
+    cp_data *data;
     partner = &labels;
-    return read_pictures("mutant", "partner");
+    const cp_status status = cp_data_idx(&data, "mutant", "partner", open_memory);
+    return check_pictures(status, data);
 }
 
 static cp_status read_labels(void) {
+    cp_data *data;
     partner = &images;
-    return read_pictures("partner", "mutant");
+    const cp_status status = cp_data_idx(&data, "partner", "mutant", open_memory);
+    return check_pictures(status, data);
+}
+
+static cp_status read_cifar(void) {
+    cp_data *data;
+    const cp_status status = cp_data_cifar(&data, 10, (const char *[]){"mutant"}, 1, open_memory);
+    return check_pictures(status, data);
 }
 
 static cp_status read_array(void) {
@@ -257,15 +273,14 @@ static void mutants_of(void **state) {
 }
 
 int main(void) {
-    static format formats[] = {{"IDX images", &images, read_images, 2},
-                               {"IDX labels", &labels, read_labels, 2},
-                               {".npy", &array, read_array, 1},
-                               {"models", &model, read_model, 2},
-                               {"safetensors of others", &foreign, read_foreign, 1}};
+    static format formats[] = {
+        {"IDX images", &images, read_images, 2}, {"IDX labels", &labels, read_labels, 2},
+        {"CIFAR", &cifar, read_cifar, 2},        {".npy", &array, read_array, 1},
+        {"models", &model, read_model, 2},       {"safetensors of others", &foreign, read_foreign, 1}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(mutants_of, &formats[0]), cmocka_unit_test_prestate(mutants_of, &formats[1]),
         cmocka_unit_test_prestate(mutants_of, &formats[2]), cmocka_unit_test_prestate(mutants_of, &formats[3]),
-        cmocka_unit_test_prestate(mutants_of, &formats[4]),
+        cmocka_unit_test_prestate(mutants_of, &formats[4]), cmocka_unit_test_prestate(mutants_of, &formats[5]),
     };
     return cmocka_run_group_tests_name("mutants", tests, make_files, remove_files);
 }
