@@ -70,7 +70,7 @@ CP_API const char *cp_status_text(cp_status status);
 #define CP_MAX_AXES 3 /* spatial axes of a convolution or pooling */
 
 /* F16 (IEEE 754's binary16) and BF16 (the upper half of an F32) are for storage: operations compute in F32 or F64. */
-typedef enum cp_type { CP_F32, CP_F64, CP_I32, CP_I64, CP_U8, CP_F16, CP_BF16 } cp_type;
+typedef enum cp_type { CP_F32, CP_F64, CP_I32, CP_I64, CP_U8, CP_F16, CP_BF16, CP_I8 } cp_type;
 
 typedef struct cp_shape {
     int rank;
@@ -206,10 +206,12 @@ typedef enum cp_divisor { CP_DIVISOR_VALID, CP_DIVISOR_PADDED, CP_DIVISOR_KERNEL
 typedef enum cp_fractional { CP_NOT_FRACTIONAL, CP_FRACTIONAL_PYTORCH, CP_FRACTIONAL_TENSORFLOW } cp_fractional;
 
 /* A pooling of each window. Padding is absent, never a value: the maximum ignores it, the average divides by what its
- * divisor says. The first of equal maxima wins, and NaN wins over every number. ceil_mode rounds the number of windows
- * up, as long as each begins inside the input or the padding before it. Source: PyTorch's ATen/native/Pool.h and ONNX.
- * With output_size the windows follow from it: an adaptive maximum or average over [floor(o*in/out),
- * ceil((o+1)*in/out)) (PyTorch's AdaptivePooling.h), or fractional maxima; no field of other windows may be set. */
+ * divisor says; of U8 and I8 (maximum and average, with windows of one size) the result has the same type, an average
+ * rounded to the nearest number, halves to even. The first of equal maxima wins, and NaN wins over every number.
+ * ceil_mode rounds the number of windows up, as long as each begins inside the input or the padding before it. Source:
+ * PyTorch's ATen/native/Pool.h and ONNX. With output_size the windows follow from it: an adaptive maximum or average
+ * over [floor(o*in/out), ceil((o+1)*in/out)) (PyTorch's AdaptivePooling.h), or fractional maxima; no field of other
+ * windows may be set. */
 typedef struct cp_pool {
     cp_pooling kind;
     int64_t kernel[CP_MAX_AXES];
@@ -784,7 +786,8 @@ CP_API cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t len
 CP_API cp_status cp_trainer_save(const cp_trainer *trainer, const char *path);
 CP_API cp_status cp_trainer_load(cp_trainer **trainer, cp_ctx *ctx, const char *path);
 
-/* One array in a .npy file (NumPy's format 1 and 2; f2, f4, f8, i4, i8, u1, also Fortran order, read in C order). */
+/* One array in a .npy file (NumPy's format 1 and 2; f2, f4, f8, i4, i8, i1, u1, also Fortran order, read in C order).
+ */
 typedef struct cp_array {
     void *data; /* owned; free with cp_array_free */
     cp_type type;

@@ -356,7 +356,7 @@ static void wrong_tensors(void **state) {
     refused(cp_pool_run(NULL, NULL, &x, &y), CP_E_ARG, "kernel");
     refused(cp_conv_run(NULL, NULL, &none, &w, &b, &y), CP_E_ARG, "x has no data");
 
-    static const cp_type types[] = {CP_F64, CP_I32, CP_I64, CP_U8, (cp_type)77, (cp_type)-1};
+    static const cp_type types[] = {CP_F64, CP_I32, CP_I64, CP_U8, (cp_type)777, (cp_type)-1};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         bad = x, bad.type = types[i];
         refused(cp_conv_run(NULL, NULL, &bad, &w, &b, &y), CP_E_ARG, "x has type");

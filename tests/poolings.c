@@ -221,6 +221,49 @@ static void pyramid(void **state) {
     cp_net_free(net);
 }
 
+/* A pooling of bytes gives bytes. */
+static void pool_bytes(const cp_pool *pool, cp_type type, const void *x, int64_t n, void *y) {
+    cp_net *net;
+    cp_plan *plan;
+    cp_work *work;
+    assert_int_equal(cp_net_new(&net), CP_OK);
+    const cp_tensor from = cp_view(x, type, cp_shape_nhwc(1, 1, n, 1));
+    cp_net_output(net, cp_net_pool(net, cp_net_input(net, "x", type, from.shape), pool), "y");
+    if (cp_net_error(net, NULL)) fail_msg("%s", cp_error());
+    assert_int_equal(cp_net_plan(&plan, NULL, net, NULL), CP_OK);
+    assert_int_equal(cp_work_new(&work, plan), CP_OK);
+    const cp_tensor to = cp_view(y, type, cp_plan_output_shape(plan, 0));
+    assert_int_equal(cp_plan_run(plan, work, &from, 1, &to, 1), CP_OK);
+    cp_work_free(work);
+    cp_plan_free(plan);
+    cp_net_free(net);
+}
+
+/* The maximum of negative bytes beside padding is negative; halves of an average go to the even number. */
+static void bytes(void **state) {
+    const uint8_t u[] = {255, 254, 1, 2, 2, 3};
+    const int8_t s[] = {-128, -127, -1, -2, 3, 4};
+    uint8_t yu[4];
+    int8_t ys[4];
+    cp_pool max = {.kernel = {1, 3}, .stride = {1, 2}, .pad_before = {0, 1}, .pad_after = {0, 1}};
+    cp_pool average = {.kind = CP_AVERAGE, .kernel = {1, 2}};
+    (void)state;
+    pool_bytes(&max, CP_U8, u, 6, yu);
+    assert_memory_equal(yu, ((uint8_t[]){255, 254, 3}), 3);
+    pool_bytes(&max, CP_I8, s, 6, ys);
+    assert_memory_equal(ys, ((int8_t[]){-127, -1, 4}), 3);
+    pool_bytes(&average, CP_U8, u, 6, yu); /* 254.5, 1.5, 2.5 */
+    assert_memory_equal(yu, ((uint8_t[]){254, 2, 2}), 3);
+    pool_bytes(&average, CP_I8, s, 6, ys); /* -127.5, -1.5, 3.5 */
+    assert_memory_equal(ys, ((int8_t[]){-128, -2, 4}), 3);
+    average.divisor = CP_DIVISOR_NUMBER;
+    average.divide_by = 1; /* sums that no byte can hold */
+    pool_bytes(&average, CP_U8, u, 6, yu);
+    assert_memory_equal(yu, ((uint8_t[]){255, 3, 5}), 3);
+    pool_bytes(&average, CP_I8, s, 6, ys);
+    assert_memory_equal(ys, ((int8_t[]){-128, -3, 7}), 3);
+}
+
 static void refusals(void **state) {
     const cp_shape x = cp_shape_nhwc(1, 5, 7, 2);
     (void)state;
@@ -244,9 +287,10 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lp),         cmocka_unit_test(divisors),   cmocka_unit_test(adaptive),
-        cmocka_unit_test(unpooling),  cmocka_unit_test(positions),  cmocka_unit_test(pyramid),
-        cmocka_unit_test(fractional), cmocka_unit_test(stochastic), cmocka_unit_test(refusals),
+        cmocka_unit_test(lp),       cmocka_unit_test(divisors),   cmocka_unit_test(adaptive),
+        cmocka_unit_test(bytes),    cmocka_unit_test(unpooling),  cmocka_unit_test(positions),
+        cmocka_unit_test(pyramid),  cmocka_unit_test(fractional), cmocka_unit_test(stochastic),
+        cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

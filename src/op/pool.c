@@ -30,20 +30,28 @@ static cp_status check_taps(const cp_problem *problem) {
     return cp_fail(CP_E_LIMIT, "max-pool over %" PRId64 " taps: at most %" PRId32 " are provided", taps, INT32_MAX);
 }
 
+/* Bytes stay bytes. */
+static cp_type pooled_type(const cp_problem *problem) {
+    const cp_type type = cp_has_input(problem, 0) ? problem->in_type[0] : problem->type;
+    return type == CP_U8 || type == CP_I8 ? type : problem->type;
+}
+
 static cp_status infer_max_pool(cp_problem *problem, const cp_attributes *attributes) {
     cp_shape y;
-    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    const cp_type type = pooled_type(problem);
+    cp_status status = cp_check_in(problem, 0, type, "input");
     if (!status) status = set_geometry(problem, attributes, CP_MAX, problem->in[0], &y);
     if (!status) status = check_taps(problem);
-    if (!status) status = cp_set_output(problem, 0, problem->type, y);
+    if (!status) status = cp_set_output(problem, 0, type, y);
     return status ? status : cp_set_output(problem, 1, index_type(problem), y);
 }
 
 static cp_status infer_average_pool(cp_problem *problem, const cp_attributes *attributes) {
     cp_shape y;
-    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    const cp_type type = pooled_type(problem);
+    cp_status status = cp_check_in(problem, 0, type, "input");
     if (!status) status = set_geometry(problem, attributes, CP_AVERAGE, problem->in[0], &y);
-    return status ? status : cp_set_output(problem, 0, problem->type, y);
+    return status ? status : cp_set_output(problem, 0, type, y);
 }
 
 static cp_status infer_gradient(cp_problem *problem, const cp_attributes *attributes, cp_pooling kind) {

@@ -214,7 +214,7 @@ static void run_average_gradient(const cp_call *call, int phase, int id, int n) 
 }
 
 static const char *refuse(const cp_problem *p, int flags) {
-    if (p->type != CP_F32) return "needs f32";
+    if (p->type != CP_F32 || p->in_type[0] != CP_F32) return "needs f32";
     if (!cp_segments_possible(&p->window)) return "too long an axis";
     const cp_segments_size size = cp_segments_measure(&p->window, flags);
     return measure_lists(&size).possible ? NULL : "too many different windows";

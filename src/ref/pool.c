@@ -49,6 +49,13 @@ void cp_ref_max_pool_gradient(const cp_window *window, const cp_tensor *dy, cons
             }
 }
 
+/* As a number of that type: bytes are the nearest whole number, halves to even, within their range. */
+static double in_type(cp_type type, double value) {
+    if (type == CP_U8) return fmin(fmax(nearbyint(value), 0), UINT8_MAX);
+    if (type == CP_I8) return fmin(fmax(nearbyint(value), INT8_MIN), INT8_MAX);
+    return value;
+}
+
 /* y[n,o,c] = sum over t of x[n, i(o,t), c] / divisor(o); a window without any tap inside gives 0 */
 void cp_ref_average_pool(const cp_window *window, cp_divisor kind, int64_t number, const cp_tensor *x,
                          const cp_tensor *y, const cp_trace *trace) {
@@ -67,7 +74,7 @@ void cp_ref_average_pool(const cp_window *window, cp_divisor kind, int64_t numbe
                     if (trace) trace->tap(trace->user, n, o, c, t, c, inside ? i : -1, seen, 1);
                     sum += seen;
                 }
-                cp_put(y, cp_at(y, n, o, c), divisor ? sum / (double)divisor : 0);
+                cp_put(y, cp_at(y, n, o, c), in_type(y->type, divisor ? sum / (double)divisor : 0));
             }
         }
 }

@@ -7,7 +7,7 @@
 static const struct {
     const char *name;
     int64_t size;
-} types[] = {{"f32", 4}, {"f64", 8}, {"i32", 4}, {"i64", 8}, {"u8", 1}, {"f16", 2}, {"bf16", 2}};
+} types[] = {{"f32", 4}, {"f64", 8}, {"i32", 4}, {"i64", 8}, {"u8", 1}, {"f16", 2}, {"bf16", 2}, {"i8", 1}};
 
 static bool is_type(cp_type type) {
     return (unsigned)type < sizeof types / sizeof *types;
@@ -200,6 +200,8 @@ double cp_get(const cp_tensor *tensor, int64_t offset) {
         return (double)((const int64_t *)tensor->data)[offset];
     case CP_U8:
         return ((const uint8_t *)tensor->data)[offset];
+    case CP_I8:
+        return ((const int8_t *)tensor->data)[offset];
     case CP_F16:
     case CP_BF16:
         return cp_half_to_double(((const uint16_t *)tensor->data)[offset], tensor->type);
@@ -223,6 +225,9 @@ void cp_put(const cp_tensor *tensor, int64_t offset, double value) {
         break;
     case CP_U8:
         ((uint8_t *)tensor->data)[offset] = (uint8_t)value;
+        break;
+    case CP_I8:
+        ((int8_t *)tensor->data)[offset] = (int8_t)value;
         break;
     case CP_F16:
     case CP_BF16:
