@@ -85,8 +85,9 @@ static const struct argp_option option_list[] = {
     {"rate", OPTION_RATE, "X", 0, "learning rate (default 0.001)", 3},
     {"momentum", OPTION_MOMENTUM, "X", 0, "of momentum and nesterov (default 0.9)", 3},
     {"schedule", OPTION_SCHEDULE, "WORDS", 0,
-     "constant (default), step:EPOCHS[:FACTOR] (times FACTOR, 0.1, every so many epochs), cosine[:FACTOR] (down to "
-     "FACTOR, 0, of the rate) or plateau[:FACTOR[:PATIENCE]] (times FACTOR, 0.1, whenever PATIENCE, 10, epochs were no "
+     "cosine[:FACTOR] (down to FACTOR, 0, of the rate; default: cosine:0.05), constant, step:EPOCHS[:FACTOR] (times "
+     "FACTOR, 0.1, every so many epochs) or plateau[:FACTOR[:PATIENCE]] (times FACTOR, 0.1, whenever PATIENCE, 10, "
+     "epochs were no "
      "better); ,warmup:STEPS behind it lets the rate rise in the first steps",
      3},
     {"decay", OPTION_DECAY, "X", 0,
@@ -549,8 +550,13 @@ static int close_log(training *t) {
 }
 
 int cmd_train(int argc, char **argv) {
-    options o = {
-        .net = ARTICLE_NET, .source = PICTURES_DEFAULT, .epochs = 5, .batch = 100, .train.seed = 1, .momentum = -1};
+    options o = {.net = ARTICLE_NET,
+                 .source = PICTURES_DEFAULT,
+                 .epochs = 5,
+                 .batch = 100,
+                 .train.seed = 1,
+                 .momentum = -1,
+                 .train.schedule = {.kind = CP_COSINE, .factor = 0.05f}};
     const struct argp parser = {
         .options = option_list,
         .parser = parse,
