@@ -235,6 +235,9 @@ static bool read_labels(int32_t *labels, const cp_array *array, int64_t count) {
         case CP_U8:
             label = ((const uint8_t *)array->data)[i];
             break;
+        case CP_I8:
+            label = ((const int8_t *)array->data)[i];
+            break;
         default:
             return false;
         }
