@@ -1058,7 +1058,8 @@ int cmd_op(int argc, char **argv) {
         .parser = parse,
         .args_doc = "OPERATION",
         .doc = "Runs one operation on NumPy files (.npy, '-' for a standard stream), or with --grad its gradients.\v"
-               "OPERATION: conv, local-conv, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, adaptive-avg-pool, "
+               "OPERATION: conv, local-conv, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, "
+               "adaptive-avg-pool, "
                "fractional-max-pool, global-max-pool, global-avg-pool, global-lp-pool, im2col, col2im, pad, resize, "
                "depth-to-space, space-to-depth, dense, softmax, flatten, add, "
                "sub, mul, div, "

@@ -12,8 +12,7 @@ TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_outer_w
 TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_reference);
 
 TABLE(local_conv, &cp_algo_local_conv_rows, &cp_algo_local_conv_reference);
-TABLE(local_conv_input_gradient, &cp_algo_local_conv_input_gradient_rows,
-      &cp_algo_local_conv_input_gradient_reference);
+TABLE(local_conv_input_gradient, &cp_algo_local_conv_input_gradient_rows, &cp_algo_local_conv_input_gradient_reference);
 TABLE(local_conv_weight_gradient, &cp_algo_local_conv_weight_gradient_rows,
       &cp_algo_local_conv_weight_gradient_reference);
 TABLE(im2col, &cp_algo_im2col_rows, &cp_algo_im2col_reference);

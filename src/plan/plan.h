@@ -119,7 +119,7 @@ typedef struct cp_algo {
 extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient[],
                                                  *const cp_algos_conv_weight_gradient[];
 extern const cp_algo *const cp_algos_local_conv[], *const cp_algos_local_conv_input_gradient[],
-    *const cp_algos_local_conv_weight_gradient[]; /* as conv's */
+                                                       *const cp_algos_local_conv_weight_gradient[]; /* as conv's */
 extern const cp_algo *const cp_algos_im2col[], *const cp_algos_col2im[];
 extern const cp_algo *const cp_algos_depth_to_space[], *const cp_algos_space_to_depth[];
 extern const cp_algo *const cp_algos_sample[], *const cp_algos_sample_gradient[]; /* padding and resizing */

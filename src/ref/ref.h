@@ -43,8 +43,8 @@ void cp_ref_conv_weight_gradient(const cp_window *window, int64_t groups, const 
 void cp_ref_bias_gradient(const cp_tensor *dy, const cp_tensor *db);
 
 /* Locally connected, w [outputs,taps*C,K]: y[n,o,k] = b[k] + sum over t, c of x[n, i(o,t), c] * w[o,t*C+c,k], then
- * max(0, .) with relu; dx[n,i,c] = sum over o, t that meet at i, k of dy[n,o,k] * w[o,t*C+c,k]; dw[o,t*C+c,k] = sum over
- * n of x[n, i(o,t), c] * dy[n,o,k]. b may be NULL. */
+ * max(0, .) with relu; dx[n,i,c] = sum over o, t that meet at i, k of dy[n,o,k] * w[o,t*C+c,k]; dw[o,t*C+c,k] = sum
+ * over n of x[n, i(o,t), c] * dy[n,o,k]. b may be NULL. */
 void cp_ref_local_conv(const cp_window *window, bool relu, const cp_tensor *x, const cp_tensor *w, const cp_tensor *b,
                        const cp_tensor *y);
 void cp_ref_local_conv_input_gradient(const cp_window *window, const cp_tensor *dy, const cp_tensor *w,

@@ -9,8 +9,8 @@ static int64_t clamp(double position, int64_t in) {
     return position <= 0 ? 0 : position >= (double)(in - 1) ? in - 1 : (int64_t)position;
 }
 
-/* Where the output's position o lies in the input. With a scale in single precision, which it was given in: 0.6 is meant
- * where the nearest float is a little more. */
+/* Where the output's position o lies in the input. With a scale in single precision, which it was given in: 0.6 is
+ * meant where the nearest float is a little more. */
 static double position_of(const cp_sampling *s, int64_t o) {
     const double in = (double)s->in, out = (double)s->out, at = (double)o;
     switch (s->coordinates) {

@@ -88,8 +88,8 @@ typedef struct cp_axis {
 } cp_axis;
 
 typedef struct cp_window {
-    int axes;                  /* 1..3, as the user counts */
-    cp_pad_values values;      /* of a convolution: what taps outside the input see; CONSTANT where there is no padding */
+    int axes;             /* 1..3, as the user counts */
+    cp_pad_values values; /* of a convolution: what taps outside the input see; CONSTANT where there is no padding */
     cp_axis axis[CP_MAX_AXES]; /* the last `axes` of them are the user's */
 } cp_window;
 

@@ -30,7 +30,8 @@ static fans fans_of(const cp_net *net, cp_node weights) {
     const cp_shape shape = cp_net_shape(net, weights);
     double taps = 1;
     for (int a = 0; a < shape.rank - 2; a++) taps *= (double)shape.dim[a];
-    if (layer && !strcmp(layer->op->name, "local-conv")) { /* the first axis are outputs, each with weights of its own */
+    if (layer &&
+        !strcmp(layer->op->name, "local-conv")) { /* the first axis are outputs, each with weights of its own */
         for (int a = 0; a < CP_MAX_AXES; a++)
             if (layer->attributes.conv.kernel[a]) taps *= (double)layer->attributes.conv.kernel[a];
         taps /= (double)shape.dim[0];

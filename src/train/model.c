@@ -242,7 +242,8 @@ static bool is_known(const cp_net *net, const char *name) {
         if ((value->kind == CP_VALUE_PARAMETER || value->kind == CP_VALUE_CONSTANT) && !strcmp(value->name, name))
             return true;
     }
-    return begins_with(name, CP_PREFIX_M) || begins_with(name, CP_PREFIX_V) || begins_with(name, CP_PREFIX_WEIGHTS) || begins_with(name, CP_PREFIX_MEAN);
+    return begins_with(name, CP_PREFIX_M) || begins_with(name, CP_PREFIX_V) || begins_with(name, CP_PREFIX_WEIGHTS) ||
+           begins_with(name, CP_PREFIX_MEAN);
 }
 
 static cp_status check_tensors(const cp_safetensors *file, const cp_net *net) {
