@@ -46,6 +46,7 @@ enum {
     OPTION_ORDER,
     OPTION_CEIL,
     OPTION_DIVISOR,
+    OPTION_COUNT_PAD,
     OPTION_EXPONENT,
     OPTION_FRACTIONAL,
     OPTION_OVERLAPPING,
@@ -117,6 +118,7 @@ static const struct argp_option option_list[] = {
     {"block", OPTION_BLOCK, "N", 0, "of depth-to-space and space-to-depth: pixels along each axis (default 2)", 2},
     {"order", OPTION_ORDER, "NAME", 0, "of their channels: dcr (default) or crd, PyTorch's pixel shuffle", 2},
     {"ceil", OPTION_CEIL, NULL, 0, "round the number of windows up", 2},
+    {"count-include-pad", OPTION_COUNT_PAD, NULL, 0, "padded taps count in an average: --divisor padded", 2},
     {"divisor", OPTION_DIVISOR, "NAME", 0,
      "what an average divides by: valid (taps inside the input, default), padded (inside input and padding), kernel "
      "(all "
@@ -611,8 +613,9 @@ static const struct operation {
     {"max-pool", build_max_pool, WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL), false,
      false, false, 1},
     {"avg-pool", build_average_pool,
-     WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_DIVISOR), false, false,
-     false, 1},
+     WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_DIVISOR) |
+         BIT(OPTION_COUNT_PAD),
+     false, false, false, 1},
     {"lp-pool", build_lp_pool,
      WINDOW_BITS | BIT(OPTION_PAD_VALUES) | BIT(OPTION_KERNEL) | BIT(OPTION_CEIL) | BIT(OPTION_EXPONENT), false, false,
      false, 1},
@@ -848,6 +851,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_DIVISOR:
         choose_divisor(o, text);
+        return 0;
+    case OPTION_COUNT_PAD:
+        o->divisor = CP_DIVISOR_PADDED;
         return 0;
     case OPTION_EXPONENT:
         o->exponent = arg_real("exponent", text, 1, 1000);

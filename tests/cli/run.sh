@@ -190,7 +190,7 @@ prints "y 1x2x2x1
 7.5 9" op avg-pool --input x9 --kernel 2 --padding 0,0,1,1
 prints "y 1x2x2x1
 3 2.25
-3.75 2.25" op avg-pool --input x9 --kernel 2 --padding 0,0,1,1 --divisor padded
+3.75 2.25" op avg-pool --input x9 --kernel 2 --padding 0,0,1,1 --count-include-pad
 prints "y 1x1x1x1
 5" op max-pool --input x9 --kernel 2
 prints "y 1x2x2x1
