@@ -85,8 +85,8 @@ static const struct argp_option option_list[] = {
     {"rate", OPTION_RATE, "X", 0, "learning rate (default 0.001)", 3},
     {"momentum", OPTION_MOMENTUM, "X", 0, "of momentum and nesterov (default 0.9)", 3},
     {"schedule", OPTION_SCHEDULE, "WORDS", 0,
-     "cosine[:FACTOR] (down to FACTOR, 0, of the rate; default: cosine:0.05), constant, step:EPOCHS[:FACTOR] (times "
-     "FACTOR, 0.1, every so many epochs) or plateau[:FACTOR[:PATIENCE]] (times FACTOR, 0.1, whenever PATIENCE, 10, "
+     "step:EPOCHS[:FACTOR] (times FACTOR, 0.1, every so many epochs; default: step:1:0.7), constant, cosine[:FACTOR] "
+     "(down to FACTOR, 0, of the rate) or plateau[:FACTOR[:PATIENCE]] (times FACTOR, 0.1, whenever PATIENCE, 10, "
      "epochs were no "
      "better); ,warmup:STEPS behind it lets the rate rise in the first steps",
      3},
@@ -556,7 +556,8 @@ int cmd_train(int argc, char **argv) {
                  .batch = 100,
                  .train.seed = 1,
                  .momentum = -1,
-                 .train.schedule = {.kind = CP_COSINE, .factor = 0.05f}};
+                 .step_epochs = 1,
+                 .train.schedule = {.kind = CP_STEPPED, .factor = 0.7f}};
     const struct argp parser = {
         .options = option_list,
         .parser = parse,

@@ -782,8 +782,23 @@ static void optimizers_may_be_split(void **state) {
     }
 }
 
+/* Optimizers flush denormal numbers while they run; afterwards the caller's mode is back. */
+static void floating_point_mode_is_restored(void **state) {
+    (void)state;
+#if defined(__SSE2__)
+    float w[40] = {1}, g[40] = {0}, m[40] = {1e-39f}, v[40] = {1e-39f};
+    const unsigned before = __builtin_ia32_stmxcsr();
+    for (const cp_kernels *const *at = levels; *at; at++) {
+        const cp_adaptive step = {.rate = 0.1f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .v_scale = 1};
+        (*at)->adam(&step, w, g, m, v, 40);
+        assert_int_equal(before & 0xffc0, __builtin_ia32_stmxcsr() & 0xffc0);
+    }
+#endif
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(floating_point_mode_is_restored),
         cmocka_unit_test(blocks_are_complete),
         cmocka_unit_test(tiles),
         cmocka_unit_test(tile_passes_strange_values),

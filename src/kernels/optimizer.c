@@ -1,4 +1,6 @@
-/* Steps of the optimizers: one pass over weights, gradients and moments. */
+/* Steps of the optimizers: one pass over weights, gradients and moments. Moments of weights whose gradient stays zero
+ * decay into denormal numbers, with which a processor may take a hundred times as long: meanwhile they count as zero.
+ */
 
 INLINE vec scaled_gradient(const cp_adaptive *o, const float *g, vec weight, int count) {
     return vec_multiply_add(vec_all(o->g_scale), vec_load_some(g, count), o->decay * weight);
@@ -22,9 +24,11 @@ INLINE void adam_vector(const cp_adaptive *o, float *w, const float *g, float *m
 
 static void adam(const cp_adaptive *optimizer, float *w, const float *g, float *m, float *v, int64_t n) {
     const cp_adaptive o = *optimizer;
+    const unsigned mode = denormals_flush();
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) adam_vector(&o, w + i, g + i, m + i, v + i, CP_LANES);
     if (i < n) adam_vector(&o, w + i, g + i, m + i, v + i, vec_rest(n - i));
+    denormals_restore(mode);
 }
 
 INLINE void rmsprop_vector(const cp_adaptive *o, float *w, const float *g, float *v, int count) {
@@ -37,9 +41,11 @@ INLINE void rmsprop_vector(const cp_adaptive *o, float *w, const float *g, float
 
 static void rmsprop(const cp_adaptive *optimizer, float *w, const float *g, float *v, int64_t n) {
     const cp_adaptive o = *optimizer;
+    const unsigned mode = denormals_flush();
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) rmsprop_vector(&o, w + i, g + i, v + i, CP_LANES);
     if (i < n) rmsprop_vector(&o, w + i, g + i, v + i, vec_rest(n - i));
+    denormals_restore(mode);
 }
 
 INLINE void adagrad_vector(const cp_adaptive *o, float *w, const float *g, float *v, int count) {
@@ -51,9 +57,11 @@ INLINE void adagrad_vector(const cp_adaptive *o, float *w, const float *g, float
 
 static void adagrad(const cp_adaptive *optimizer, float *w, const float *g, float *v, int64_t n) {
     const cp_adaptive o = *optimizer;
+    const unsigned mode = denormals_flush();
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) adagrad_vector(&o, w + i, g + i, v + i, CP_LANES);
     if (i < n) adagrad_vector(&o, w + i, g + i, v + i, vec_rest(n - i));
+    denormals_restore(mode);
 }
 
 INLINE void lion_vector(const cp_adaptive *o, float *w, const float *g, float *m, int count) {
@@ -68,9 +76,11 @@ INLINE void lion_vector(const cp_adaptive *o, float *w, const float *g, float *m
 
 static void lion(const cp_adaptive *optimizer, float *w, const float *g, float *m, int64_t n) {
     const cp_adaptive o = *optimizer;
+    const unsigned mode = denormals_flush();
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) lion_vector(&o, w + i, g + i, m + i, CP_LANES);
     if (i < n) lion_vector(&o, w + i, g + i, m + i, vec_rest(n - i));
+    denormals_restore(mode);
 }
 
 /* v is NULL without momentum. */
@@ -88,7 +98,9 @@ INLINE void sgd_vector(const cp_sgd *o, float *w, const float *g, float *v, int 
 static void sgd(const cp_sgd *optimizer, float *w, const float *g, float *v, int64_t n) {
     const cp_sgd o = *optimizer;
     if (o.momentum == 0) v = NULL;
+    const unsigned mode = denormals_flush();
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) sgd_vector(&o, w + i, g + i, v ? v + i : NULL, CP_LANES);
     if (i < n) sgd_vector(&o, w + i, g + i, v ? v + i : NULL, vec_rest(n - i));
+    denormals_restore(mode);
 }

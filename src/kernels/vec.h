@@ -295,4 +295,24 @@ INLINE vec vec_relu(vec v) {
 #define VEC_INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
 
+/* The mode in which denormal numbers are read and written as 0, where there is one; what it was before, to be restored.
+ */
+#if defined(__SSE2__)
+INLINE unsigned denormals_flush(void) {
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(before | _MM_FLUSH_ZERO_ON | 0x0040 /* denormals are zeros */);
+    return before;
+}
+INLINE void denormals_restore(unsigned before) {
+    _mm_setcsr(before);
+}
+#else
+INLINE unsigned denormals_flush(void) {
+    return 0;
+}
+INLINE void denormals_restore(unsigned before) {
+    (void)before;
+}
+#endif
+
 #endif
