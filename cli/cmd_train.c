@@ -85,8 +85,8 @@ static const struct argp_option option_list[] = {
     {"rate", OPTION_RATE, "X", 0, "learning rate (default 0.001)", 3},
     {"momentum", OPTION_MOMENTUM, "X", 0, "of momentum and nesterov (default 0.9)", 3},
     {"schedule", OPTION_SCHEDULE, "WORDS", 0,
-     "step:EPOCHS[:FACTOR] (times FACTOR, 0.1, every so many epochs; default: step:1:0.7), constant, cosine[:FACTOR] "
-     "(down to FACTOR, 0, of the rate) or plateau[:FACTOR[:PATIENCE]] (times FACTOR, 0.1, whenever PATIENCE, 10, "
+     "constant (default), step:EPOCHS[:FACTOR] (times FACTOR, 0.1, every so many epochs), cosine[:FACTOR] (down to "
+     "FACTOR, 0, of the rate) or plateau[:FACTOR[:PATIENCE]] (times FACTOR, 0.1, whenever PATIENCE, 10, "
      "epochs were no "
      "better); ,warmup:STEPS behind it lets the rate rise in the first steps",
      3},
@@ -94,7 +94,9 @@ static const struct argp_option option_list[] = {
      "weight decay, added to the gradient; of adamw and lion taken from the weights (default 0)", 3},
     {"clip", OPTION_CLIP, "X", 0, "greatest norm of the gradient (default: any)", 3},
     {"average", OPTION_AVERAGE, "DECAY", 0,
-     "validate and save a moving average of the weights that keeps DECAY, as 0.999, of itself in a step", 3},
+     "validate and save a moving average of the weights that keeps DECAY of itself in a step (default 0.999; 0: the "
+     "weights of the last step)",
+     3},
     {"seed", OPTION_SEED, "N", 0, "of weights, order, dropout and drawn digits (default 1)", 3},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs; results do not depend on it", 4},
     {"output", 'o', "FILE", 0, "write the model here, ready to be resumed", 5},
@@ -556,8 +558,7 @@ int cmd_train(int argc, char **argv) {
                  .batch = 100,
                  .train.seed = 1,
                  .momentum = -1,
-                 .step_epochs = 1,
-                 .train.schedule = {.kind = CP_STEPPED, .factor = 0.7f}};
+                 .train.average = 0.999f};
     const struct argp parser = {
         .options = option_list,
         .parser = parse,
