@@ -666,7 +666,7 @@ static void test_safetensors_round_trip(void **state) {
     assert_null(cp_safetensors_find(&file, "conv2.weight"));
     assert_null(cp_safetensors_note(&file, "crc32c"));
     cp_safetensors_free(&file);
-    assert_null(file.bytes);
+    assert_null(file.bytes.bytes);
 
     /* The data begin at a multiple of 64, and the same arguments give the same bytes. */
     int64_t length;
@@ -827,7 +827,7 @@ static void test_safetensors_refuses(void **state) {
         const char *path = put_safetensors(cases[i].json, 8);
         assert_fails(cp_safetensors_load(&file, path), cases[i].status, cases[i].text);
         assert_ptr_equal(strstr(cp_error(), path), cp_error());
-        assert_null(file.bytes);
+        assert_null(file.bytes.bytes);
     }
     static const struct {
         const char *bytes;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -195,4 +196,42 @@ cp_status cp_file_read(const char *path, int64_t limit, uint8_t **bytes, int64_t
     }
     close(file);
     return status;
+}
+
+/* NULL where the file is no regular one of 1 to `limit` bytes, or cannot be mapped: reading tells then what is wrong.
+ */
+static void *map(const char *path, int64_t limit, int64_t *length) {
+    struct stat about;
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return NULL;
+    void *bytes = MAP_FAILED;
+    if (!fstat(file, &about) && S_ISREG(about.st_mode) && about.st_size > 0 && about.st_size <= limit) {
+        int flags = MAP_PRIVATE;
+#ifdef MAP_POPULATE
+        flags |= MAP_POPULATE;
+#endif
+        *length = about.st_size;
+        bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, flags, file, 0);
+    }
+    close(file);
+    return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+cp_status cp_file_map(cp_mapped *file, const char *path, int64_t limit) {
+    uint8_t *bytes;
+    *file = (cp_mapped){0};
+    if (path) file->bytes = map(path, limit, &file->length);
+    file->mapped = file->bytes != NULL;
+    if (file->mapped) return CP_OK;
+    const cp_status status = cp_file_read(path, limit, &bytes, &file->length);
+    file->bytes = bytes;
+    return status;
+}
+
+void cp_file_unmap(cp_mapped *file) {
+    if (file->mapped)
+        munmap((void *)file->bytes, (size_t)file->length);
+    else
+        cp_free(NULL, (void *)file->bytes);
+    *file = (cp_mapped){0};
 }

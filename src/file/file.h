@@ -24,6 +24,16 @@ void cp_saver_cancel(cp_saver *saver);      /* ends it; nothing happens after co
  * GiB, too. */
 cp_status cp_file_read(const char *path, int64_t limit, uint8_t **bytes, int64_t *length);
 
+/* The same for reading alone: a regular file is mapped, not copied, where the system can do that. Nobody may shorten it
+ * meanwhile; what cp_saver does to it is harmless. Ends with cp_file_unmap (also of an empty one). */
+typedef struct cp_mapped {
+    const uint8_t *bytes;
+    int64_t length;
+    bool mapped; /* else read */
+} cp_mapped;
+cp_status cp_file_map(cp_mapped *file, const char *path, int64_t limit);
+void cp_file_unmap(cp_mapped *file);
+
 /* --- plain.c --- */
 
 /* A regular file to be read bit by bit, and its length. */
@@ -99,9 +109,9 @@ typedef struct cp_safetensors {
     int64_t n_tensors;
     cp_note *notes; /* without "crc32c" and "convpool" */
     int64_t n_notes;
-    bool checked;   /* there were checksums, and they are right */
-    uint8_t *bytes; /* of a file that was loaded */
-    uint8_t *copy;  /* of data that do not lie where all types are aligned */
+    bool checked;    /* there were checksums, and they are right */
+    cp_mapped bytes; /* of a file that was loaded */
+    uint8_t *copy;   /* of data that do not lie where all types are aligned */
     cp_json header;
 } cp_safetensors;
 /* Header length and every range are checked against the file before use: no holes, overlaps, trailing bytes, duplicate

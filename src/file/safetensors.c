@@ -390,17 +390,16 @@ cp_status cp_safetensors_read(cp_safetensors *file, const void *bytes, int64_t l
 }
 
 cp_status cp_safetensors_load(cp_safetensors *file, const char *path) {
-    uint8_t *bytes;
-    int64_t length;
+    cp_mapped bytes;
     *file = (cp_safetensors){0};
-    cp_status status = cp_file_read(path, FILE_LIMIT, &bytes, &length);
+    cp_status status = cp_file_map(&bytes, path, FILE_LIMIT);
     if (status) return status;
-    status = cp_safetensors_read(file, bytes, length);
+    status = cp_safetensors_read(file, bytes.bytes, bytes.length);
     if (!status) {
         file->bytes = bytes;
         return CP_OK;
     }
-    cp_free(NULL, bytes);
+    cp_file_unmap(&bytes);
     return cp_fail_within(status, "%s", path);
 }
 
@@ -408,7 +407,7 @@ void cp_safetensors_free(cp_safetensors *file) {
     cp_free(NULL, file->tensors);
     cp_free(NULL, file->notes);
     cp_free(NULL, file->copy);
-    cp_free(NULL, file->bytes);
+    cp_file_unmap(&file->bytes);
     cp_json_free(&file->header);
     *file = (cp_safetensors){0};
 }

@@ -30,6 +30,16 @@ cp_status cp_file_read(const char *path, int64_t limit, uint8_t **bytes, int64_t
     return no_files(path);
 }
 
+cp_status cp_file_map(cp_mapped *file, const char *path, int64_t limit) {
+    (void)limit;
+    *file = (cp_mapped){0};
+    return no_files(path);
+}
+
+void cp_file_unmap(cp_mapped *file) {
+    (void)file;
+}
+
 cp_status cp_file_open(cp_reader *reader, const char *path, int64_t *length) {
     *reader = (cp_reader){0};
     *length = -1;

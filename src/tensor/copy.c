@@ -65,10 +65,10 @@ static bool take_share(copy *c, int id, int n) {
  * used up before they are gone. */
 static inline __attribute__((always_inline)) void copy_plane(char *to, const char *from, axis outer, axis inner,
                                                              size_t size) {
-    enum { BLOCK = 32 };
-    for (int64_t i0 = 0; i0 < outer.count; i0 += BLOCK)
+    enum { ROWS = 8, BLOCK = 64 }; /* few rows, that may lie apart by a power of two: more would push each other out */
+    for (int64_t i0 = 0; i0 < outer.count; i0 += ROWS)
         for (int64_t j0 = 0; j0 < inner.count; j0 += BLOCK) {
-            const int64_t i1 = i0 + BLOCK < outer.count ? i0 + BLOCK : outer.count;
+            const int64_t i1 = i0 + ROWS < outer.count ? i0 + ROWS : outer.count;
             const int64_t j1 = j0 + BLOCK < inner.count ? j0 + BLOCK : inner.count;
             for (int64_t i = i0; i < i1; i++)
                 for (int64_t j = j0; j < j1; j++)
