@@ -82,7 +82,7 @@ done
 by_cmake() {
     local how=()
     [ -z "$cxx" ] || how=(-DCXX=ON "-DCMAKE_CXX_COMPILER=$cxx")
-    cmake -S "$here" -B program-build "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_PREFIX_PATH=$work/root" "${how[@]}" &&
+    cmake -G Ninja -S "$here" -B program-build "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_PREFIX_PATH=$work/root" "${how[@]}" &&
         cmake --build program-build
 }
 runs() { # PROGRAM
@@ -150,12 +150,12 @@ unpacked() {
     dpkg-deb -x convpool.deb scratch && scratch/usr/bin/convpool --version &&
         dpkg-deb -f convpool.deb Depends | grep -q libc6
 }
-if command -v dpkg-deb >/dev/null && [ -x $tool ]; then
+if command -v dpkg-deb dpkg-shlibdeps file | wc -l | grep -q 3 && [ -x $tool ]; then
     check "a Debian package" package
     check "the package has everything" contains
     check "the package can be unpacked and used" unpacked
 else
-    echo "NOT TESTED: the Debian package, without dpkg-deb"
+    echo "NOT TESTED: the Debian package, without dpkg-deb, dpkg-shlibdeps (dpkg-dev) and file"
 fi
 
 [ -n "$cxx" ] || echo "NOT TESTED: C++, without a compiler for it"
