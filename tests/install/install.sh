@@ -7,9 +7,9 @@ build=$(realpath "$1") cc=$2 cxx=$3
 here=$(dirname "$(realpath "$0")")
 export LC_ALL=C
 unset DESTDIR LD_LIBRARY_PATH PKG_CONFIG_PATH CFLAGS CXXFLAGS LDFLAGS
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+cd "$temporary" || exit 1
 passed=0 failed=0
 
 check() { # NAME COMMAND...
@@ -25,9 +25,9 @@ check() { # NAME COMMAND...
 }
 
 # --- into a folder, which is moved afterwards ---
-check "cmake --install" cmake --install "$build" --prefix "$work/first"
+check "cmake --install" cmake --install "$build" --prefix "$temporary/first"
 mv first root
-pc=$(find "$work/root" -name convpool.pc)
+pc=$(find "$temporary/root" -name convpool.pc)
 if [ -z "$pc" ]; then
     echo "no convpool.pc is installed"
     exit 1
@@ -46,7 +46,7 @@ soname() {
 # Exactly what the header declares.
 exported() {
     nm -D --defined-only "$lib/libconvpool.so" | awk '{ print $3 }' | grep -v '^__' | sort -u >exported
-    tr '\n' ' ' <"$work/root/include/convpool.h" | grep -oE 'CP_API [^(;]*\(' | grep -oE 'cp_[a-z0-9_]+\($' |
+    tr '\n' ' ' <"$temporary/root/include/convpool.h" | grep -oE 'CP_API [^(;]*\(' | grep -oE 'cp_[a-z0-9_]+\($' |
         tr -d '(' | sort -u >declared
     [ "$(wc -l <declared)" -gt 50 ] && diff declared exported
 }
@@ -82,7 +82,7 @@ done
 by_cmake() {
     local how=()
     [ -z "$cxx" ] || how=(-DCXX=ON "-DCMAKE_CXX_COMPILER=$cxx")
-    cmake -G Ninja -S "$here" -B program-build "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_PREFIX_PATH=$work/root" "${how[@]}" &&
+    cmake -G Ninja -S "$here" -B program-build "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_PREFIX_PATH=$temporary/root" "${how[@]}" &&
         cmake --build program-build
 }
 runs() { # PROGRAM
@@ -136,7 +136,7 @@ fi
 
 # --- the Debian package ---
 package() {
-    cpack --config "$build/CPackConfig.cmake" -G DEB -B "$work/package" && mv package/*.deb convpool.deb
+    cpack --config "$build/CPackConfig.cmake" -G DEB -B "$temporary/package" && mv package/*.deb convpool.deb
 }
 contains() {
     local path
