@@ -645,10 +645,10 @@ typedef enum nearness { SAME, SUMS, AVERAGES, CLOSE, FACTORS } nearness;
 
 static nearness nearness_of(const cp_op *op) {
     if (op->algos == cp_algos_conv || op->algos == cp_algos_conv_input_gradient ||
-        op->algos == cp_algos_conv_weight_gradient || op->algos == cp_algos_bias_gradient || op == &cp_op_add ||
-        strncmp(op->name, "local-conv", 10) == 0 || op == &cp_op_max_pool_gradient || op == &cp_op_im2col ||
-        op == &cp_op_col2im || op == &cp_op_pad || op == &cp_op_pad_gradient || op == &cp_op_stochastic_pool_gradient ||
-        op == &cp_op_position_gradient)
+        op->algos == cp_algos_conv_weight_gradient || strncmp(op->name, "dense", 5) == 0 ||
+        op->algos == cp_algos_bias_gradient || op == &cp_op_add || strncmp(op->name, "local-conv", 10) == 0 ||
+        op == &cp_op_max_pool_gradient || op == &cp_op_im2col || op == &cp_op_col2im || op == &cp_op_pad ||
+        op == &cp_op_pad_gradient || op == &cp_op_stochastic_pool_gradient || op == &cp_op_position_gradient)
         return SUMS;
     if (op == &cp_op_resize || op == &cp_op_resize_gradient) return AVERAGES;
     if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth) return SAME;
@@ -855,7 +855,7 @@ static void poison(void *memory, int64_t bytes) {
 }
 
 static bool gives_weights(const cp_op *op) {
-    return op->algos == cp_algos_conv_weight_gradient;
+    return op->algos == cp_algos_conv_weight_gradient || op->algos == cp_algos_dense_weight_gradient;
 }
 
 /* Weights that lie in the order of their shape, brought into panels. */

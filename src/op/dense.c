@@ -93,7 +93,7 @@ const cp_op cp_op_dense = {.name = "dense",
                            .max_inputs = 3,
                            .outputs = 1,
                            .infer = infer_dense,
-                           .algos = cp_algos_conv,
+                           .algos = cp_algos_dense,
                            .backward = backward,
                            .words = words};
 
@@ -102,11 +102,11 @@ const cp_op cp_op_dense_input_gradient = {.name = "dense-input-gradient",
                                           .max_inputs = 2,
                                           .outputs = 1,
                                           .infer = infer_input_gradient,
-                                          .algos = cp_algos_conv_input_gradient};
+                                          .algos = cp_algos_dense_input_gradient};
 
 const cp_op cp_op_dense_weight_gradient = {.name = "dense-weight-gradient",
                                            .min_inputs = 2,
                                            .max_inputs = 2,
                                            .outputs = 1,
                                            .infer = infer_weight_gradient,
-                                           .algos = cp_algos_conv_weight_gradient};
+                                           .algos = cp_algos_dense_weight_gradient};

@@ -9,6 +9,10 @@ TABLE(conv_input_gradient, &cp_algo_depthwise_input_gradient, &cp_algo_grouped_i
       &cp_algo_direct_input_gradient, &cp_algo_conv_input_gradient_reference);
 TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_outer_weight_gradient,
       &cp_algo_conv_weight_gradient_reference);
+/* A dense layer has no groups. */
+TABLE(dense, &cp_algo_direct, &cp_algo_conv_reference);
+TABLE(dense_input_gradient, &cp_algo_direct_input_gradient, &cp_algo_conv_input_gradient_reference);
+TABLE(dense_weight_gradient, &cp_algo_outer_weight_gradient, &cp_algo_conv_weight_gradient_reference);
 TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_reference);
 
 TABLE(local_conv, &cp_algo_local_conv_rows, &cp_algo_local_conv_reference);

@@ -118,6 +118,8 @@ typedef struct cp_algo {
 
 extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient[],
                                                  *const cp_algos_conv_weight_gradient[];
+extern const cp_algo *const cp_algos_dense[], *const cp_algos_dense_input_gradient[],
+                                                  *const cp_algos_dense_weight_gradient[]; /* as conv's */
 extern const cp_algo *const cp_algos_local_conv[], *const cp_algos_local_conv_input_gradient[],
                                                        *const cp_algos_local_conv_weight_gradient[]; /* as conv's */
 extern const cp_algo *const cp_algos_im2col[], *const cp_algos_col2im[];
