@@ -118,13 +118,14 @@ static void blocks_are_complete(void **state) {
 
 static void plain_tile(const cp_tile *t, int R, int V, int lanes) {
     int columns = (V - 1) * lanes + t->tail;
+    const float *a = t->a, *b = t->b, *bias = t->bias;
     for (int i = 0; i < R; i++)
         for (int j = 0; j < columns; j++) {
-            float *c = t->c + i * t->c_step + j;
-            float sum = t->flags & CP_ACCUMULATE ? *c : t->bias ? t->bias[j] : 0;
+            float *c = (float *)t->c + i * t->c_step + j;
+            float sum = t->flags & CP_ACCUMULATE ? *c : bias ? bias[j] : 0;
             for (int64_t r = 0; r < t->run_count; r++)
                 for (int64_t n = 0; n < t->run_length; n++)
-                    sum += t->a[i * t->a_step + t->runs[r].a + n] * t->b[(t->runs[r].row + n) * V * lanes + j];
+                    sum += a[i * t->a_step + t->runs[r].a + n] * b[(t->runs[r].row + n) * V * lanes + j];
             *c = t->flags & CP_APPLY_RELU ? plain_relu(sum) : sum;
         }
 }

@@ -17,25 +17,26 @@ enum {
     CP_APPLY_RELU = 2, /* max(0, .) before the store; NaN stays NaN */
 };
 
-/* A run of consecutive floats in the input that meet consecutive rows of the panel: where it begins in both. */
+/* A run of consecutive words in the input that meet consecutive rows of the panel: where it begins in both. */
 typedef struct cp_run {
-    int64_t a;   /* floats from the tile's a */
+    int64_t a;   /* words from the tile's a */
     int64_t row; /* rows from the panel's beginning */
 } cp_run;
 
 /* The micro-kernel of everything that is a matrix product: a tile of R pixels by V vectors of filters,
  *   c[i*c_step + j] (+)= bias[j] + sum over runs r, k < run_length of a[i*a_step + r.a + k] * b[(r.row + k)*V*lanes +
- * j]. i < R, j < (V-1)*lanes + tail. The sum of each output is one chain in the order of the runs. */
+ * j]. i < R, j < (V-1)*lanes + tail. The sum of each output is one chain in the order of the runs. Numbers are words of
+ * 4 bytes: floats, but in tiles of narrower numbers, which lie in a and b several to a word. */
 typedef struct cp_tile {
-    const float *a;
+    const void *a;
     int64_t a_step;
-    const float *b; /* panel: rows of V*lanes floats */
+    const void *b; /* panel: rows of V*lanes words */
     const cp_run *runs;
     int64_t run_count, run_length; /* both >= 1 */
-    float *c;
+    void *c;
     int64_t c_step;
-    const float *bias; /* (V-1)*lanes + tail floats, or NULL */
-    int tail;          /* columns of the last vector that exist: 1..lanes */
+    const void *bias; /* (V-1)*lanes + tail numbers, or NULL */
+    int tail;         /* columns of the last vector that exist: 1..lanes */
     int flags;
 } cp_tile;
 typedef void cp_tile_fn(const cp_tile *tile);

@@ -28,9 +28,10 @@ INLINE void tile(const cp_tile *t, const int R, const int V) {
         }
     } else {
         vec bias[CP_MAX_VECTORS] = {{0}};
-        if (t->bias) {
-            UNROLL for (int j = 0; j < last; j++) bias[j] = vec_load(t->bias + j * CP_LANES);
-            bias[last] = vec_load_some(t->bias + last * CP_LANES, tail);
+        const float *const from = t->bias;
+        if (from) {
+            UNROLL for (int j = 0; j < last; j++) bias[j] = vec_load(from + j * CP_LANES);
+            bias[last] = vec_load_some(from + last * CP_LANES, tail);
         }
         UNROLL for (int i = 0; i < R; i++) {
             UNROLL for (int j = 0; j < V; j++) sum[i][j] = bias[j];
@@ -38,7 +39,7 @@ INLINE void tile(const cp_tile *t, const int R, const int V) {
     }
 
     for (int64_t r = 0; r < t->run_count; r++) {
-        const float *a = t->a + t->runs[r].a;
+        const float *a = (const float *)t->a + t->runs[r].a;
         const vec *b = (const vec *)t->b + t->runs[r].row * V;
         for (const float *a_end = a + t->run_length; a < a_end; a++, b += V) {
             UNROLL for (int i = 0; i < R; i++) {
