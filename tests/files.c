@@ -128,6 +128,18 @@ static void test_crc32c_known(void **state) {
     assert_int_equal(cp_crc32c(0, NULL, 0), 0);
 }
 
+static void test_crc32c_of_long_data(void **state) {
+    (void)state;
+    enum { LONG = 1 << 14, MOST = 3 * LONG };
+    uint8_t *bytes = malloc(MOST);
+    assert_non_null(bytes);
+    for (int i = 0; i < MOST; i++) bytes[i] = (uint8_t)(i * i % 251);
+    for (int64_t n = LONG - 2; n < LONG + 50; n++)
+        assert_int_equal(cp_crc32c(0, bytes + n % 8, n), bitwise_crc32c(bytes + n % 8, n));
+    assert_int_equal(cp_crc32c(cp_crc32c(0, bytes, 100), bytes + 100, MOST - 100), bitwise_crc32c(bytes, MOST));
+    free(bytes);
+}
+
 static void test_crc32c_every_length_and_split(void **state) {
     (void)state;
     uint8_t bytes[100];
@@ -1172,6 +1184,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc32c_known),
         cmocka_unit_test(test_crc32c_every_length_and_split),
+        cmocka_unit_test(test_crc32c_of_long_data),
         cmocka_unit_test(test_json_values),
         cmocka_unit_test(test_json_texts),
         cmocka_unit_test(test_json_refuses),

@@ -2,6 +2,9 @@
 #include "tensor/tensor.h"
 
 #include <string.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
 
 /* One axis of both views; steps in bytes. */
 typedef struct {
@@ -76,11 +79,69 @@ static inline __attribute__((always_inline)) void copy_plane(char *to, const cha
         }
 }
 
+typedef int32_t words __attribute__((vector_size(16), aligned(4), may_alias));
+enum { WORD = 4, SIDE = 16, BEYOND_CACHE = 8 << 20 };
+
+/* past_cache: what is written soon leaves the cache anyway, so it does not enter it either. */
+static inline __attribute__((always_inline)) void store_words(char *to, words value, bool past_cache) {
+#if defined(__SSE2__)
+    if (past_cache) {
+        _mm_stream_ps((float *)to, (__m128)value);
+        return;
+    }
+#endif
+    (void)past_cache;
+    *(words *)to = value;
+}
+
+/* The words of four rows become those of four columns. */
+static inline __attribute__((always_inline)) void transpose_4x4(char *to, int64_t to_step, const char *from,
+                                                                int64_t from_step, bool past_cache) {
+    const words a = *(const words *)from, b = *(const words *)(from + from_step);
+    const words c = *(const words *)(from + 2 * from_step), d = *(const words *)(from + 3 * from_step);
+    const words ac_low = __builtin_shufflevector(a, c, 0, 4, 1, 5), ac_high = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+    const words bd_low = __builtin_shufflevector(b, d, 0, 4, 1, 5), bd_high = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+    store_words(to, __builtin_shufflevector(ac_low, bd_low, 0, 4, 1, 5), past_cache);
+    store_words(to + to_step, __builtin_shufflevector(ac_low, bd_low, 2, 6, 3, 7), past_cache);
+    store_words(to + 2 * to_step, __builtin_shufflevector(ac_high, bd_high, 0, 4, 1, 5), past_cache);
+    store_words(to + 3 * to_step, __builtin_shufflevector(ac_high, bd_high, 2, 6, 3, 7), past_cache);
+}
+
+/* In squares whose sides are a cache line: one of `from` stays until it is used up, and one of `to` is filled before
+ * the next is begun, since those may lie apart by a power of two and would push each other out. */
+static inline __attribute__((always_inline)) void transpose_squares(char *to, const char *from, axis outer, axis inner,
+                                                                    bool past_cache) {
+    for (int64_t j0 = 0; j0 < inner.count; j0 += SIDE)
+        for (int64_t i0 = 0; i0 < outer.count; i0 += SIDE)
+            for (int64_t i = i0; i < i0 + SIDE; i += 4)
+                for (int64_t j = j0; j < j0 + SIDE; j += 4)
+                    transpose_4x4(to + i * outer.to + j * WORD, outer.to, from + i * WORD + j * inner.from, inner.from,
+                                  past_cache);
+}
+
+/* Four-byte elements that are neighbours along the inner axis in `to`, along the outer one in `from`. */
+static void transpose_words(char *to, const char *from, axis outer, axis inner, bool past_cache) {
+    const int64_t outer_whole = outer.count / SIDE * SIDE, inner_whole = inner.count / SIDE * SIDE;
+    const axis outer_most = {outer_whole, outer.to, outer.from}, inner_most = {inner_whole, inner.to, inner.from};
+    if (past_cache && (uintptr_t)to % sizeof(words) == 0 && outer.to % (int64_t)sizeof(words) == 0)
+        transpose_squares(to, from, outer_most, inner_most, true);
+    else
+        transpose_squares(to, from, outer_most, inner_most, false);
+    const axis outer_rest = {outer.count - outer_whole, outer.to, outer.from};
+    const axis inner_rest = {inner.count - inner_whole, inner.to, inner.from};
+    copy_plane(to + inner_whole * WORD, from + inner_whole * inner.from, outer, inner_rest, WORD);
+    copy_plane(to + outer_whole * outer.to, from + outer_whole * WORD, outer_rest, inner_most, WORD);
+}
+
 /* Two axes: rows where the inner one has no gaps on both sides. */
-static void copy_axes(char *to, const char *from, axis outer, axis inner, int64_t size) {
+static void copy_axes(char *to, const char *from, axis outer, axis inner, int64_t size, bool past_cache) {
     if (inner.to == size && inner.from == size) {
         for (int64_t i = 0; i < outer.count; i++)
             memcpy(to + i * outer.to, from + i * outer.from, (size_t)(inner.count * size));
+        return;
+    }
+    if (size == WORD && inner.to == WORD && outer.from == WORD) {
+        transpose_words(to, from, outer, inner, past_cache);
         return;
     }
     switch (size) {
@@ -99,6 +160,13 @@ static void copy_axes(char *to, const char *from, axis outer, axis inner, int64_
     }
 }
 
+/* Stores past the cache are seen by other threads only after this. */
+static void store_fence(void) {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
 void cp_copy_share(const cp_tensor *to, const cp_tensor *from, int id, int n) {
     if (cp_shape_count(to->shape) == 0) return;
     copy c = plan_copy(to, from);
@@ -112,11 +180,12 @@ void cp_copy_share(const cp_tensor *to, const cp_tensor *from, int id, int n) {
         if (magnitude(c.axis[d].from) <= magnitude(c.axis[partner].from)) partner = d;
     const axis outer = c.axes ? c.axis[partner] : one;
     if (c.axes) c.axis[partner] = c.axis[--c.axes];
+    const bool past_cache = cp_shape_count(to->shape) * c.size >= BEYOND_CACHE;
 
     /* Around it: the others, counted like the digits of a clock. */
     int64_t at[CP_MAX_RANK] = {0};
     for (int d = 0; d >= 0;) {
-        copy_axes(c.to, c.from, outer, inner, c.size);
+        copy_axes(c.to, c.from, outer, inner, c.size, past_cache);
         for (d = c.axes - 1; d >= 0; d--) {
             const axis *a = &c.axis[d];
             c.to += a->to;
@@ -127,6 +196,7 @@ void cp_copy_share(const cp_tensor *to, const cp_tensor *from, int id, int n) {
             at[d] = 0;
         }
     }
+    store_fence();
 }
 
 static cp_status check_both(const cp_tensor *to, cp_type type, const cp_tensor *from) {
