@@ -507,7 +507,8 @@ CP_API cp_node cp_net_output_node(const cp_net *net, int i);
 CP_API int cp_net_parameters(const cp_net *net);
 CP_API const char *cp_net_parameter_name(const cp_net *net, int i);
 CP_API cp_node cp_net_parameter_node(const cp_net *net, int i);
-/* A view (f32, channels-last order) of the net's own copy of a parameter: read it, or write it before planning. */
+/* A view (f32, channels-last order) of the net's own copy of a parameter: read it, or write it before planning. All
+ * zero (data NULL, too) where there is no such parameter, or no memory for the copy, which a loaded net makes now. */
 CP_API cp_tensor cp_net_parameter(const cp_net *net, int i);
 /* Facts that travel with the model: a text by name. NULL as value removes it; cp_net_note gives NULL for no such. */
 CP_API cp_status cp_net_set_note(cp_net *net, const char *name, const char *value);
@@ -778,6 +779,8 @@ CP_API cp_status cp_net_save(const cp_net *net, const char *path);
 /* The same with weights of a type: CP_F32, or CP_F16 or CP_BF16 in half the bytes. CP_E_ARG where a number is too large
  * for it. Loading makes F32 of any. */
 CP_API cp_status cp_net_save_as(const cp_net *net, const char *path, cp_type type);
+/* The file stays mapped while the net lives, and weights are read there when a plan packs them: it may be replaced or
+ * removed (cp_net_save does the former), but not be written over in place. */
 CP_API cp_status cp_net_load(cp_net **net, const char *path);
 /* The same of the `length` bytes of such a file, wherever they lie: the net keeps none of them. */
 CP_API cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t length);

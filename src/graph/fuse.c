@@ -48,15 +48,19 @@ static bool moments_known(const cp_net *net, const cp_net_node *norm) {
 
 /* A copy of a weight matrix [..., filters] with each filter scaled, and the bias that belongs to it; as constants. */
 static cp_status scale_layer(cp_net *net, cp_net_node *layer, const cp_net_node *norm) {
-    const cp_value *w = cp_net_value(net, layer->in[1]), *b = cp_net_value(net, layer->in[2]);
-    const float *in[5] = {0}, *weight = w->data, *bias = b ? b->data : NULL;
-    for (int k = 1; k < 5; k++) in[k] = cp_net_value(net, norm->in[k])->data;
-    const cp_shape shape = w->shape;
+    void *in_numbers[5] = {0}, *weight_numbers, *bias_numbers = NULL;
+    cp_status status = cp_net_numbers(net, layer->in[1], &weight_numbers);
+    if (!status && layer->in[2]) status = cp_net_numbers(net, layer->in[2], &bias_numbers);
+    for (int k = 1; k < 5 && !status; k++) status = cp_net_numbers(net, norm->in[k], &in_numbers[k]);
+    if (status) return status;
+    const float *weight = weight_numbers, *bias = bias_numbers, *in[5];
+    for (int k = 1; k < 5; k++) in[k] = in_numbers[k];
+    const cp_shape shape = cp_net_shape(net, layer->in[1]);
     const int64_t filters = shape.dim[shape.rank - 1], count = cp_shape_count(shape);
     const double epsilon = norm->attributes.epsilon == 0 ? 1e-5 : (double)norm->attributes.epsilon;
     float *scaled = cp_alloc(NULL, count * (int64_t)sizeof *scaled);
     float *shifted = cp_alloc(NULL, filters * (int64_t)sizeof *shifted);
-    cp_status status = scaled && shifted ? CP_OK : CP_E_MEMORY;
+    status = scaled && shifted ? CP_OK : CP_E_MEMORY;
     for (int64_t k = 0; k < filters && !status; k++) {
         const double factor = (double)in[1][k] / sqrt((double)in[4][k] + epsilon);
         for (int64_t e = k; e < count; e += filters) scaled[e] = (float)(factor * (double)weight[e]);

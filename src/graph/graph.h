@@ -14,7 +14,10 @@ typedef struct cp_value {
     cp_type type;
     cp_shape shape; /* dim[0] = 0: any batch */
     char *name;     /* of inputs, constants, parameters */
-    void *data;     /* of constants and parameters, dense: owned */
+    /* Of constants and parameters: their numbers, dense and owned. NULL until somebody wants them so (cp_net_numbers):
+     * until then they are those of `lent`, or zeros where that has no data either. */
+    void *data;
+    cp_tensor lent; /* memory that outlives the net, in any order: its elements follow one another as the value's do */
     int32_t node;   /* that computes it */
     int32_t output; /* which of its outputs */
 } cp_value;
@@ -33,11 +36,19 @@ typedef struct cp_named {
     cp_node value;     /* of an output */
 } cp_named;
 
+/* What must live as long as the net: memory that it was lent lies there. */
+typedef struct cp_kept {
+    void *object;
+    void (*release)(void *object);
+} cp_kept;
+
 struct cp_net {
     cp_value *values; /* [1..n_values]; cp_node is the index */
     cp_net_node *nodes;
     cp_node *inputs, *parameters;
     cp_named *outputs, *notes;
+    cp_kept *kept;
+    int64_t n_kept, kept_capacity;
     int64_t n_values, n_nodes, n_inputs, n_parameters, n_outputs, n_notes;
     int64_t values_capacity, nodes_capacity, inputs_capacity, parameters_capacity, outputs_capacity, notes_capacity;
     char *next_name;
@@ -51,6 +62,15 @@ cp_node cp_net_add_parameter(cp_net *net, const char *name, cp_shape shape);
 /* Keeps a failure in the net (the first one); gives 0. */
 cp_node cp_net_fail(cp_net *net, cp_status status);
 const cp_value *cp_net_value(const cp_net *net, cp_node value); /* NULL for 0 or a number out of range */
+/* The numbers of a constant or parameter, dense, in the net's own memory from now on. Threads may share the net. */
+cp_status cp_net_numbers(const cp_net *net, cp_node value, void **numbers);
+/* Where they lie, if that is not the net's own memory; else NULL. */
+const cp_tensor *cp_net_lent(const cp_net *net, cp_node value);
+/* A parameter without numbers yet gets those of a tensor of its type, with as many elements in the same order, which
+ * lies in the memory of something that the net keeps. */
+void cp_net_lend(cp_net *net, cp_node parameter, const cp_tensor *tensor);
+/* release(object) is called when the net is freed; at once where this fails. */
+cp_status cp_net_keep(cp_net *net, void *object, void (*release)(void *object));
 /* The failure that the net keeps, set as this thread's error again; CP_E_ARG where net is NULL. */
 cp_status cp_net_check(const cp_net *net);
 /* infer for a node, with the given shapes of all values (NULL: the net's own). */
@@ -71,8 +91,9 @@ typedef enum cp_place {
 typedef struct cp_slot {
     cp_place place;
     int64_t offset; /* ARENA: in the work's memory; INPUT, OUTPUT, VARIABLE: its number */
-    void *data;     /* FIXED: constants and what was computed from them */
-    bool owned;     /* data is the plan's; while planning it may still be the net's */
+    void *data;     /* FIXED: constants and what was computed from them; NULL: the numbers of `value`, not yet needed */
+    cp_node value;
+    bool owned; /* data is the plan's; while planning it may still be the net's */
     int64_t bytes;
     int32_t first, last; /* steps that write and read it: its life */
 } cp_slot;

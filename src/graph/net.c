@@ -32,6 +32,8 @@ void cp_net_free(cp_net *net) {
     }
     free_named(net->outputs, net->n_outputs);
     free_named(net->notes, net->n_notes);
+    for (int64_t i = 0; i < net->n_kept; i++) net->kept[i].release(net->kept[i].object);
+    cp_free(NULL, net->kept);
     cp_free(NULL, net->values);
     cp_free(NULL, net->nodes);
     cp_free(NULL, net->inputs);
@@ -76,20 +78,49 @@ static int64_t value_bytes(const cp_value *v) {
     return cp_shape_count(v->shape) * cp_type_size(v->type);
 }
 
-/* A new value; with data, a copy of that dense memory, or zeros for a parameter. Takes nothing over. */
+cp_status cp_net_numbers(const cp_net *net, cp_node value, void **numbers) {
+    cp_value *v = &net->values[value];
+    *numbers = __atomic_load_n(&v->data, __ATOMIC_ACQUIRE);
+    if (*numbers) return CP_OK;
+    void *fresh = v->lent.data ? cp_alloc(NULL, value_bytes(v)) : cp_zalloc(NULL, value_bytes(v));
+    if (!fresh) return CP_E_MEMORY;
+    if (v->lent.data) {
+        const cp_tensor dense = cp_view(fresh, v->type, v->lent.shape);
+        cp_copy_share(&dense, &v->lent, 0, 1);
+    }
+    /* Another thread that shares the net may have been faster. */
+    if (__atomic_compare_exchange_n(&v->data, numbers, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        *numbers = fresh;
+    else
+        cp_free(NULL, fresh);
+    return CP_OK;
+}
+
+const cp_tensor *cp_net_lent(const cp_net *net, cp_node value) {
+    const cp_value *v = &net->values[value];
+    return !__atomic_load_n(&v->data, __ATOMIC_ACQUIRE) && v->lent.data ? &v->lent : NULL;
+}
+
+void cp_net_lend(cp_net *net, cp_node parameter, const cp_tensor *tensor) {
+    net->values[parameter].lent = *tensor;
+}
+
+cp_status cp_net_keep(cp_net *net, void *object, void (*release)(void *object)) {
+    if (cp_grow(&net->kept, &net->kept_capacity, net->n_kept, sizeof *net->kept)) {
+        release(object);
+        return CP_E_MEMORY;
+    }
+    net->kept[net->n_kept++] = (cp_kept){object, release};
+    return CP_OK;
+}
+
+/* A new value, without numbers. */
 static cp_node add_value(cp_net *net, cp_value_kind kind, cp_type type, cp_shape shape, const char *name) {
     /* values[0] is never used, so that 0 can be no value */
     if (cp_grow(&net->values, &net->values_capacity, net->n_values + 1, sizeof *net->values))
         return cp_net_fail(net, CP_E_MEMORY);
     cp_value value = {.kind = kind, .type = type, .shape = shape};
     if (name && !(value.name = cp_copy_text(name))) return cp_net_fail(net, CP_E_MEMORY);
-    if (kind == CP_VALUE_CONSTANT || kind == CP_VALUE_PARAMETER) {
-        value.data = cp_zalloc(NULL, value_bytes(&value));
-        if (!value.data) {
-            cp_free(NULL, value.name);
-            return cp_net_fail(net, CP_E_MEMORY);
-        }
-    }
     net->values[++net->n_values] = value;
     return (cp_node)net->n_values;
 }
@@ -125,8 +156,9 @@ cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *tensor) 
     if (status) return cp_net_fail(net, status);
     const cp_type type = cp_is_half(tensor->type) ? CP_F32 : tensor->type;
     cp_node value = add_value(net, CP_VALUE_CONSTANT, type, tensor->shape, name ? name : "constant");
-    if (!value) return 0;
-    cp_tensor copy = cp_view(net->values[value].data, type, tensor->shape);
+    void *numbers;
+    if (!value || cp_net_numbers(net, value, &numbers)) return cp_net_fail(net, CP_E_MEMORY);
+    cp_tensor copy = cp_view(numbers, type, tensor->shape);
     status = type == tensor->type ? cp_tensor_copy(&copy, tensor) : cp_tensor_convert(&copy, tensor);
     return status ? cp_net_fail(net, status) : value;
 }
@@ -242,6 +274,18 @@ cp_node cp_net_add_node(cp_net *net, const cp_op *op, const cp_attributes *attri
 
 /* --- copies --- */
 
+/* Into memory of its own: what was lent may be gone when the copy still lives. */
+static cp_status copy_numbers(cp_net *to, cp_node copy, const cp_value *from) {
+    void *numbers;
+    if (from->kind != CP_VALUE_CONSTANT && from->kind != CP_VALUE_PARAMETER) return CP_OK;
+    const void *data = __atomic_load_n(&from->data, __ATOMIC_ACQUIRE);
+    if (!data) to->values[copy].lent = from->lent;
+    const cp_status status = cp_net_numbers(to, copy, &numbers);
+    if (!status && data) memcpy(numbers, data, (size_t)value_bytes(from));
+    to->values[copy].lent = (cp_tensor){0};
+    return status;
+}
+
 static cp_status copy_values(cp_net *to, const cp_net *from) {
     for (int64_t i = 1; i <= from->n_values; i++) {
         const cp_value *v = &from->values[i];
@@ -249,7 +293,8 @@ static cp_status copy_values(cp_net *to, const cp_net *from) {
         if (!copy) return to->status;
         to->values[copy].node = v->node;
         to->values[copy].output = v->output;
-        if (v->data) memcpy(to->values[copy].data, v->data, (size_t)value_bytes(v));
+        const cp_status status = copy_numbers(to, copy, v);
+        if (status) return status;
     }
     for (int64_t i = 0; i < from->n_inputs; i++)
         add_to_list(to, &to->inputs, &to->inputs_capacity, &to->n_inputs, from->inputs[i]);
@@ -372,6 +417,8 @@ const char *cp_net_output_name(const cp_net *net, int i) {
 }
 
 cp_tensor cp_net_parameter(const cp_net *net, int i) {
-    const cp_value *v = cp_net_value(net, cp_net_parameter_node(net, i));
-    return v ? cp_view(v->data, v->type, v->shape) : (cp_tensor){0};
+    const cp_node node = cp_net_parameter_node(net, i);
+    void *numbers;
+    if (!node || cp_net_numbers(net, node, &numbers)) return (cp_tensor){0};
+    return cp_view(numbers, net->values[node].type, net->values[node].shape);
 }

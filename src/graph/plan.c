@@ -168,12 +168,15 @@ static int32_t add_slot(cp_plan *plan, cp_slot slot) {
 }
 
 /* A constant's numbers in the type of the plan. */
-static int32_t add_fixed(planning *p, const cp_value *v) {
-    cp_slot slot = {.place = CP_PLACE_FIXED, .data = v->data, .bytes = bytes_of(v->shape, real_type(p, v->type))};
+static int32_t add_fixed(planning *p, cp_node value) {
+    const cp_value *v = cp_net_value(p->net, value);
+    cp_slot slot = {.place = CP_PLACE_FIXED, .value = value, .bytes = bytes_of(v->shape, real_type(p, v->type))};
     if (real_type(p, v->type) != v->type) {
+        void *numbers;
+        if (cp_net_numbers(p->net, value, &numbers)) return 0;
         if (!(slot.data = cp_alloc(cp_ctx_allocator(&p->plan->ctx), slot.bytes))) return 0;
         slot.owned = true;
-        cp_tensor from = cp_view(v->data, v->type, v->shape);
+        cp_tensor from = cp_view(numbers, v->type, v->shape);
         for (int64_t i = cp_shape_count(v->shape); i-- > 0;) ((double *)slot.data)[i] = cp_get(&from, i);
     }
     int32_t index = add_slot(p->plan, slot);
@@ -190,7 +193,7 @@ static cp_status place_sources(planning *p) {
             while (p->net->parameters[number] != v) number++;
             p->slots[v] = add_slot(p->plan, (cp_slot){.place = CP_PLACE_VARIABLE, .offset = number});
         } else {
-            p->slots[v] = add_fixed(p, value);
+            p->slots[v] = add_fixed(p, (cp_node)v);
         }
         if (!p->slots[v]) return CP_E_MEMORY;
     }
@@ -227,12 +230,27 @@ static bool all_fixed(const cp_plan *plan, const cp_step *step) {
     return any;
 }
 
+static cp_status need_numbers(const cp_net *net, cp_slot *slot) {
+    return slot->data ? CP_OK : cp_net_numbers(net, slot->value, &slot->data);
+}
+
+/* A constant that a folded step reads: from where it lies, if packing can do that. */
+static cp_status give_constant(planning *p, const cp_step *step, int k, cp_call *call) {
+    cp_slot *slot = &p->plan->slots[step->in[k]];
+    if (step->packs && step->algo->packs_lent && !slot->data) call->lent = cp_net_lent(p->net, slot->value);
+    if (call->lent) return CP_OK;
+    const cp_status status = need_numbers(p->net, slot);
+    call->in[k] = slot->data;
+    return status;
+}
+
 /* Computes now what depends on constants alone. */
-static cp_status fold(cp_plan *plan, cp_step *step) {
+static cp_status fold(planning *p, cp_step *step) {
+    cp_plan *plan = p->plan;
     const cp_allocator *allocator = cp_ctx_allocator(&plan->ctx);
     cp_call call = {.problem = &step->problem, .prepared = &step->prepared};
     for (int k = 0; k < CP_MAX_INPUTS; k++)
-        if (step->in[k]) call.in[k] = plan->slots[step->in[k]].data;
+        if (step->in[k] && give_constant(p, step, k, &call)) return CP_E_MEMORY;
     for (int k = 0; k < CP_MAX_OUTPUTS; k++) {
         if (!step->out[k]) continue;
         cp_slot *out = &plan->slots[step->out[k]];
@@ -250,11 +268,12 @@ static cp_status fold(cp_plan *plan, cp_step *step) {
 }
 
 /* Takes the step over, also on failure. */
-static cp_status add_step(cp_plan *plan, cp_step step, const char *layer, bool can_fold) {
+static cp_status add_step(planning *p, cp_step step, const char *layer, bool can_fold) {
+    cp_plan *plan = p->plan;
     cp_status status = CP_OK;
     step.small = is_small(&step);
     if (can_fold && all_fixed(plan, &step)) {
-        status = fold(plan, &step);
+        status = fold(p, &step);
         free_step(&step);
         return status;
     }
@@ -289,7 +308,7 @@ static cp_status add_packing(planning *p, const cp_step *user, const char *layer
     step.out[0] = *packed;
     if (all_fixed(p->plan, &step)) {
         p->plan->packed += user->prepared.packed;
-        return fold(p->plan, &step);
+        return fold(p, &step);
     }
     step.prepared.state = NULL;
     if (user->algo->prepare) { /* a state of its own, so that each step frees what it has */
@@ -298,7 +317,7 @@ static cp_status add_packing(planning *p, const cp_step *user, const char *layer
     }
     step.prepared.scratch = 0;
     step.prepared.phases = 0;
-    return add_step(p->plan, step, layer, false);
+    return add_step(p, step, layer, false);
 }
 
 static cp_status add_node(planning *p, int64_t i) {
@@ -333,7 +352,7 @@ static cp_status add_node(planning *p, int64_t i) {
             return CP_E_MEMORY;
         }
     }
-    return add_step(p->plan, step, node->name, true);
+    return add_step(p, step, node->name, true);
 }
 
 /* --- copies at the edges --- */
@@ -352,19 +371,19 @@ static void run_copy(const cp_call *call, int phase, int id, int n) {
 
 static const cp_algo copy_algo = {.name = "copy", .run = run_copy};
 
-static cp_status add_copy(cp_plan *plan, const char *layer, cp_tensor to, int32_t to_slot, cp_tensor from,
+static cp_status add_copy(planning *p, const char *layer, cp_tensor to, int32_t to_slot, cp_tensor from,
                           int32_t from_slot) {
     copy_state *state = cp_alloc(NULL, sizeof *state);
     if (!state) return CP_E_MEMORY;
     *state = (copy_state){to, from};
     cp_step step = {.algo = &copy_algo, .op = "copy", .prepared.state = state};
-    step.problem = (cp_problem){.kernels = plan->ctx.kernels, .type = to.type, .inputs = 1, .outputs = 1};
+    step.problem = (cp_problem){.kernels = p->plan->ctx.kernels, .type = to.type, .inputs = 1, .outputs = 1};
     step.problem.in[0] = from.shape;
     step.problem.out[0] = to.shape;
     step.problem.in_type[0] = step.problem.out_type[0] = to.type;
     step.in[0] = from_slot;
     step.out[0] = to_slot;
-    return add_step(plan, step, layer, false);
+    return add_step(p, step, layer, false);
 }
 
 /* Inputs that do not lie as the steps read them are copied first. */
@@ -380,7 +399,7 @@ static cp_status place_inputs(planning *p) {
             add_slot(p->plan, (cp_slot){.place = CP_PLACE_ARENA, .bytes = bytes_of(dense.shape, dense.type)});
         if (!slot) return CP_E_MEMORY;
         p->slots[p->net->inputs[i]] = slot;
-        cp_status status = add_copy(p->plan, edge->name, dense, slot, edge->tensor, edge->slot);
+        cp_status status = add_copy(p, edge->name, dense, slot, edge->tensor, edge->slot);
         if (status) return status;
     }
     return CP_OK;
@@ -422,7 +441,7 @@ static cp_status place_outputs(planning *p) {
         }
         edge->slot = add_slot(plan, (cp_slot){.place = CP_PLACE_OUTPUT, .offset = i});
         if (!edge->slot) return CP_E_MEMORY;
-        status = add_copy(plan, edge->name, edge->tensor, edge->slot, cp_view(NULL, edge->tensor.type, shape), from);
+        status = add_copy(p, edge->name, edge->tensor, edge->slot, cp_view(NULL, edge->tensor.type, shape), from);
         if (status) return status;
     }
     return CP_OK;
@@ -431,7 +450,7 @@ static cp_status place_outputs(planning *p) {
 /* --- the whole --- */
 
 /* Constants that steps still read become the plan's own; the others are let go. */
-static cp_status keep_constants(cp_plan *plan) {
+static cp_status keep_constants(const cp_net *net, cp_plan *plan) {
     for (int64_t i = 1; i <= plan->n_slots; i++) {
         cp_slot *slot = &plan->slots[i];
         if (slot->place != CP_PLACE_FIXED) continue;
@@ -440,6 +459,7 @@ static cp_status keep_constants(cp_plan *plan) {
             slot->data = NULL;
             slot->owned = false;
         } else if (!slot->owned) {
+            if (need_numbers(net, slot)) return CP_E_MEMORY;
             void *copy = cp_alloc(cp_ctx_allocator(&plan->ctx), slot->bytes);
             if (!copy) return CP_E_MEMORY;
             memcpy(copy, slot->data, (size_t)slot->bytes);
@@ -473,7 +493,7 @@ static cp_status build(planning *p) {
     for (int64_t i = 0; !status && i < p->net->n_nodes; i++)
         if (p->live[i]) status = add_node(p, i);
     if (!status) status = place_outputs(p);
-    if (!status) status = keep_constants(p->plan);
+    if (!status) status = keep_constants(p->net, p->plan);
     if (!status) status = lay_out(p->plan);
     return status;
 }

@@ -19,7 +19,10 @@ static cp_status prepare_input_gradient(const cp_problem *p, cp_prepared *prepar
 
 static void pack_forward(const cp_call *call, int id, int n) {
     cp_panels panels = cp_weight_panels(call->problem);
-    cp_panels_pack(&panels, call->problem->kernels, call->in[1], call->out[0], id, n);
+    if (call->lent)
+        cp_panels_pack_lent(&panels, call->lent, call->out[0], id, n);
+    else
+        cp_panels_pack(&panels, call->problem->kernels, call->in[1], call->out[0], id, n);
 }
 
 /* Rows k of one tap, columns c of one panel: the transpose of what the forward weights are, wherever they lie. */
@@ -98,6 +101,7 @@ const cp_algo cp_algo_direct = {
     .cost = cost_forward,
     .prepare = prepare_forward,
     .pack = pack_forward,
+    .packs_lent = true,
     .run = run,
     .panels = true,
 };

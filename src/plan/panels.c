@@ -47,6 +47,31 @@ void cp_panels_pack(const cp_panels *p, const cp_kernels *kernels, const float *
     }
 }
 
+/* What pads the last vector of each row of the panel. */
+static void clear_padding(const cp_panels *p, int64_t panel, float *packed) {
+    const int64_t width = cp_panel_width(p, panel), columns = valid_columns(p, panel);
+    for (int64_t row = 0; row < p->rows; row++)
+        for (int64_t j = columns; j < width; j++) packed[row * width + j] = 0;
+}
+
+void cp_panels_pack_lent(const cp_panels *p, const cp_tensor *plain, float *packed, int id, int n) {
+    const int last = plain->shape.rank - 1;
+    int64_t first, end;
+    cp_share(p->groups * p->count, id, n, &first, &end);
+    for (int64_t u = first; u < end; u++) {
+        const int64_t panel = u % p->count, group = u / p->count;
+        cp_tensor from = *plain, to;
+        from.shape.dim[last] = valid_columns(p, panel);
+        from.data = (float *)plain->data + (group * p->columns + panel * p->width) * plain->stride[last];
+        /* The panel is a tensor, too, with a gap behind each row where that is padded. */
+        to = cp_view(packed + cp_panel_offset(p, group, panel), CP_F32, from.shape);
+        int64_t step = cp_panel_width(p, panel);
+        for (int d = last - 1; d >= 0; step *= to.shape.dim[d--]) to.stride[d] = step;
+        cp_copy_share(&to, &from, 0, 1);
+        clear_padding(p, panel, to.data);
+    }
+}
+
 void cp_panels_unpack(const cp_panels *p, const float *packed, float *plain) {
     for (int64_t group = 0; group < p->groups; group++)
         for (int64_t panel = 0; panel < p->count; panel++) {

@@ -92,6 +92,7 @@ typedef struct cp_call {
     const cp_prepared *prepared;
     const void *in[CP_MAX_INPUTS];
     void *out[CP_MAX_OUTPUTS];
+    const cp_tensor *lent; /* for pack: the weights where they lie, in any order; in[1] is NULL then */
     void *scratch;
     uint64_t seed, step; /* of the random numbers */
     cp_fault *fault;     /* written by share 0 alone; NULL: nobody asks */
@@ -110,8 +111,8 @@ typedef struct cp_algo {
     void (*run)(const cp_call *call, int phase, int id, int n);
     /* Brings the weights in[1] (in panels where problem says so) into the form that run wants, at out[0]. */
     void (*pack)(const cp_call *call, int id, int n);
-    /* Whether weights_in_panels may be set. */
-    bool panels;
+    /* Whether weights_in_panels may be set; whether pack can read call->lent. */
+    bool panels, packs_lent;
 } cp_algo;
 
 /* --- algos.c: the tables, the reference last in each --- */
@@ -201,6 +202,8 @@ int64_t cp_panel_width(const cp_panels *panels, int64_t i);
 /* Between [rows][groups*columns] without gaps and panels: share id of n. */
 void cp_panels_pack(const cp_panels *panels, const cp_kernels *kernels, const float *plain, float *packed, int id,
                     int n);
+/* The same from a tensor in any order: its last axis has the columns, the others together the rows. */
+void cp_panels_pack_lent(const cp_panels *panels, const cp_tensor *plain, float *packed, int id, int n);
 void cp_panels_unpack(const cp_panels *panels, const float *packed, float *plain);
 
 /* --- axes.c: reductions --- */

@@ -206,7 +206,7 @@ static void *array_of(const cp_variable *variable, int a) {
 static void *new_plain(const cp_trainer *trainer) {
     int64_t most = 0;
     for (int i = 0; i < trainer->n_variables; i++) {
-        const int64_t count = cp_shape_count(cp_net_parameter(trainer->net, i).shape);
+        const int64_t count = cp_shape_count(cp_net_shape(trainer->net, cp_net_parameter_node(trainer->net, i)));
         if (count > most) most = count;
     }
     return cp_alloc(NULL, most * cp_type_size(trainer->train.type));
@@ -222,7 +222,7 @@ static bool is_finite(cp_type type, const void *values, int64_t count) {
 /* A good file must not be replaced by weights that nobody can go on from. */
 static cp_status add_array(cp_model_writer *writer, const cp_trainer *t, int i, int a, void *plain) {
     cp_variable_read(t, i, array_of(&t->variables[i], a), plain);
-    if (!is_finite(t->train.type, plain, cp_shape_count(cp_net_parameter(t->net, i).shape)))
+    if (!is_finite(t->train.type, plain, cp_shape_count(cp_net_shape(t->net, cp_net_parameter_node(t->net, i)))))
         return cp_fail(CP_E_DIVERGED, "'%s%s' is not finite: not saved", prefixes[a], cp_net_parameter_name(t->net, i));
     return cp_model_add(writer, t->net, i, prefixes[a], t->train.type, plain);
 }

@@ -51,14 +51,18 @@ cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t se
     if (initializer != CP_GLOROT && initializer != CP_HE)
         return cp_fail(CP_E_ARG, "initializer = %d: must be CP_GLOROT or CP_HE", (int)initializer);
     for (int i = 0; i < cp_net_parameters(net); i++) {
-        const cp_tensor tensor = cp_net_parameter(net, i);
+        const cp_node node = cp_net_parameter_node(net, i);
+        const cp_shape shape = cp_net_shape(net, node);
+        void *numbers;
+        const cp_status status = cp_net_numbers(net, node, &numbers);
+        if (status) return status;
         const cp_random_key key = {.seed = seed, .stream = CP_STREAM_INITIAL + (uint32_t)i};
-        const int64_t count = cp_shape_count(tensor.shape);
-        const bool bias = tensor.shape.rank < 2;
-        const fans fan = bias ? (fans){1, 1} : fans_of(net, cp_net_parameter_node(net, i));
+        const int64_t count = cp_shape_count(shape);
+        const bool bias = shape.rank < 2;
+        const fans fan = bias ? (fans){1, 1} : fans_of(net, node);
         const float limit = (float)sqrt(6 / (fan.in + fan.out)), deviation = (float)sqrt(2 / fan.in);
-        const float initial = initial_of(net, cp_net_parameter_node(net, i));
-        float *weight = tensor.data;
+        const float initial = initial_of(net, node);
+        float *weight = numbers;
         for (int64_t e = 0; e < count; e++) {
             if (bias)
                 weight[e] = initial;

@@ -124,10 +124,11 @@ static cp_status add_constants(cp_model_writer *writer, const cp_net *net) {
         const cp_value *value = cp_net_value(net, i);
         if (value->kind != CP_VALUE_CONSTANT) continue;
         const cp_type store = stored_type(writer, value->type);
-        void *data;
-        status = add_stored(writer, "", value->name, store, value->shape, &data);
+        void *data, *numbers;
+        status = cp_net_numbers(net, i, &numbers);
+        if (!status) status = add_stored(writer, "", value->name, store, value->shape, &data);
         if (status) return status;
-        const cp_tensor to = cp_view(data, store, value->shape), from = cp_view(value->data, value->type, value->shape);
+        const cp_tensor to = cp_view(data, store, value->shape), from = cp_view(numbers, value->type, value->shape);
         status = fill_stored(&to, &from, value->name);
     }
     return status;
@@ -186,8 +187,11 @@ cp_status cp_net_save_as(const cp_net *net, const char *path, cp_type type) {
     if (net->status) return cp_fail(net->status, "%s", net->text);
     cp_model_writer writer = {.store = type};
     cp_status status = CP_OK;
-    for (int i = 0; i < cp_net_parameters(net) && !status; i++)
-        status = cp_model_add(&writer, net, i, "", CP_F32, cp_net_parameter(net, i).data);
+    for (int i = 0; i < cp_net_parameters(net) && !status; i++) {
+        void *numbers;
+        status = cp_net_numbers(net, cp_net_parameter_node(net, i), &numbers);
+        if (!status) status = cp_model_add(&writer, net, i, "", CP_F32, numbers);
+    }
     if (!status) status = cp_model_write(&writer, net, NULL, path);
     cp_model_writer_free(&writer);
     return status;
@@ -262,7 +266,30 @@ static cp_status take_notes(const cp_safetensors *file, cp_net *net) {
     return status;
 }
 
-cp_status cp_model_read(cp_net **net, const cp_safetensors *file) {
+static cp_status fill_parameter(const cp_safetensors *file, cp_net *net, int i) {
+    void *numbers;
+    const cp_status status = cp_net_numbers(net, cp_net_parameter_node(net, i), &numbers);
+    return status ? status : cp_model_take(file, net, i, "", CP_F32, numbers);
+}
+
+/* Leaves the numbers in the file where they can be read there: a plan packs them from there, and nobody needs a copy
+ * in the net. */
+static cp_status lend_parameter(const cp_safetensors *file, cp_net *net, int i) {
+    const cp_tensor *stored = cp_safetensors_find(file, cp_net_parameter_name(net, i));
+    if (!stored || stored->type != CP_F32) return fill_parameter(file, net, i);
+    const cp_node node = cp_net_parameter_node(net, i);
+    const cp_status status =
+        cp_model_check(file, cp_net_parameter_name(net, i), cp_model_shape(cp_net_shape(net, node)));
+    if (status) return status;
+    cp_tensor from, to;
+    both_views(net, i, stored->data, NULL, CP_F32, CP_F32, &from, &to);
+    cp_net_lend(net, node, &from);
+    return CP_OK;
+}
+
+/* parameter: fill_parameter or lend_parameter. */
+static cp_status read_model(cp_net **net, const cp_safetensors *file,
+                            cp_status (*parameter)(const cp_safetensors *file, cp_net *net, int i)) {
     *net = NULL;
     const char *json = cp_safetensors_note(file, network_note);
     if (!json) return cp_fail(CP_E_FORMAT, "not a model: its metadata has no '%s'", network_note);
@@ -271,8 +298,7 @@ cp_status cp_model_read(cp_net **net, const cp_safetensors *file) {
     cp_status status = cp_network_read(&read, json, file);
     if (status) return status;
     status = check_tensors(file, read);
-    for (int i = 0; i < cp_net_parameters(read) && !status; i++)
-        status = cp_model_take(file, read, i, "", CP_F32, cp_net_parameter(read, i).data);
+    for (int i = 0; i < cp_net_parameters(read) && !status; i++) status = parameter(file, read, i);
     if (!status) status = take_notes(file, read);
     if (!status)
         *net = read;
@@ -281,16 +307,32 @@ cp_status cp_model_read(cp_net **net, const cp_safetensors *file) {
     return status;
 }
 
+cp_status cp_model_read(cp_net **net, const cp_safetensors *file) {
+    return read_model(net, file, fill_parameter);
+}
+
+static void release_file(void *object) {
+    cp_safetensors_free(object);
+    cp_free(NULL, object);
+}
+
 cp_status cp_net_load(cp_net **net, const char *path) {
     if (!net) return cp_fail(CP_E_ARG, "net is NULL");
     *net = NULL;
     if (!path) return cp_fail(CP_E_ARG, "path is NULL");
-    cp_safetensors file;
-    cp_status status = cp_safetensors_load(&file, path);
-    if (status) return status;
-    status = cp_model_read(net, &file);
-    cp_safetensors_free(&file);
-    return status ? cp_fail_within(status, "%s", path) : CP_OK;
+    cp_safetensors *file = cp_zalloc(NULL, sizeof *file);
+    if (!file) return CP_E_MEMORY;
+    cp_status status = cp_safetensors_load(file, path);
+    if (!status && (status = read_model(net, file, lend_parameter))) cp_fail_within(status, "%s", path);
+    if (status) {
+        release_file(file);
+        return status;
+    }
+    status = cp_net_keep(*net, file, release_file);
+    if (!status) return CP_OK;
+    cp_net_free(*net);
+    *net = NULL;
+    return status;
 }
 
 cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t length) {

@@ -162,7 +162,7 @@ static cp_status build_training(cp_trainer *t) {
  * ------------------------------------------------------------------------------------------------------------- */
 
 static int64_t plain_count(const cp_trainer *t, int i) {
-    return cp_shape_count(cp_net_parameter(t->net, i).shape);
+    return cp_shape_count(cp_net_shape(t->net, cp_net_parameter_node(t->net, i)));
 }
 
 /* The numbers that an array of a variable has room for, in either form. */
@@ -204,10 +204,10 @@ static cp_status make_variables(cp_trainer *t) {
     int64_t pieces = 0;
     for (int i = 0; i < t->n_variables; i++) {
         cp_variable *variable = &t->variables[i];
-        const cp_tensor parameter = cp_net_parameter(t->net, i);
+        const cp_shape shape = cp_net_shape(t->net, cp_net_parameter_node(t->net, i));
         variable->count = plain_count(t, i);
-        variable->decay = parameter.shape.rank > 1 ? t->train.decay : 0;
-        if (parameter.shape.rank > 1 && t->train.type == CP_F32)
+        variable->decay = shape.rank > 1 ? t->train.decay : 0;
+        if (shape.rank > 1 && t->train.type == CP_F32)
             variable->panels = cp_parameter_panels(t->net, t->context.kernels, i);
         pieces += cp_optimizer_pieces(room(t, i));
     }
@@ -216,7 +216,10 @@ static cp_status make_variables(cp_trainer *t) {
     if (!t->sums || !t->memory) return CP_E_MEMORY;
     place_arrays(t, t->memory);
     for (int i = 0; i < t->n_variables; i++) {
-        const float *values = cp_net_parameter(t->net, i).data;
+        void *numbers;
+        const cp_status status = cp_net_numbers(t->net, cp_net_parameter_node(t->net, i), &numbers);
+        if (status) return status;
+        const float *values = numbers;
         void *weights = t->variables[i].weights, *average = t->variables[i].average;
         for (int64_t e = 0; e < plain_count(t, i); e++) {
             if (t->train.type == CP_F64)
@@ -515,7 +518,8 @@ static cp_status check_alike(const cp_net *a, const cp_net *b) {
         return cp_fail(CP_E_ARG, "the trainer has %d parameters, the net %d", cp_net_parameters(a),
                        cp_net_parameters(b));
     for (int i = 0; i < cp_net_parameters(a); i++) {
-        const cp_shape shape_a = cp_net_parameter(a, i).shape, shape_b = cp_net_parameter(b, i).shape;
+        const cp_shape shape_a = cp_net_shape(a, cp_net_parameter_node(a, i));
+        const cp_shape shape_b = cp_net_shape(b, cp_net_parameter_node(b, i));
         if (strcmp(cp_net_parameter_name(a, i), cp_net_parameter_name(b, i)) || !cp_shape_same(shape_a, shape_b))
             return cp_fail(CP_E_ARG, "the trainer has '%s' %s where the net has '%s' %s", cp_net_parameter_name(a, i),
                            cp_shape_text(shape_a, text_a), cp_net_parameter_name(b, i), cp_shape_text(shape_b, text_b));
@@ -525,10 +529,12 @@ static cp_status check_alike(const cp_net *a, const cp_net *b) {
 
 cp_status cp_trainer_export(const cp_trainer *trainer, cp_net *net) {
     if (!trainer || !net) return cp_fail(CP_E_ARG, "%s is NULL", trainer ? "net" : "trainer");
-    const cp_status status = check_alike(trainer->net, net);
+    cp_status status = check_alike(trainer->net, net);
     if (status) return status;
     for (int i = 0; i < trainer->n_variables; i++) {
-        float *values = cp_net_parameter(net, i).data;
+        void *numbers;
+        if ((status = cp_net_numbers(net, cp_net_parameter_node(net, i), &numbers))) return status;
+        float *values = numbers;
         const double *weights = cp_variable_result(&trainer->variables[i]);
         if (trainer->train.type == CP_F32)
             cp_variable_read(trainer, i, weights, values);
