@@ -8,29 +8,20 @@ export LC_ALL=C
 tool=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-# Lines "NAME SYSTEM" of the operations that oracle.py gives to the tool. It names them in tables (name: ONNX operator) and
-# in its cases, which ask onnxruntime by run_onnx or else NumPy.
+# Lines "NAME SYSTEM" of the operations that oracle.py compares, which it writes behind @cases( .. oracle="SYSTEM").
 oracles() {
     awk '
-        function names(line, of) {
-            while (match(line, /"[a-z0-9-]+"/)) {
-                of[substr(line, RSTART + 1, RLENGTH - 2)] = 1
+        /^@cases\(/ { inside = 1 }
+        inside {
+            line = $0
+            while (match(line, /"[A-Za-z0-9-]+"/)) {
+                word[++words] = substr(line, RSTART + 1, RLENGTH - 2)
                 line = substr(line, RSTART + RLENGTH)
             }
-        }
-        function finish(name) {
-            for (name in here) print name, asks ? "onnxruntime" : "NumPy"
-            split("", here)
-            asks = 0
-        }
-        /^[^ #)]/ { finish(); inside = 0 }
-        /^def / { inside = 1 }
-        inside && /run_onnx\(/ { asks = 1 }
-        inside && /return .*"|name.* = / { names($0, here) }
-        !inside && /"[a-z0-9-]+": "[A-Z]/ { names($0, tables) }
-        END {
-            finish()
-            for (name in tables) print name, "onnxruntime"
+            if (/\)$/) {
+                for (i = 1; i < words; i++) print word[i], word[words]
+                inside = words = 0
+            }
         }' tests/oracle/oracle.py
 }
 
