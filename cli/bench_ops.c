@@ -12,6 +12,7 @@ typedef struct options {
     int threads;
     double seconds;
     bool json;
+    limits limits; /* measured so far */
 } options;
 
 enum { OPTION_CASES = 256, OPTION_THREADS, OPTION_SECONDS, OPTION_JSON };
@@ -313,13 +314,15 @@ static const char *main_algorithm(const bench *b, int64_t *bytes) {
     return algorithm;
 }
 
-static void print_result(const options *o, const bench_case *c, const bench *b, cp_ctx *ctx, timing time) {
+static void print_result(options *o, const bench_case *c, const bench *b, cp_ctx *ctx, timing time) {
     int64_t bytes;
     const char *algorithm = main_algorithm(b, &bytes);
-    const double gflops = 2e-9 * (double)b->multiplies / time.median, gbps = 1e-9 * (double)bytes / time.median;
+    const double operations = 2 * (double)b->multiplies;
+    const double gflops = 1e-9 * operations / time.median, gbps = 1e-9 * (double)bytes / time.median;
+    const share_of_limit share = share_of(&o->limits, ctx, operations, bytes, time.median);
     if (!o->json) {
-        printf("%-32s %-18s %10.4f %10.4f %9.1f %9.1f\n", c->name, algorithm, 1e3 * time.min, 1e3 * time.median, gflops,
-               gbps);
+        printf("%-32s %-18s %10.4f %10.4f %9.1f %9.1f %6.1f%% %s\n", c->name, algorithm, 1e3 * time.min,
+               1e3 * time.median, gflops, gbps, 100 * share.share, share.bound);
     } else {
         json_t *line = json_object();
         json_object_set_new(line, "name", json_plain(c->name));
@@ -330,6 +333,9 @@ static void print_result(const options *o, const bench_case *c, const bench *b, 
         json_object_set_new(line, "median_ms", json_number(1e3 * time.median));
         json_object_set_new(line, "gflops", json_number(gflops));
         json_object_set_new(line, "gbps", json_number(gbps));
+        json_object_set_new(line, "share", json_number(share.share));
+        json_object_set_new(line, "bound", json_plain(share.bound));
+        json_object_set_new(line, "limit", json_number(1e-9 * share.limit));
         print_json(line, stdout);
     }
     fflush(stdout);
@@ -346,7 +352,7 @@ static void print_refusal(const options *o, const bench_case *c) {
     print_json(line, stdout);
 }
 
-static bool time_case(const options *o, bench_case *c, cp_ctx *ctx) {
+static bool time_case(options *o, bench_case *c, cp_ctx *ctx) {
     bench b = {0};
     timing time = {0};
     const cp_status planned = plan_case(c, &b, ctx);
@@ -365,7 +371,7 @@ static bool time_case(const options *o, bench_case *c, cp_ctx *ctx) {
 }
 
 /* One line of the file; an empty one is no case. */
-static int bench_line(const options *o, const char *line, int number, cp_ctx *ctx) {
+static int bench_line(options *o, const char *line, int number, cp_ctx *ctx) {
     if (line[strspn(line, " \t\r\n")] == 0) return STATUS_OK;
     json_error_t error;
     json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, &error);
@@ -380,13 +386,14 @@ static int bench_line(const options *o, const char *line, int number, cp_ctx *ct
     return timed ? STATUS_OK : STATUS_INPUT;
 }
 
-static int bench_file(const options *o, FILE *file, cp_ctx *ctx) {
+static int bench_file(options *o, FILE *file, cp_ctx *ctx) {
     char *line = NULL;
     size_t capacity = 0;
     int status = STATUS_OK;
     if (!o->json)
-        printf("%-32s %-18s %10s %10s %9s %9s   %s, %d thread%s\n", "name", "algorithm", "min ms", "median ms",
-               "gflops", "gbps", cp_ctx_isa(ctx), cp_ctx_threads(ctx), cp_ctx_threads(ctx) > 1 ? "s" : "");
+        printf("%-32s %-18s %10s %10s %9s %9s %7s of      %s, %d thread%s\n", "name", "algorithm", "min ms",
+               "median ms", "gflops", "gbps", "share", cp_ctx_isa(ctx), cp_ctx_threads(ctx),
+               cp_ctx_threads(ctx) > 1 ? "s" : "");
     for (int number = 1; getline(&line, &capacity, file) >= 0; number++) {
         const int timed = bench_line(o, line, number, ctx);
         if (timed) status = timed;

@@ -20,6 +20,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_operators(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int bench_machine(int argc, char **argv);
 int bench_ops(int argc, char **argv);
 int bench_train(int argc, char **argv);
 
@@ -181,5 +182,28 @@ typedef struct timing {
 /* Runs until `seconds` have passed and there were at least ten runs. run gives the seconds that count, or a negative
  * number for a failure, which ends it: then runs is 0. */
 timing time_runs(double (*run)(void *user), void *user, double seconds);
+
+/* --- limits.c: what the machine gives at most --- */
+
+typedef enum memory_level { MEMORY_L1, MEMORY_L2, MEMORY_L3, MEMORY_DRAM, MEMORY_LEVELS } memory_level;
+const char *level_name(memory_level level);
+/* How much memory of each thread is passed over to measure it. */
+int64_t level_footprint(memory_level level, int threads);
+/* cp_measure_rate, without which the tool ends; and the best of all passes over memory. */
+double measure_limit(cp_ctx *ctx, cp_measure what, int64_t bytes, double seconds);
+double measure_memory(cp_ctx *ctx, memory_level level, double seconds);
+
+/* Limits in operations and bytes of a second, each measured when it is first asked for; begin with zeros. */
+typedef struct limits {
+    double compute, memory[MEMORY_LEVELS];
+} limits;
+typedef struct share_of_limit {
+    double share, limit; /* limit: operations or bytes of a second */
+    const char *bound;   /* "compute", "L2" */
+} share_of_limit;
+/* How near something comes that did so many operations, on data of so many bytes, in that time; to the limit that it
+ * comes nearest to, which is the one that binds. Above 1 where an algorithm does with fewer operations than were
+ * counted. */
+share_of_limit share_of(limits *limits, cp_ctx *ctx, double operations, int64_t bytes, double seconds);
 
 #endif

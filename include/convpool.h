@@ -809,8 +809,33 @@ typedef void (*cp_write)(void *user, const char *text, size_t bytes);
 CP_API cp_status cp_explain_conv(const cp_conv *conv, const cp_tensor *x, const cp_tensor *w, const cp_tensor *b,
                                  cp_write write, void *user);
 
-/* What one algorithm said of a problem. */
 CP_API const char *cp_cpu_name(void);
+
+/* ---------------------------------------------------------------------------------------------------------------
+ * What the machine gives at most: limits to compare times with (Williams et al., "Roofline", 2009)
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* identifier, word, what it does. F32 and TILE count operations, two for each multiply-add; the passes over memory
+ * count the bytes that they name, those written once. */
+#define CP_MEASURES(X)                                                                                                 \
+    X(CP_MEASURE_F32, "fp32", "multiply-adds in registers")                                                            \
+    X(CP_MEASURE_TILE, "tile", "the micro-kernel that all products go through, on data in the first cache")            \
+    X(CP_MEASURE_READ, "read", "sum of an array")                                                                      \
+    X(CP_MEASURE_COPY, "copy", "y = x")                                                                                \
+    X(CP_MEASURE_TRIAD, "triad", "y = x + z/2")                                                                        \
+    X(CP_MEASURE_STREAM, "stream", "y = x, stored past the caches")                                                    \
+    X(CP_MEASURE_ROWS, "rows", "sums of four rows, the next four prefetched, stored past the caches")
+
+typedef enum cp_measure {
+#define CP_MEASURE_ENUM(name, word, text) name,
+    CP_MEASURES(CP_MEASURE_ENUM)
+#undef CP_MEASURE_ENUM
+} cp_measure;
+
+/* The most of that in a second, by all threads of ctx together, each with its own memory of about `bytes` (at least a
+ * few KiB; without meaning for the first two). Repeats it for `seconds`; the shortest time counts. CP_E_UNSUPPORTED
+ * without a clock. */
+CP_API cp_status cp_measure_rate(double *rate, cp_ctx *ctx, cp_measure what, int64_t bytes, double seconds);
 
 #ifdef __cplusplus
 }

@@ -106,6 +106,30 @@ static void test_impossible_options_are_refused(void **state) {
     assert_int_equal(cp_ctx_new(NULL, NULL), CP_E_ARG);
 }
 
+static void test_limits_are_measured(void **state) {
+    (void)state;
+    double rate;
+    for (int threads = 1; threads <= 3; threads += 2) {
+        cp_ctx *ctx;
+        assert_int_equal(cp_ctx_new(&ctx, &(cp_options){.threads = threads}), CP_OK);
+        for (int what = CP_MEASURE_F32; what <= CP_MEASURE_ROWS; what++) {
+            for (int64_t bytes = 0; bytes < 2 << 20; bytes = 2 * bytes + 100000) {
+                assert_int_equal(cp_measure_rate(&rate, ctx, (cp_measure)what, bytes, 0), CP_OK);
+                assert_true(rate > 1e6 && rate < 1e15);
+            }
+        }
+        cp_ctx_free(ctx);
+    }
+    assert_int_equal(cp_measure_rate(&rate, NULL, CP_MEASURE_COPY, 1000, 0), CP_OK);
+    assert_int_equal(cp_measure_rate(NULL, NULL, CP_MEASURE_COPY, 1000, 0), CP_E_ARG);
+    assert_int_equal(cp_measure_rate(&rate, NULL, (cp_measure)99, 1000, 0), CP_E_ARG);
+    assert_string_equal(cp_error(), "what = 99: no such measure");
+    assert_int_equal(cp_measure_rate(&rate, NULL, CP_MEASURE_COPY, -1, 0), CP_E_ARG);
+    assert_string_equal(cp_error(), "bytes = -1: must be 0 to 1099511627776");
+    assert_int_equal(cp_measure_rate(&rate, NULL, CP_MEASURE_COPY, 1000, -1), CP_E_ARG);
+    assert_true(rate == 0);
+}
+
 int main(void) {
     unsetenv("CONVPOOL_ISA"); /* the tests set it themselves */
     const struct CMUnitTest tests[] = {
@@ -115,6 +139,7 @@ int main(void) {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_allocator_is_copied),
         cmocka_unit_test(test_impossible_options_are_refused),
+        cmocka_unit_test(test_limits_are_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -797,6 +797,38 @@ static void floating_point_mode_is_restored(void **state) {
 #endif
 }
 
+/* What is passed over for measuring is there, and nothing else. */
+static void sweeps(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        const int64_t row = 128 * draw(1, 3), n = 4 * row * draw(1, 3);
+        float *x = guard_bytes(g, n * 4, 64), *z = guard_bytes(g, n * 4, 64), *y = guard_bytes(g, n * 4, 64);
+        for (int64_t i = 0; i < n; i++) {
+            x[i] = draw_integer();
+            z[i] = draw_integer();
+        }
+        const cp_sweep arrays = {.x = x, .z = z, .y = y, .n = n, .row = row};
+        k->sweep[CP_SWEEP_READ](&arrays);
+        for (int64_t i = 0; i < n; i++) assert_true(isnan(y[i]));
+        k->sweep[CP_SWEEP_COPY](&arrays);
+        for (int64_t i = 0; i < n; i++) assert_true(y[i] == x[i]);
+        k->sweep[CP_SWEEP_TRIAD](&arrays);
+        for (int64_t i = 0; i < n; i++) assert_true(y[i] == x[i] + z[i] / 2);
+        k->sweep[CP_SWEEP_STREAM](&arrays);
+        for (int64_t i = 0; i < n; i++) assert_true(y[i] == x[i]);
+        guard_free(g);
+        x = guard_bytes(g, n * 4, 64);
+        y = guard_bytes(g, n, 64);
+        for (int64_t i = 0; i < n; i++) x[i] = draw_integer();
+        k->sweep[CP_SWEEP_ROWS](&(cp_sweep){.x = x, .y = y, .n = n, .row = row});
+        for (int64_t i = 0; i < n / 4; i++) {
+            const float *column = x + i / row * 4 * row + i % row;
+            assert_true(y[i] == column[0] + column[row] + column[2 * row] + column[3 * row]);
+        }
+        guard_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floating_point_mode_is_restored),
@@ -820,6 +852,7 @@ int main(void) {
         cmocka_unit_test(other_adaptive_steps),
         cmocka_unit_test(lion_rests),
         cmocka_unit_test(optimizers_may_be_split),
+        cmocka_unit_test(sweeps),
     };
     return cmocka_run_group_tests_name("kernels", tests, find_levels, NULL);
 }

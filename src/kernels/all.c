@@ -16,6 +16,7 @@
 #include "pool.c"
 #include "elementwise.c"
 #include "optimizer.c"
+#include "limits.c"
 
 #define JOIN(a, b) a##b
 #define TABLE_OF(level) JOIN(cp_kernels_, level)
@@ -47,4 +48,6 @@ const cp_kernels TABLE_OF(CP_LEVEL) = {
     .adagrad = adagrad,
     .lion = lion,
     .sgd = sgd,
+    .multiply_adds = multiply_adds,
+    .sweep = {sweep_read, sweep_copy, sweep_triad, sweep_stream, sweep_rows},
 };

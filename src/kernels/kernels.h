@@ -128,6 +128,20 @@ typedef struct cp_pool_gather {
     int64_t pixels, channels;
 } cp_pool_gather;
 
+/* A pass over memory for measuring it, by one of the functions
+ *   READ adds x up; COPY y = x; TRIAD y = x + z/2; STREAM y = x, stored past the caches; ROWS y = the sums of four rows
+ *   of x, the next four prefetched, stored past the caches: y has n/4 floats.
+ * x, y and z: n floats, aligned to 64 bytes; n a multiple of 4 * row, row one of 128. Returns a number that depends on
+ * x. */
+#define CP_MULTIPLY_ADD_SUMS 12
+enum { CP_SWEEP_READ, CP_SWEEP_COPY, CP_SWEEP_TRIAD, CP_SWEEP_STREAM, CP_SWEEP_ROWS, CP_SWEEPS };
+typedef struct cp_sweep {
+    const float *x, *z;
+    float *y;
+    int64_t n, row;
+} cp_sweep;
+typedef float cp_sweep_fn(const cp_sweep *);
+
 /* One step of an optimizer on n weights w with gradient g (scaled by g_scale, plus decay * w); m and v are its moments.
  */
 typedef struct cp_adaptive {
@@ -176,6 +190,10 @@ typedef struct cp_kernels {
     void (*lion)(const cp_adaptive *, float *w, const float *g, float *m, int64_t n);
     void (*sgd)(const cp_sgd *, float *w, const float *g, float *v,
                 int64_t n); /* v unused (may be NULL) without momentum */
+    /* n rounds of sum = sum/2 + 1 in CP_MULTIPLY_ADD_SUMS vectors, for measuring them. Returns a number that depends on
+     * start. */
+    float (*multiply_adds)(float start, int64_t n);
+    cp_sweep_fn *sweep[CP_SWEEPS];
 } cp_kernels;
 
 extern const cp_kernels cp_kernels_portable;

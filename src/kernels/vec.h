@@ -43,7 +43,9 @@ INLINE void vec_store(float *p, vec v) {
  * has the same bits on all paths.
  * vec_max: a > b ? a : b in each lane, so b where either is NaN.
  * vec_mask: a truth for each lane, combined by & | ~. vec_index: a byte for each lane, in the form that meets masks
- * best. */
+ * best.
+ * vec_stream: a store to an aligned address that goes past the caches, where there is one; other threads see it after
+ * vec_stream_fence. */
 #if CP_LANES == 16
 
 typedef __mmask16 vec_mask;
@@ -294,6 +296,29 @@ INLINE vec vec_relu(vec v) {
 #define VEC_INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
 #define VEC_INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
+
+#if CP_LANES == 16
+INLINE void vec_stream(float *p, vec v) {
+    _mm512_stream_ps(p, (__m512)v);
+}
+#elif CP_LANES == 8
+INLINE void vec_stream(float *p, vec v) {
+    _mm256_stream_ps(p, (__m256)v);
+}
+#elif defined(__SSE2__)
+INLINE void vec_stream(float *p, vec v) {
+    _mm_stream_ps(p, (__m128)v);
+}
+#else
+INLINE void vec_stream(float *p, vec v) {
+    *(vec *)p = v;
+}
+#endif
+INLINE void vec_stream_fence(void) {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
 
 /* The mode in which denormal numbers are read and written as 0, where there is one; what it was before, to be restored.
  */

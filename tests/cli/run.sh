@@ -80,7 +80,7 @@ bytes() { # NUMBER...: big-endian 32 bit
 
 expect 0 "Usage: convpool COMMAND" --help
 expect 0 "convpool 0." --version
-for command in train eval predict summary data op explain bench convert operators info "bench ops" "bench train"; do
+for command in train eval predict summary data op explain bench convert operators info "bench ops" "bench train" "bench machine"; do
     expect 0 "Usage: convpool $command" $command --help
 done
 refuses 1 "no command 'trian'; near: 'train'" trian
@@ -89,7 +89,7 @@ refuses 1 "unrecognized option '--foo'" train --foo
 refuses 1 "option '--output' requires an argument" train --output
 refuses 1 "'extra' is not an option" info extra
 refuses 1 "MODEL is missing" predict
-refuses 1 "bench = fast: must be ops or train" bench fast
+refuses 1 "bench = fast: must be ops, train or machine" bench fast
 "$tool" info >/dev/full 2>err
 status=$?
 : >out
@@ -675,8 +675,11 @@ cat >cases <<'END'
 END
 prints_json bench ops --cases cases --json --seconds 0 --threads 2
 report "bench ops: a line for each case" [ "$status$(grep -c '"median_ms"' out)" = 07 ]
-report "bench ops: keys" grep -q '"name": "conv", "algorithm": .*"isa": .*"threads": 2, "min_ms": .*"gflops": .*"gbps": ' out
+report "bench ops: keys" grep -q '"name": "conv", "algorithm": .*"isa": .*"threads": 2, "min_ms": .*"gflops": .*"gbps": .*"share": .*"bound": ".*"limit": ' out
 expect 0 "median ms" bench ops --cases cases --seconds 0
+prints_json bench machine --json --seconds 0 --threads 1
+report "bench machine: keys" grep -q '"fp32": .*"tile": .*"level": "L1".*"read": .*"rows": .*"best": .*"DRAM"' out
+expect 0 "GFLOP/s" bench machine --seconds 0 --threads 2
 bad() { # TEXT CASE
     printf '%s\n' "$2" >case
     expect 2 "$1" bench ops --cases case --json --seconds 0
