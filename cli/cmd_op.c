@@ -235,6 +235,7 @@ static bool read_labels(int32_t *labels, const cp_array *array, int64_t count) {
             label = ((const int64_t *)array->data)[i];
             break;
         case CP_U8:
+        case CP_BOOL:
             label = ((const uint8_t *)array->data)[i];
             break;
         case CP_I8:

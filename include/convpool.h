@@ -69,8 +69,9 @@ CP_API const char *cp_status_text(cp_status status);
 #define CP_MAX_RANK 8
 #define CP_MAX_AXES 3 /* spatial axes of a convolution or pooling */
 
-/* F16 (IEEE 754's binary16) and BF16 (the upper half of an F32) are for storage: operations compute in F32 or F64. */
-typedef enum cp_type { CP_F32, CP_F64, CP_I32, CP_I64, CP_U8, CP_F16, CP_BF16, CP_I8 } cp_type;
+/* F16 (IEEE 754's binary16) and BF16 (the upper half of an F32) are for storage: operations compute in F32 or F64. A
+ * BOOL is a byte, 0 or 1. */
+typedef enum cp_type { CP_F32, CP_F64, CP_I32, CP_I64, CP_U8, CP_F16, CP_BF16, CP_I8, CP_BOOL } cp_type;
 
 typedef struct cp_shape {
     int rank;
@@ -392,6 +393,27 @@ CP_API cp_node cp_net_resize(cp_net *net, cp_node x, const cp_resize *resize);
 CP_API cp_node cp_net_depth_to_space(cp_net *net, cp_node x, int64_t block, cp_depth_order order);
 CP_API cp_node cp_net_space_to_depth(cp_net *net, cp_node x, int64_t block, cp_depth_order order);
 CP_API cp_node cp_net_flatten(cp_net *net, cp_node x); /* [N, the rest] */
+/* What only moves numbers, of any type and rank; axes are counted from 0.
+ * reshape: the same numbers in the same order under another shape; a size of 0 is that of x's axis of the same number,
+ *   one -1 is what is left. It costs nothing.
+ * transpose: axis d of the result is axis order[d] of x; NULL: all in the opposite order.
+ * expand: x repeated along axes that are missing or of size 1 as far as shape says; where shape is smaller, x stays.
+ * tile: the whole repeated that often along each axis of x.
+ * pad_axes: each side of each axis of x, as cp_net_pad; negative numbers cut off. */
+CP_API cp_node cp_net_reshape(cp_net *net, cp_node x, cp_shape shape);
+CP_API cp_node cp_net_transpose(cp_net *net, cp_node x, const int *order);
+CP_API cp_node cp_net_expand(cp_net *net, cp_node x, cp_shape shape);
+CP_API cp_node cp_net_tile(cp_net *net, cp_node x, const int64_t *repeats);
+CP_API cp_node cp_net_pad_axes(cp_net *net, cp_node x, const int64_t *before, const int64_t *after,
+                               cp_pad_values values, float constant);
+/* The rows of x along an axis that indices (I32 or I64, of any shape, which takes the place of the axis) name; and the
+ * elements, where indices has the shape of the result, each in its own row along the axis. Below 0 they count from the
+ * end; one outside is CP_E_ARG when the plan runs. Source: ONNX Gather, GatherElements. */
+CP_API cp_node cp_net_gather(cp_net *net, cp_node x, cp_node indices, int axis);
+CP_API cp_node cp_net_gather_elements(cp_net *net, cp_node x, cp_node indices, int axis);
+/* The same numbers in another type. To an integer fractions are cut off, what is outside becomes the nearest number
+ * that the type has, NaN 0; integers to integers lose their upper bits; a BOOL is whether x is not 0. */
+CP_API cp_node cp_net_cast(cp_net *net, cp_node x, cp_type type);
 CP_API cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation);
 /* The same with other numbers than the usual; alpha = beta = 0 are the usual. CP_E_ARG where they are not finite, where
  * CELU's alpha is 0 or clip's beta below alpha. */
@@ -428,8 +450,10 @@ typedef enum cp_reduction {
 CP_API cp_node cp_net_reduce(cp_net *net, cp_node x, cp_reduction reduction, const int *axes, int n, bool keep);
 /* n values one behind the other along an axis (-1: the last); other sizes are the same. */
 CP_API cp_node cp_net_concat(cp_net *net, const cp_node *values, int n, int axis);
-/* `count` rows from `begin` on along an axis; cp_net_split: n such parts of these sizes, which add up to the axis. */
+/* `count` rows from `begin` on along an axis, next to each other or `step` apart (below 0: backwards); cp_net_split: n
+ * such parts of these sizes, which add up to the axis. */
 CP_API cp_node cp_net_slice(cp_net *net, cp_node x, int axis, int64_t begin, int64_t count);
+CP_API cp_node cp_net_slice_step(cp_net *net, cp_node x, int axis, int64_t begin, int64_t count, int64_t step);
 CP_API cp_status cp_net_split(cp_net *net, cp_node x, int axis, const int64_t *sizes, int n, cp_node *parts);
 /* Normalisation: (x - mean) / sqrt(variance + epsilon) * scale + bias, scale and bias one number per channel, the
  * variance that of the population. Over the batch and space for each channel (Ioffe and Szegedy 2015: in training with
@@ -789,7 +813,8 @@ CP_API cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t len
 CP_API cp_status cp_trainer_save(const cp_trainer *trainer, const char *path);
 CP_API cp_status cp_trainer_load(cp_trainer **trainer, cp_ctx *ctx, const char *path);
 
-/* One array in a .npy file (NumPy's format 1 and 2; f2, f4, f8, i4, i8, i1, u1, also Fortran order, read in C order).
+/* One array in a .npy file (NumPy's format 1 and 2; f2, f4, f8, i4, i8, i1, u1, b1, also Fortran order, read in C
+ * order).
  */
 typedef struct cp_array {
     void *data; /* owned; free with cp_array_free */

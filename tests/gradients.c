@@ -606,6 +606,22 @@ static cp_node build_pyramid(cp_net *net, cp_node x) {
     return cp_net_pyramid_pool(net, x, CP_AVERAGE, (int64_t[]){1, 2, 3}, 3);
 }
 
+static cp_node indices(cp_net *net, cp_shape shape, const int64_t *values) {
+    const cp_tensor view = cp_view(values, CP_I64, shape);
+    return cp_net_constant(net, "indices", &view);
+}
+
+/* x [2,3,5]: turned, repeated, cut, padded, and rows of it several times. */
+static cp_node build_moved(cp_net *net, cp_node x) {
+    x = cp_net_transpose(net, cp_net_activation(net, x, CP_TANH), (int[]){2, 0, 1}); /* [5,2,3] */
+    x = cp_net_mul(net, x, cp_net_slice_step(net, x, 0, 4, 5, -1));
+    x = cp_net_gather(net, x, indices(net, (cp_shape){.rank = 1, .dim = {4}}, (int64_t[]){1, 1, -1, 0}), 0);
+    x = cp_net_gather_elements(net, x, indices(net, (cp_shape)LINE(1, 2, 3), (int64_t[]){3, 1, 1, 0, 0, -1}), 0);
+    x = cp_net_tile(net, cp_net_reshape(net, x, (cp_shape){.rank = 2, .dim = {-1, 3}}), (int64_t[]){2, 2});
+    x = cp_net_expand(net, cp_net_reshape(net, x, (cp_shape)LINE(4, 1, 6)), (cp_shape)LINE(4, 2, 1));
+    return cp_net_pad_axes(net, x, (int64_t[]){1, 0, 2}, (int64_t[]){0, -1, 1}, CP_PAD_REFLECT, 0);
+}
+
 static void built(void **state) {
     static const subject subjects[] = {
         {"batch norm", PLANE(3, 4, 3, 2), build_batch_norm, SQUARED},
@@ -615,6 +631,7 @@ static void built(void **state) {
         {"unpool", PLANE(2, 4, 5, 2), build_unpool, SQUARED},
         {"pyramid", PLANE(2, 4, 5, 2), build_pyramid, SQUARED},
         {"pieces", LINE(2, 3, 5), build_pieces, SQUARED},
+        {"moved", LINE(2, 3, 5), build_moved, SQUARED},
     };
     (void)state;
     CHECK_ALL(subjects);

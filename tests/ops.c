@@ -413,9 +413,67 @@ static void draw_pieces(sample *s) {
     }
     s->attributes.begin = draw(0, size - 1);
     s->attributes.count = draw(1, size - s->attributes.begin);
+    if (one_in(2)) { /* apart, or backwards */
+        s->attributes.step = one_in(2) ? -draw(1, 3) : draw(1, 3);
+        const int64_t most = s->attributes.step < 0 ? s->attributes.begin : size - 1 - s->attributes.begin;
+        s->attributes.count = draw(1, 1 + most / (s->attributes.step < 0 ? -s->attributes.step : s->attributes.step));
+    }
     s->attributes.size[0] = size;
     if (s->op == &cp_op_slice_gradient) s->in[0].dim[axis] = s->attributes.count;
     s->chain = 1;
+}
+
+static void draw_transpose(sample *s) {
+    s->inputs = 1;
+    s->in[0] = draw_shape(1);
+    if (one_in(3)) s->in[0] = (cp_shape){.rank = 3, .dim = {draw(1, 3), draw_channels(), draw_channels()}};
+    const int rank = s->attributes.axes.rank = s->in[0].rank;
+    int64_t *order = s->attributes.axes.dim;
+    for (int d = 0; d < rank; d++) order[d] = d;
+    for (int d = rank - 1; d > 0; d--) {
+        const int other = (int)draw(0, d);
+        const int64_t kept = order[d];
+        order[d] = order[other];
+        order[other] = kept;
+    }
+}
+
+static void draw_expand(sample *s) {
+    s->inputs = 1;
+    s->attributes.shape = draw_shape(1);
+    s->in[0] = shrink(s->attributes.shape);
+}
+
+/* Rows or elements that indices name, some counted from the end, or the gradient. */
+static void draw_gather(sample *s) {
+    const bool elements = strstr(s->op->name, "elements"),
+               gradient = s->op->algos == cp_algos_gather_gradient || s->op->algos == cp_algos_gather_elements_gradient;
+    const cp_shape x = draw_shape(1);
+    const int axis = (int)draw(0, x.rank - 1);
+    cp_shape indices = {.rank = (int)draw(0, 2), .dim = {draw(1, 5), draw(1, 5)}}, y = {0};
+    if (elements) {
+        indices = x;
+        for (int d = 0; d < x.rank; d++) indices.dim[d] = draw(1, d == axis ? 9 : x.dim[d]);
+        y = indices;
+    } else {
+        for (int d = 0; d < axis; d++) y.dim[y.rank++] = x.dim[d];
+        for (int d = 0; d < indices.rank; d++) y.dim[y.rank++] = indices.dim[d];
+        for (int d = axis + 1; d < x.rank; d++) y.dim[y.rank++] = x.dim[d];
+    }
+    s->inputs = 2;
+    s->attributes.axis = axis;
+    if (gradient) s->attributes.shape = x;
+    s->in[0] = gradient ? y : x;
+    s->in[1] = indices;
+    s->integer[1] = true;
+    s->below = x.dim[axis];
+    s->chain = cp_shape_count(indices) + 1;
+}
+
+static void draw_cast(sample *s) {
+    static const cp_type types[] = {CP_F32, CP_F64, CP_I32, CP_I64, CP_U8, CP_I8, CP_BOOL};
+    draw_elements(s, 1);
+    s->attributes.type = types[draw(0, sizeof types / sizeof *types - 1)];
 }
 
 /* Of a normalisation, forward or backward. */
@@ -610,6 +668,10 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (strstr(op->name, "norm")) draw_norm(s);
     if (strstr(op->name, "lrn")) draw_lrn(s);
     if (op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient) draw_pieces(s);
+    if (op == &cp_op_transpose) draw_transpose(s);
+    if (op == &cp_op_expand) draw_expand(s);
+    if (strncmp(op->name, "gather", 6) == 0) draw_gather(s);
+    if (op == &cp_op_cast) draw_cast(s);
     if (op == &cp_op_dropout) {
         draw_elements(s, 1);
         s->attributes.rate = (float)draw(0, 9) / 10;
@@ -658,8 +720,10 @@ static nearness nearness_of(const cp_op *op) {
     if (op->algos == cp_algos_span_max_pool || op == &cp_op_stochastic_pool) return SAME;
     if (op == &cp_op_max_pool_positions || strstr(op->name, "unpool")) return SAME;
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
-        op == &cp_op_concat || op == &cp_op_slice || op == &cp_op_slice_gradient)
+        op == &cp_op_concat || op->algos == cp_algos_move || op->algos == cp_algos_move_gradient ||
+        op->algos == cp_algos_gather || op->algos == cp_algos_gather_elements || op == &cp_op_cast)
         return SAME;
+    if (op->algos == cp_algos_gather_gradient || op->algos == cp_algos_gather_elements_gradient) return SUMS;
     if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient || op->algos == cp_algos_reduce ||
         op->algos == cp_algos_reduce_gradient || strstr(op->name, "norm") || strstr(op->name, "lrn"))
         return FACTORS;
@@ -693,7 +757,8 @@ static void fill_inputs(const sample *s, expected *e) {
         e->in[i] = doubles(count);
         for (int64_t k = 0; k < count; k++) {
             if (s->integer[i])
-                e->in[i][k] = (double)draw(0, s->below - 1);
+                e->in[i][k] =
+                    (double)(draw(0, s->below - 1) - (strstr(s->op->name, "gather") && one_in(4) ? s->below : 0));
             else if (nearness_of(s->op) == FACTORS) {
                 e->in[i][k] = (float)(0.5 + (double)bits() / (1u << 31));
                 const bool positive = !strncmp(s->op->name, "pow", 3) || (s->op == &cp_op_batch_norm && i == 4);
@@ -743,7 +808,7 @@ static void run_reference(const sample *s, const expected *e, bool absolute, cp_
         if (s->in[i].rank < 0) continue;
         const int64_t count = cp_shape_count(s->in[i]);
         double *values = doubles(count);
-        for (int64_t k = 0; k < count; k++) values[k] = absolute ? fabs(e->in[i][k]) : e->in[i][k];
+        for (int64_t k = 0; k < count; k++) values[k] = absolute && !s->integer[i] ? fabs(e->in[i][k]) : e->in[i][k];
         call.in[i] = place(&g, problem->in_type[i], s->in[i], values);
         free(values);
     }
@@ -995,14 +1060,16 @@ static void test_the_reference_is_chosen_only_where_all_others_refuse(void **sta
         sample s;
         cp_problem problem;
         while (!draw_sample(&s, op)) continue;
-        assert_int_equal(infer(&s, &cp_kernels_portable, CP_F64, &problem), CP_OK);
-        assert_ptr_equal(cp_choose(op->name, op->algos, &problem), reference_of(op));
-        assert_int_equal(infer(&s, &cp_kernels_portable, CP_F32, &problem), CP_OK);
-        const cp_algo *chosen = cp_choose(op->name, op->algos, &problem);
-        assert_false(refuses(chosen, &problem));
-        if (chosen == reference_of(op))
-            for (const cp_algo *const *other = op->algos; *other != chosen; other++)
-                assert_true(refuses(*other, &problem));
+        const cp_algo *chosen = NULL;
+        for (cp_type type = CP_F64;; type = CP_F32) {
+            assert_int_equal(infer(&s, &cp_kernels_portable, type, &problem), CP_OK);
+            chosen = cp_choose(op->name, op->algos, &problem);
+            assert_false(refuses(chosen, &problem));
+            if (chosen == reference_of(op))
+                for (const cp_algo *const *other = op->algos; *other != chosen; other++)
+                    assert_true(refuses(*other, &problem));
+            if (type == CP_F32) break;
+        }
         setenv("CONVPOOL_ALGORITHM", "reference", 1);
         assert_ptr_equal(cp_choose(op->name, op->algos, &problem), reference_of(op));
         setenv("CONVPOOL_ALGORITHM", "no such algorithm", 1);

@@ -12,8 +12,8 @@ enum { MAGIC = 6, VERSION = 8 /* magic, major, minor; the header's length follow
 static const struct {
     const char *descr;
     cp_type type;
-} types[] = {{"<f4", CP_F32}, {"<f8", CP_F64}, {"<i4", CP_I32}, {"<i8", CP_I64},
-             {"|u1", CP_U8},  {"|b1", CP_U8},  {"<f2", CP_F16}, {"|i1", CP_I8}};
+} types[] = {{"<f4", CP_F32}, {"<f8", CP_F64},  {"<i4", CP_I32}, {"<i8", CP_I64},
+             {"|u1", CP_U8},  {"|b1", CP_BOOL}, {"<f2", CP_F16}, {"|i1", CP_I8}};
 
 /* --- the header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } --- */
 

@@ -24,8 +24,8 @@ enum {
 static const struct {
     const char *name;
     cp_type type;
-} types[] = {{"F32", CP_F32}, {"F64", CP_F64}, {"I32", CP_I32},   {"I64", CP_I64},
-             {"U8", CP_U8},   {"F16", CP_F16}, {"BF16", CP_BF16}, {"I8", CP_I8}};
+} types[] = {{"F32", CP_F32}, {"F64", CP_F64},   {"I32", CP_I32}, {"I64", CP_I64},  {"U8", CP_U8},
+             {"F16", CP_F16}, {"BF16", CP_BF16}, {"I8", CP_I8},   {"BOOL", CP_BOOL}};
 
 static int64_t bytes_of(const cp_tensor *tensor) {
     return cp_shape_count(tensor->shape) * cp_type_size(tensor->type);

@@ -388,6 +388,122 @@ cp_node cp_net_reduce(cp_net *net, cp_node x, cp_reduction reduction, const int 
     return add(net, "reduce", &attributes, &x, 1);
 }
 
+/* --- what moves numbers --- */
+
+cp_node cp_net_reshape(cp_net *net, cp_node x, cp_shape shape) {
+    return add(net, "reshape", &(cp_attributes){.shape = shape}, &x, 1);
+}
+
+/* A view that a layer is built from: the name that was asked for stays for the layer. An open batch, 0 in front, is
+ * what is left. */
+static cp_node view(cp_net *net, cp_node x, cp_shape shape) {
+    if (cp_net_check(net) || cp_shape_same(cp_net_shape(net, x), shape)) return x;
+    char *name = net->next_name;
+    net->next_name = NULL;
+    if (shape.rank && shape.dim[0] == 0) shape.dim[0] = -1;
+    const cp_node y = cp_net_reshape(net, x, shape);
+    cp_free(NULL, net->next_name);
+    net->next_name = name;
+    return y;
+}
+
+cp_node cp_net_transpose(cp_net *net, cp_node x, const int *order) {
+    const int rank = cp_net_shape(net, x).rank;
+    cp_attributes attributes = {.axes.rank = rank};
+    for (int d = 0; d < rank; d++) attributes.axes.dim[d] = order ? order[d] : rank - 1 - d;
+    return add(net, "transpose", &attributes, &x, 1);
+}
+
+cp_node cp_net_expand(cp_net *net, cp_node x, cp_shape shape) {
+    const cp_shape from = cp_net_shape(net, x);
+    if (shape.rank < 0 || shape.rank > CP_MAX_RANK)
+        return cp_net_fail(
+            net, cp_fail(CP_E_SHAPE, "expand: shape has %d dimensions: must be 0 to %d", shape.rank, CP_MAX_RANK));
+    cp_shape to = from.rank > shape.rank ? from : shape;
+    for (int d = 1; d <= from.rank && d <= shape.rank; d++)
+        if (shape.dim[shape.rank - d] == 1) to.dim[to.rank - d] = from.dim[from.rank - d];
+    return add(net, "expand", &(cp_attributes){.shape = to}, &x, 1);
+}
+
+/* The product of the sizes of the axes from first to last - 1; of an open batch 0. */
+static int64_t product(cp_shape shape, int first, int last) {
+    int64_t count = 1;
+    for (int d = first; d < last; d++) count *= shape.dim[d];
+    return count;
+}
+
+/* Axis by axis, from the last one on: [outer, 1, inner] is expanded to [outer, repeats, inner]. */
+cp_node cp_net_tile(cp_net *net, cp_node x, const int64_t *repeats) {
+    if (cp_net_check(net)) return 0;
+    if (!repeats) return cp_net_fail(net, cp_fail(CP_E_ARG, "tile: no list of repeats"));
+    cp_shape shape = cp_net_shape(net, x);
+    for (int d = shape.rank - 1; d >= 0 && x; d--) {
+        if (repeats[d] < 1)
+            return cp_net_fail(
+                net, cp_fail(CP_E_ARG, "tile: repeats[%d] = %lld: must be at least 1", d, (long long)repeats[d]));
+        if (repeats[d] == 1) continue;
+        if (shape.dim[d] == 0) return cp_net_fail(net, cp_fail(CP_E_SHAPE, "tile: the batch is not known"));
+        const int64_t outer = product(shape, 0, d), inner = product(shape, d, shape.rank);
+        x = view(net, x, cp_shape_of(3, (int64_t[]){outer, 1, inner}));
+        x = cp_net_expand(net, x, cp_shape_of(3, (int64_t[]){outer, repeats[d], inner}));
+        if (!cp_mul(shape.dim[d], repeats[d], &shape.dim[d]))
+            return cp_net_fail(net, cp_fail(CP_E_SHAPE, "tile: axis %d overflows", d));
+        x = view(net, x, shape);
+    }
+    return x;
+}
+
+/* What pads cut off. */
+static cp_node crop_axes(cp_net *net, cp_node x, const int64_t *before, const int64_t *after) {
+    const cp_shape shape = cp_net_shape(net, x);
+    for (int d = 0; d < shape.rank; d++) {
+        const int64_t begin = before[d] < 0 ? before[d] : 0, end = after[d] < 0 ? after[d] : 0;
+        if (begin == INT64_MIN || end == INT64_MIN)
+            return cp_net_fail(net, cp_fail(CP_E_ARG, "pad: axis %d has not so many to cut off", d));
+        if (begin || end) x = cp_net_slice(net, x, d, -begin, shape.dim[d] + begin + end);
+    }
+    return x;
+}
+
+/* Up to CP_MAX_AXES neighbouring axes at once, as the space between all before and all behind them. */
+cp_node cp_net_pad_axes(cp_net *net, cp_node x, const int64_t *before, const int64_t *after, cp_pad_values values,
+                        float constant) {
+    if (cp_net_check(net)) return 0;
+    if (!before || !after) return cp_net_fail(net, cp_fail(CP_E_ARG, "pad: no lists of the sides"));
+    x = crop_axes(net, x, before, after);
+    cp_shape shape = cp_net_shape(net, x);
+    for (int d = 0; d < shape.rank && x; d++) {
+        if (before[d] <= 0 && after[d] <= 0) continue;
+        int end = d + CP_MAX_AXES < shape.rank ? d + CP_MAX_AXES : shape.rank;
+        while (before[end - 1] <= 0 && after[end - 1] <= 0) end--;
+        cp_shape planes = {.rank = end - d + 2, .dim = {product(shape, 0, d)}};
+        cp_padding padding = {.values = values, .constant = constant};
+        planes.dim[planes.rank - 1] = product(shape, end, shape.rank);
+        for (int i = 0; d + i < end; i++) {
+            planes.dim[1 + i] = shape.dim[d + i];
+            padding.before[i] = before[d + i] > 0 ? before[d + i] : 0;
+            padding.after[i] = after[d + i] > 0 ? after[d + i] : 0;
+        }
+        x = cp_net_pad(net, view(net, x, planes), &padding);
+        for (int i = 0; d + i < end; i++) shape.dim[d + i] = cp_net_shape(net, x).dim[1 + i];
+        x = view(net, x, shape);
+        d = end - 1;
+    }
+    return x;
+}
+
+cp_node cp_net_gather(cp_net *net, cp_node x, cp_node indices, int axis) {
+    return add(net, "gather", &(cp_attributes){.axis = axis}, (cp_node[]){x, indices}, 2);
+}
+
+cp_node cp_net_gather_elements(cp_net *net, cp_node x, cp_node indices, int axis) {
+    return add(net, "gather-elements", &(cp_attributes){.axis = axis}, (cp_node[]){x, indices}, 2);
+}
+
+cp_node cp_net_cast(cp_net *net, cp_node x, cp_type type) {
+    return add(net, "cast", &(cp_attributes){.type = type}, &x, 1);
+}
+
 /* -1 is the last axis. */
 static int64_t axis_of(const cp_net *net, cp_node x, int axis) {
     return axis == -1 ? cp_net_shape(net, x).rank - 1 : axis;
@@ -408,8 +524,15 @@ cp_node cp_net_concat(cp_net *net, const cp_node *values, int n, int axis) {
     return y;
 }
 
+cp_node cp_net_slice_step(cp_net *net, cp_node x, int axis, int64_t begin, int64_t count, int64_t step) {
+    if (step == 0) return cp_net_fail(net, cp_fail(CP_E_ARG, "slice: step = 0: must lead somewhere"));
+    const cp_attributes attributes = {
+        .axis = axis_of(net, x, axis), .begin = begin, .count = count, .step = step == 1 ? 0 : step};
+    return add(net, "slice", &attributes, &x, 1);
+}
+
 cp_node cp_net_slice(cp_net *net, cp_node x, int axis, int64_t begin, int64_t count) {
-    return add(net, "slice", &(cp_attributes){.axis = axis_of(net, x, axis), .begin = begin, .count = count}, &x, 1);
+    return cp_net_slice_step(net, x, axis, begin, count, 1);
 }
 
 cp_status cp_net_split(cp_net *net, cp_node x, int axis, const int64_t *sizes, int n, cp_node *parts) {

@@ -1,4 +1,4 @@
-/* Two tensors with broadcasting, reductions over axes, pieces along an axis, as operators. */
+/* Two tensors with broadcasting, reductions over axes, pieces one behind the other, as operators. */
 #include "op/op.h"
 
 /* --- two tensors --- */
@@ -170,21 +170,12 @@ const cp_op cp_op_reduce_gradient = {.name = "reduce-gradient",
 
 /* --- pieces --- */
 
-/* The batch is no axis for pieces while it may be any. */
-static cp_status set_axis(cp_problem *problem, const cp_attributes *attributes, cp_shape x) {
-    if (attributes->axis < 0 || attributes->axis >= x.rank)
-        return cp_fail(CP_E_ARG, "axis = %lld: the input has %d", (long long)attributes->axis, x.rank);
-    problem->axis = (int)attributes->axis;
-    if (attributes->axis == 0 && x.dim[0] == 0) return cp_fail(CP_E_SHAPE, "axis = 0: the batch is not known");
-    return CP_OK;
-}
-
 static cp_status infer_concat(cp_problem *problem, const cp_attributes *attributes) {
     cp_shape y = problem->in[0];
-    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    cp_status status = CP_OK;
     for (int i = 0; i < problem->inputs && !status; i++) {
-        status = cp_check_in(problem, i, problem->type, "input");
-        if (!status) status = set_axis(problem, attributes, problem->in[i]);
+        status = cp_check_in(problem, i, problem->in_type[0], "input");
+        if (!status) status = cp_set_axis(problem, attributes, problem->in[i]);
         if (status || i == 0) continue;
         cp_shape alike = problem->in[i];
         if (alike.rank == y.rank) alike.dim[problem->axis] = y.dim[problem->axis];
@@ -193,7 +184,7 @@ static cp_status infer_concat(cp_problem *problem, const cp_attributes *attribut
         if (!status && !cp_sum(y.dim[problem->axis], problem->in[i].dim[problem->axis], &y.dim[problem->axis]))
             status = cp_fail(CP_E_LIMIT, "the axis is longer than can be counted");
     }
-    return status ? status : cp_set_output(problem, 0, problem->type, y);
+    return status ? status : cp_set_output(problem, 0, problem->in_type[0], y);
 }
 
 static void backward_concat(cp_backward *b) {
@@ -211,57 +202,7 @@ static void words_of_concat(const cp_attributes *attributes, char *text, size_t 
     cp_words_add(text, size, "axis %lld", (long long)attributes->axis);
 }
 
-/* A part of an axis of that size. */
-static cp_status check_part(const cp_attributes *attributes, int64_t size) {
-    int64_t end;
-    if (attributes->begin >= 0 && attributes->count >= 1 && cp_sum(attributes->begin, attributes->count, &end) &&
-        end <= size)
-        return CP_OK;
-    return cp_fail(CP_E_ARG, "begin = %lld, count = %lld: the axis has %lld", (long long)attributes->begin,
-                   (long long)attributes->count, (long long)size);
-}
-
-static cp_status infer_slice(cp_problem *problem, const cp_attributes *attributes) {
-    cp_shape y = problem->in[0];
-    cp_status status = cp_check_in(problem, 0, problem->type, "input");
-    if (!status) status = set_axis(problem, attributes, y);
-    if (!status) status = check_part(attributes, y.dim[problem->axis]);
-    if (status) return status;
-    problem->begin = attributes->begin;
-    y.dim[problem->axis] = attributes->count;
-    return cp_set_output(problem, 0, problem->type, y);
-}
-
-static cp_status infer_slice_gradient(cp_problem *problem, const cp_attributes *attributes) {
-    cp_shape dx = problem->in[0];
-    cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
-    if (!status) status = set_axis(problem, attributes, dx);
-    if (!status) status = check_part(attributes, attributes->size[0]);
-    if (!status && dx.dim[problem->axis] != attributes->count)
-        status = cp_fail(CP_E_SHAPE, "gradient has %lld along the axis, needs %lld", (long long)dx.dim[problem->axis],
-                         (long long)attributes->count);
-    if (status) return status;
-    problem->begin = attributes->begin;
-    dx.dim[problem->axis] = attributes->size[0];
-    return cp_set_output(problem, 0, problem->type, dx);
-}
-
-static void backward_slice(cp_backward *b) {
-    cp_attributes attributes = *b->attributes;
-    attributes.size[0] = b->shape(b->net, b->in[0]).dim[attributes.axis];
-    b->din[0] = b->node(b->net, "slice-gradient", &attributes, b->dout, 1);
-}
-
-static void words_of_slice(const cp_attributes *attributes, char *text, size_t size) {
-    words_of_concat(attributes, text, size);
-    cp_words_add(text, size, "begin %lld count %lld", (long long)attributes->begin, (long long)attributes->count);
-}
-
 static const cp_field concat_fields[] = {CP_FIELD("axis", CP_FIELD_COUNT, axis, NULL), {0}};
-static const cp_field slice_fields[] = {CP_FIELD("axis", CP_FIELD_COUNT, axis, NULL),
-                                        CP_FIELD("begin", CP_FIELD_COUNT, begin, NULL),
-                                        CP_FIELD("count", CP_FIELD_COUNT, count, NULL),
-                                        {0}};
 
 const cp_op cp_op_concat = {.name = "concat",
                             .fields = concat_fields,
@@ -272,20 +213,3 @@ const cp_op cp_op_concat = {.name = "concat",
                             .algos = cp_algos_concat,
                             .backward = backward_concat,
                             .words = words_of_concat};
-
-const cp_op cp_op_slice = {.name = "slice",
-                           .fields = slice_fields,
-                           .min_inputs = 1,
-                           .max_inputs = 1,
-                           .outputs = 1,
-                           .infer = infer_slice,
-                           .algos = cp_algos_slice,
-                           .backward = backward_slice,
-                           .words = words_of_slice};
-
-const cp_op cp_op_slice_gradient = {.name = "slice-gradient",
-                                    .min_inputs = 1,
-                                    .max_inputs = 1,
-                                    .outputs = 1,
-                                    .infer = infer_slice_gradient,
-                                    .algos = cp_algos_slice_gradient};

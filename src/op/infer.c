@@ -9,6 +9,18 @@ cp_status cp_check_in(const cp_problem *problem, int i, cp_type type, const char
     return cp_check_shape(problem->in[i], type, name);
 }
 
+cp_status cp_check_any(const cp_problem *problem, int i, const char *name) {
+    return cp_check_in(problem, i, problem->in_type[i], name);
+}
+
+cp_status cp_set_axis(cp_problem *problem, const cp_attributes *attributes, cp_shape x) {
+    if (attributes->axis < 0 || attributes->axis >= x.rank)
+        return cp_fail(CP_E_ARG, "axis = %lld: the input has %d", (long long)attributes->axis, x.rank);
+    problem->axis = (int)attributes->axis;
+    if (attributes->axis == 0 && x.dim[0] == 0) return cp_fail(CP_E_SHAPE, "axis = 0: the batch is not known");
+    return CP_OK;
+}
+
 cp_status cp_check_drawn(const char *op, cp_shape shape) {
     const int64_t most = ((int64_t)1 << 34) / CP_MAX_AXES;
     if (cp_shape_count(shape) <= most) return CP_OK;

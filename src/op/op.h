@@ -10,7 +10,7 @@ typedef struct cp_attributes {
     cp_conv conv;
     cp_pool pool;
     int64_t size[CP_MAX_AXES];
-    cp_shape shape; /* reshape: dim[0] stays the batch */
+    cp_shape shape; /* of reshape and expand */
     cp_padding padding;
     cp_resize resize;
     int64_t block; /* of depth-to-space and space-to-depth */
@@ -22,9 +22,10 @@ typedef struct cp_attributes {
     float epsilon, momentum, bias; /* of a normalisation; 0: the usual */
     int64_t groups;
     cp_reduction reduction;
-    cp_shape axes; /* of a reduction: a list of their numbers; empty: all */
+    cp_shape axes; /* of a reduction: a list of their numbers; empty: all. Of a transpose: their order */
     bool keep;
-    int64_t axis, begin, count; /* of pieces; size[0] is that of the whole, in a gradient */
+    cp_type type;                     /* of a cast's output */
+    int64_t axis, begin, count, step; /* of pieces; size[0] is that of the whole, in a gradient */
 } cp_attributes;
 
 typedef struct cp_op cp_op;
@@ -116,7 +117,9 @@ CP_BINARIES(CP_BINARY_OPS)
 extern const cp_op cp_op_batch_norm, cp_op_layer_norm, cp_op_group_norm, cp_op_instance_norm;
 extern const cp_op cp_op_norm_input_gradient, cp_op_batch_norm_input_gradient, cp_op_norm_scale_gradient;
 extern const cp_op cp_op_lrn, cp_op_lrn_gradient;
-extern const cp_op cp_op_reduce, cp_op_reduce_gradient, cp_op_concat, cp_op_slice, cp_op_slice_gradient;
+extern const cp_op cp_op_reduce, cp_op_reduce_gradient, cp_op_concat;
+extern const cp_op cp_op_transpose, cp_op_expand, cp_op_slice, cp_op_slice_gradient, cp_op_cast;
+extern const cp_op cp_op_gather, cp_op_gather_gradient, cp_op_gather_elements, cp_op_gather_elements_gradient;
 extern const cp_op cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;
 extern const cp_op cp_op_binary_cross_entropy, cp_op_binary_cross_entropy_gradient, cp_op_huber, cp_op_huber_gradient;
@@ -127,6 +130,10 @@ extern const cp_op cp_op_mean_squared_error, cp_op_mean_squared_error_gradient;
 
 /* Input i is there, of this type and of a possible shape. name: "weights", for the text. */
 cp_status cp_check_in(const cp_problem *problem, int i, cp_type type, const char *name);
+/* The same, whatever its type. */
+cp_status cp_check_any(const cp_problem *problem, int i, const char *name);
+/* The axis of an operation along one of x. The batch is none while it may be any. */
+cp_status cp_set_axis(cp_problem *problem, const cp_attributes *attributes, cp_shape x);
 /* One random number for each element of a shape: as many as one stream has. */
 cp_status cp_check_drawn(const char *op, cp_shape shape);
 /* Two shapes that must be the same; what each is called. */

@@ -17,15 +17,17 @@ static cp_status set_resize(cp_problem *problem, const cp_attributes *attributes
     return cp_resize_sampling(problem->sampling, &attributes->resize, x, y);
 }
 
+/* Padding moves numbers of any type, resizing computes. */
 static cp_status infer(cp_problem *problem, const cp_attributes *attributes, set_sampling *set) {
     const cp_shape x = problem->in[0];
+    const cp_type type = set == set_padding ? problem->in_type[0] : problem->type;
     cp_shape y;
-    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    cp_status status = cp_check_in(problem, 0, type, "input");
     if (!status) status = set(problem, attributes, x, &y);
     if (status) return status;
     problem->batch = x.dim[0];
     problem->channels = x.dim[x.rank - 1];
-    return cp_set_output(problem, 0, problem->type, y);
+    return cp_set_output(problem, 0, type, y);
 }
 
 static cp_status infer_gradient(cp_problem *problem, const cp_attributes *attributes, set_sampling *set) {

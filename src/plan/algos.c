@@ -23,7 +23,7 @@ TABLE(im2col, &cp_algo_im2col_rows, &cp_algo_im2col_reference);
 TABLE(col2im, &cp_algo_col2im_gather, &cp_algo_col2im_reference);
 TABLE(depth_to_space, &cp_algo_depth_to_space_reference);
 TABLE(space_to_depth, &cp_algo_space_to_depth_reference);
-TABLE(sample, &cp_algo_sample_lists, &cp_algo_sample_reference);
+TABLE(sample, &cp_algo_sample_rows, &cp_algo_sample_lists, &cp_algo_sample_reference);
 TABLE(sample_gradient, &cp_algo_sample_gradient_lists, &cp_algo_sample_gradient_reference);
 
 TABLE(max_pool, &cp_algo_max_pool_rows, &cp_algo_max_pool_reference);
@@ -56,8 +56,13 @@ TABLE(norm_scale_gradient, &cp_algo_norm_scale_gradient_channels, &cp_algo_norm_
 TABLE(lrn, &cp_algo_lrn_rows, &cp_algo_lrn_reference);
 TABLE(lrn_gradient, &cp_algo_lrn_gradient_rows, &cp_algo_lrn_gradient_reference);
 TABLE(concat, &cp_algo_concat_rows, &cp_algo_concat_reference);
-TABLE(slice, &cp_algo_slice_rows, &cp_algo_slice_reference);
-TABLE(slice_gradient, &cp_algo_slice_gradient_rows, &cp_algo_slice_gradient_reference);
+TABLE(move, &cp_algo_move_copies, &cp_algo_move_reference);
+TABLE(move_gradient, &cp_algo_move_gradient_copies, &cp_algo_move_gradient_reference);
+TABLE(gather, &cp_algo_gather_rows, &cp_algo_gather_reference);
+TABLE(gather_gradient, &cp_algo_gather_gradient_rows, &cp_algo_gather_gradient_reference);
+TABLE(gather_elements, &cp_algo_gather_elements_reference);
+TABLE(gather_elements_gradient, &cp_algo_gather_elements_gradient_reference);
+TABLE(cast, &cp_algo_cast_loops, &cp_algo_cast_reference);
 TABLE(dropout, &cp_algo_dropout_blocks, &cp_algo_dropout_reference);
 
 TABLE(softmax, &cp_algo_softmax_rows, &cp_algo_softmax_reference);

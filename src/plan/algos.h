@@ -15,7 +15,7 @@ extern const cp_algo cp_algo_local_conv_weight_gradient_rows;
 /* im2col.c */
 extern const cp_algo cp_algo_im2col_rows, cp_algo_col2im_gather;
 /* sampling.c */
-extern const cp_algo cp_algo_sample_lists, cp_algo_sample_gradient_lists;
+extern const cp_algo cp_algo_sample_rows, cp_algo_sample_lists, cp_algo_sample_gradient_lists;
 /* pool.c */
 extern const cp_algo cp_algo_max_pool_rows, cp_algo_max_pool_gather;
 extern const cp_algo cp_algo_average_pool_rows, cp_algo_average_pool_gather;
@@ -35,7 +35,17 @@ extern const cp_algo cp_algo_dropout_blocks, cp_algo_mean_squared_error_gradient
 /* binary.c, axes.c */
 extern const cp_algo cp_algo_binary_rows, cp_algo_binary_gradient_rows;
 extern const cp_algo cp_algo_reduce_blocks, cp_algo_reduce_gradient_blocks;
-extern const cp_algo cp_algo_concat_rows, cp_algo_slice_rows, cp_algo_slice_gradient_rows;
+extern const cp_algo cp_algo_concat_rows;
+/* move.c */
+extern const cp_algo cp_algo_move_copies, cp_algo_move_gradient_copies;
+/* gather.c */
+extern const cp_algo cp_algo_gather_rows, cp_algo_gather_gradient_rows;
+/* Index e of in[1] along an axis of that size, those below 0 counted from the end. */
+int64_t cp_index_at(const cp_call *call, int64_t e, int64_t size);
+/* Share 0's look at the indices: the first outside is a fault. */
+void cp_check_indices(const cp_call *call, int64_t size);
+/* cast.c */
+extern const cp_algo cp_algo_cast_loops;
 /* norm.c */
 extern const cp_algo cp_algo_norm_groups, cp_algo_norm_input_gradient_groups, cp_algo_norm_scale_gradient_channels;
 extern const cp_algo cp_algo_lrn_rows, cp_algo_lrn_gradient_rows;
@@ -67,7 +77,9 @@ extern const cp_algo cp_algo_binary_reference, cp_algo_binary_gradient_reference
 extern const cp_algo cp_algo_norm_reference, cp_algo_norm_input_gradient_reference;
 extern const cp_algo cp_algo_norm_scale_gradient_reference, cp_algo_lrn_reference, cp_algo_lrn_gradient_reference;
 extern const cp_algo cp_algo_reduce_reference, cp_algo_reduce_gradient_reference;
-extern const cp_algo cp_algo_concat_reference, cp_algo_slice_reference, cp_algo_slice_gradient_reference;
+extern const cp_algo cp_algo_concat_reference, cp_algo_move_reference, cp_algo_move_gradient_reference;
+extern const cp_algo cp_algo_gather_reference, cp_algo_gather_gradient_reference, cp_algo_cast_reference;
+extern const cp_algo cp_algo_gather_elements_reference, cp_algo_gather_elements_gradient_reference;
 extern const cp_algo cp_algo_softmax_cross_entropy_reference, cp_algo_softmax_cross_entropy_gradient_reference;
 extern const cp_algo cp_algo_loss_reference, cp_algo_loss_gradient_reference;
 extern const cp_algo cp_algo_mean_squared_error_reference, cp_algo_mean_squared_error_gradient_reference;

@@ -1,4 +1,4 @@
-/* Reductions over axes and pieces along one, in f32. Each result is made alone, in the order of memory. */
+/* Reductions over axes, in f32, and concatenation, of any type. Each result is made alone, in the order of memory. */
 #include "plan/algos.h"
 
 #include <math.h>
@@ -175,15 +175,11 @@ static void reduce_gradient(const cp_call *call, int phase, int id, int n) {
     }
 }
 
-/* --- pieces: rows of consecutive elements are copied --- */
+/* --- concatenation: rows of consecutive bytes are copied --- */
 
-/* Elements behind the axis, and the rows before it. */
-static int64_t inner_of(cp_shape shape, int axis) {
-    return cp_shape_count(cp_shape_of(shape.rank - axis - 1, shape.dim + axis + 1));
-}
-
-static int64_t outer_of(cp_shape shape, int axis) {
-    return cp_shape_count(cp_shape_of(axis, shape.dim));
+/* Bytes of the axis and those behind it. */
+static int64_t row_bytes(cp_shape shape, int axis, cp_type type) {
+    return cp_shape_count(cp_shape_of(shape.rank - axis, shape.dim + axis)) * cp_type_size(type);
 }
 
 static void concat(const cp_call *call, int phase, int id, int n) {
@@ -191,52 +187,20 @@ static void concat(const cp_call *call, int phase, int id, int n) {
     const cp_problem *problem = call->problem;
     const int axis = problem->axis;
     const cp_shape y = problem->out[0];
-    const int64_t inner = inner_of(y, axis);
+    const cp_type type = problem->out_type[0];
     int64_t first, last;
-    cp_share(outer_of(y, axis), id, n, &first, &last);
+    cp_share(cp_shape_count(cp_shape_of(axis, y.dim)), id, n, &first, &last);
     for (int64_t row = first; row < last; row++) {
-        float *to = (float *)call->out[0] + row * y.dim[axis] * inner;
+        char *to = (char *)call->out[0] + row * row_bytes(y, axis, type);
         for (int i = 0; i < problem->inputs; i++) {
-            const int64_t length = problem->in[i].dim[axis] * inner;
-            if (length) memcpy(to, (const float *)call->in[i] + row * length, (size_t)length * sizeof *to);
-            to += length;
+            const int64_t bytes = row_bytes(problem->in[i], axis, type);
+            if (bytes) memcpy(to, (const char *)call->in[i] + row * bytes, (size_t)bytes);
+            to += bytes;
         }
-    }
-}
-
-static void slice(const cp_call *call, int phase, int id, int n) {
-    (void)phase;
-    const cp_problem *problem = call->problem;
-    const int axis = problem->axis;
-    const cp_shape x = problem->in[0], y = problem->out[0];
-    const int64_t inner = inner_of(x, axis), length = y.dim[axis] * inner;
-    int64_t first, last;
-    cp_share(outer_of(x, axis), id, n, &first, &last);
-    for (int64_t row = first; row < last && length; row++)
-        memcpy((float *)call->out[0] + row * length,
-               (const float *)call->in[0] + (row * x.dim[axis] + problem->begin) * inner,
-               (size_t)length * sizeof(float));
-}
-
-static void slice_gradient(const cp_call *call, int phase, int id, int n) {
-    (void)phase;
-    const cp_problem *problem = call->problem;
-    const int axis = problem->axis;
-    const cp_shape dy = problem->in[0], dx = problem->out[0];
-    const int64_t inner = inner_of(dx, axis), length = dy.dim[axis] * inner, whole = dx.dim[axis] * inner;
-    int64_t first, last;
-    cp_share(outer_of(dx, axis), id, n, &first, &last);
-    for (int64_t row = first; row < last && whole; row++) {
-        float *to = (float *)call->out[0] + row * whole;
-        memset(to, 0, (size_t)whole * sizeof *to);
-        if (length)
-            memcpy(to + problem->begin * inner, (const float *)call->in[0] + row * length, (size_t)length * sizeof *to);
     }
 }
 
 const cp_algo cp_algo_reduce_blocks = {.name = "blocks", .refuse = refuse, .prepare = prepare, .run = reduce};
 const cp_algo cp_algo_reduce_gradient_blocks = {
     .name = "blocks", .refuse = refuse, .prepare = prepare, .run = reduce_gradient};
-const cp_algo cp_algo_concat_rows = {.name = "rows", .refuse = refuse, .run = concat};
-const cp_algo cp_algo_slice_rows = {.name = "rows", .refuse = refuse, .run = slice};
-const cp_algo cp_algo_slice_gradient_rows = {.name = "rows", .refuse = refuse, .run = slice_gradient};
+const cp_algo cp_algo_concat_rows = {.name = "rows", .run = concat};

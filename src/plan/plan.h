@@ -23,6 +23,13 @@ const cp_allocator *cp_ctx_allocator(const cp_ctx *ctx); /* NULL: the C library'
 
 /* --- what is to be computed --- */
 
+/* Where a part lies in dense memory: elements from its beginning, and steps along the axes of the part. */
+typedef struct cp_move {
+    int64_t first, step[CP_MAX_RANK];
+} cp_move;
+/* The view of the part. */
+cp_tensor cp_moved(const cp_move *move, cp_tensor whole, cp_shape part);
+
 /* One operation. Tensors are dense in the order of their shapes; a missing input has rank -1. Every sliding window has
  * its geometry here: x [batch,space,channels], y [batch,space',filters], weights [taps,channels/groups,filters], also
  * for the gradients, where window speaks of the forward convolution. A dense layer is a convolution with one tap. */
@@ -59,7 +66,7 @@ typedef struct cp_problem {
     cp_reduction reduction;
     uint32_t axes; /* of a reduction: bit d for axis d */
     int axis;      /* of pieces */
-    int64_t begin;
+    cp_move move;  /* of what moves elements: where in the input those of the output lie; in a gradient the other way */
     uint32_t layer;        /* of what draws: its stream of random numbers */
     int64_t multiply_adds; /* padded taps counted */
 } cp_problem;
@@ -140,7 +147,10 @@ extern const cp_algo *const cp_algos_binary[], *const cp_algos_binary_gradient[]
 extern const cp_algo *const cp_algos_reduce[], *const cp_algos_reduce_gradient[];
 extern const cp_algo *const cp_algos_norm[], *const cp_algos_norm_input_gradient[];
 extern const cp_algo *const cp_algos_norm_scale_gradient[], *const cp_algos_lrn[], *const cp_algos_lrn_gradient[];
-extern const cp_algo *const cp_algos_concat[], *const cp_algos_slice[], *const cp_algos_slice_gradient[];
+extern const cp_algo *const cp_algos_concat[], *const cp_algos_move[], *const cp_algos_move_gradient[];
+extern const cp_algo *const cp_algos_gather[], *const cp_algos_gather_gradient[];
+extern const cp_algo *const cp_algos_gather_elements[], *const cp_algos_gather_elements_gradient[];
+extern const cp_algo *const cp_algos_cast[];
 extern const cp_algo *const cp_algos_softmax[], *const cp_algos_softmax_gradient[];
 extern const cp_algo *const cp_algos_softmax_cross_entropy[], *const cp_algos_softmax_cross_entropy_gradient[];
 extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_squared_error_gradient[];
@@ -155,7 +165,9 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   norm x scale bias [mean variance] -> y moments [next_mean next_variance]
  *   norm_input_gradient x scale dy moments -> dx    norm_scale_gradient x dy moments -> dscale
  *   lrn x -> y                               lrn_gradient x dy -> dx
- *   concat x.. -> y                          slice x -> y                          slice_gradient dy -> dx
+ *   concat x.. -> y                          move x -> y                           move_gradient dy -> dx
+ *   gather[_elements] x indices -> y         gather[_elements]_gradient dy indices -> dx
+ *   cast x -> y
  *   lp_pool x -> y                           lp_pool_gradient x y dy -> dx
  *   stochastic_pool x -> y index             stochastic_pool_gradient dy index x -> dx
  *   span_max_pool x -> y position            position_gradient dy position -> dx

@@ -336,18 +336,65 @@ static void concat(const cp_call *call, int phase, int id, int n) {
     cp_ref_concat(call->problem->axis, x, call->problem->inputs, &y);
 }
 
-static void slice(const cp_call *call, int phase, int id, int n) {
+/* --- what only moves elements --- */
+
+static void move(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
-    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
-    cp_ref_slice(call->problem->axis, call->problem->begin, &x, &y);
+    const cp_tensor y = cp_call_out(call, 0), x = cp_moved(&call->problem->move, cp_call_in(call, 0), y.shape);
+    cp_ref_copy(&x, &y);
 }
 
-static void slice_gradient(const cp_call *call, int phase, int id, int n) {
+static void move_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
     const cp_tensor dy = cp_call_in(call, 0), dx = cp_call_out(call, 0);
-    cp_ref_slice_gradient(call->problem->axis, call->problem->begin, &dy, &dx);
+    const cp_tensor part = cp_moved(&call->problem->move, dx, dy.shape);
+    cp_ref_clear(&dx);
+    cp_ref_copy(&dy, &part);
+}
+
+static void gather(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), indices = cp_call_in(call, 1), y = cp_call_out(call, 0);
+    const int axis = call->problem->axis;
+    cp_check_indices(call, x.shape.dim[axis]);
+    cp_ref_gather(axis, &x, &indices, &y);
+}
+
+static void gather_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor dy = cp_call_in(call, 0), indices = cp_call_in(call, 1), dx = cp_call_out(call, 0);
+    const int axis = call->problem->axis;
+    cp_check_indices(call, dx.shape.dim[axis]);
+    cp_ref_gather_gradient(axis, &dy, &indices, &dx);
+}
+
+static void gather_elements(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), indices = cp_call_in(call, 1), y = cp_call_out(call, 0);
+    const int axis = call->problem->axis;
+    cp_check_indices(call, x.shape.dim[axis]);
+    cp_ref_gather_elements(axis, &x, &indices, &y);
+}
+
+static void gather_elements_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor dy = cp_call_in(call, 0), indices = cp_call_in(call, 1), dx = cp_call_out(call, 0);
+    const int axis = call->problem->axis;
+    cp_check_indices(call, dx.shape.dim[axis]);
+    cp_ref_gather_elements_gradient(axis, &dy, &indices, &dx);
+}
+
+static void cast(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_cast(&x, &y);
 }
 
 /* --- normalisation --- */
@@ -500,8 +547,13 @@ REFERENCE(norm_scale_gradient);
 REFERENCE(lrn);
 REFERENCE(lrn_gradient);
 REFERENCE(concat);
-REFERENCE(slice);
-REFERENCE(slice_gradient);
+REFERENCE(move);
+REFERENCE(move_gradient);
+REFERENCE(gather);
+REFERENCE(gather_gradient);
+REFERENCE(gather_elements);
+REFERENCE(gather_elements_gradient);
+REFERENCE(cast);
 REFERENCE(dropout);
 REFERENCE(softmax_cross_entropy);
 REFERENCE(softmax_cross_entropy_gradient);

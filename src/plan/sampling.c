@@ -1,6 +1,9 @@
-/* Padding and resizing in f32, and their gradients: for each position that is written along an axis, the positions that
- * it reads are listed once; a pixel is then the sum over the product of its axes' lists. */
+/* Padding of any type: rows of pixels are copied. Resizing in f32, and the gradients of both: for each position that is
+ * written along an axis, the positions that it reads are listed once; a pixel is then the sum over the product of its
+ * axes' lists. */
 #include "plan/algos.h"
+
+#include <string.h>
 
 typedef struct source {
     int64_t at;
@@ -19,7 +22,7 @@ typedef struct sampled {
 
 static const char *refuse(const cp_problem *problem) {
     enum { LONGEST_AXIS = 1 << 26 };
-    if (problem->type != CP_F32) return "needs f32";
+    if (problem->type != CP_F32 || problem->in_type[0] != CP_F32) return "needs f32";
     for (int d = 0; d < CP_MAX_AXES; d++)
         if (problem->sampling[d].in > LONGEST_AXIS || problem->sampling[d].out > LONGEST_AXIS)
             return "too long an axis";
@@ -108,6 +111,62 @@ static void run(const cp_call *call, int phase, int id, int n) {
     }
 }
 
+/* --- padding --- */
+
+static const char *refuse_resizing(const cp_problem *problem) {
+    for (int d = 0; d < CP_MAX_AXES; d++)
+        if (problem->sampling[d].resizes) return "needs padding";
+    return NULL;
+}
+
+/* A pixel of the constant, where each channel is one element. */
+static void fill(cp_type type, void *to, double constant, int64_t elements) {
+    const cp_tensor y = cp_view(to, type, cp_shape_of(1, &elements));
+    for (int64_t e = 0; e < elements; e++) cp_put(&y, e, constant);
+}
+
+/* The input's row of pixels that row iy of plane iz of an output shows; NULL where it is the constant. */
+static const char *row_at(const cp_problem *p, const char *image, int64_t iz, int64_t iy, int64_t pixel) {
+    const cp_sampling *z = p->sampling, *y = z + 1, *x = z + 2;
+    const int64_t at_z = cp_pad_at(z->values, iz - z->before, z->in),
+                  at_y = cp_pad_at(y->values, iy - y->before, y->in);
+    return at_z < 0 || at_y < 0 ? NULL : image + (at_z * y->in + at_y) * x->in * pixel;
+}
+
+/* Positions first .. last - 1 of a row, which lie outside. */
+static void pad_row(const cp_problem *p, const char *from, char *to, int64_t first, int64_t last, int64_t pixel) {
+    const cp_sampling *x = &p->sampling[2];
+    if (x->values == CP_PAD_CONSTANT) {
+        fill(p->out_type[0], to + first * pixel, (double)p->constant, (last - first) * p->channels);
+        return;
+    }
+    for (int64_t i = first; i < last; i++)
+        memcpy(to + i * pixel, from + cp_pad_at(x->values, i - x->before, x->in) * pixel, (size_t)pixel);
+}
+
+static void run_rows(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_sampling *z = p->sampling, *y = z + 1, *x = z + 2;
+    const int64_t pixel = p->channels * cp_type_size(p->out_type[0]), image = z->in * y->in * x->in * pixel;
+    int64_t row, last;
+    cp_share(p->batch * z->out * y->out, id, n, &row, &last);
+    for (; row < last; row++) {
+        const int64_t plane = row / y->out;
+        const char *from =
+            row_at(p, (const char *)call->in[0] + plane / z->out * image, plane % z->out, row % y->out, pixel);
+        char *to = (char *)call->out[0] + row * x->out * pixel;
+        if (!from) {
+            fill(p->out_type[0], to, (double)p->constant, x->out * p->channels);
+            continue;
+        }
+        pad_row(p, from, to, 0, x->before, pixel);
+        memcpy(to + x->before * pixel, from, (size_t)(x->in * pixel));
+        pad_row(p, from, to, x->before + x->in, x->out, pixel);
+    }
+}
+
+const cp_algo cp_algo_sample_rows = {.name = "rows", .refuse = refuse_resizing, .run = run_rows};
 const cp_algo cp_algo_sample_lists = {.name = "lists", .refuse = refuse, .prepare = prepare, .run = run};
 const cp_algo cp_algo_sample_gradient_lists = {
     .name = "lists", .refuse = refuse, .prepare = prepare_gradient, .run = run};

@@ -179,28 +179,11 @@ static cp_tensor piece_of(const cp_tensor *y, int axis, int64_t begin, int64_t s
     return view;
 }
 
-static void copy(const cp_tensor *from, const cp_tensor *to) {
-    const int64_t count = cp_shape_count(from->shape);
-    for (int64_t e = 0; e < count; e++) put(to, e, get(from, e));
-}
-
 void cp_ref_concat(int axis, const cp_tensor *x, int n, const cp_tensor *y) {
     int64_t begin = 0;
     for (int i = 0; i < n; i++) {
         const cp_tensor piece = piece_of(y, axis, begin, x[i].shape.dim[axis]);
-        copy(&x[i], &piece);
+        cp_ref_copy(&x[i], &piece);
         begin += x[i].shape.dim[axis];
     }
-}
-
-void cp_ref_slice(int axis, int64_t begin, const cp_tensor *x, const cp_tensor *y) {
-    const cp_tensor piece = piece_of(x, axis, begin, y->shape.dim[axis]);
-    copy(&piece, y);
-}
-
-void cp_ref_slice_gradient(int axis, int64_t begin, const cp_tensor *dy, const cp_tensor *dx) {
-    const int64_t count = cp_shape_count(dx->shape);
-    for (int64_t e = 0; e < count; e++) put(dx, e, 0);
-    const cp_tensor piece = piece_of(dx, axis, begin, dy->shape.dim[axis]);
-    copy(dy, &piece);
 }

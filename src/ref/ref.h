@@ -203,11 +203,23 @@ void cp_ref_reduce(cp_reduction f, uint32_t axes, const cp_tensor *x, const cp_t
 void cp_ref_reduce_gradient(cp_reduction f, uint32_t axes, const cp_tensor *x, const cp_tensor *y, const cp_tensor *dy,
                             const cp_tensor *dx);
 
-/* y = x[0], ..., x[n-1] one behind the other along an axis; y = the part of x that begins at `begin`; dx = dy there, 0
- * elsewhere. */
+/* y = x[0], ..., x[n-1] one behind the other along an axis. Any type. */
 void cp_ref_concat(int axis, const cp_tensor *x, int n, const cp_tensor *y);
-void cp_ref_slice(int axis, int64_t begin, const cp_tensor *x, const cp_tensor *y);
-void cp_ref_slice_gradient(int axis, int64_t begin, const cp_tensor *dy, const cp_tensor *dx);
+
+/* --- move.c: any type --- */
+
+/* y = x, whatever the steps of both; y = 0. */
+void cp_ref_copy(const cp_tensor *x, const cp_tensor *y);
+void cp_ref_clear(const cp_tensor *y);
+/* Along an axis: y[.., i.., ..] = x[.., indices[i..], ..], and elementwise y[.., i, ..] = x[.., indices[.., i, ..],
+ * ..]. Indices below 0 count from the end; where one is outside, y is 0. dx: the sum of what went to each place. */
+void cp_ref_gather(int axis, const cp_tensor *x, const cp_tensor *indices, const cp_tensor *y);
+void cp_ref_gather_gradient(int axis, const cp_tensor *dy, const cp_tensor *indices, const cp_tensor *dx);
+void cp_ref_gather_elements(int axis, const cp_tensor *x, const cp_tensor *indices, const cp_tensor *y);
+void cp_ref_gather_elements_gradient(int axis, const cp_tensor *dy, const cp_tensor *indices, const cp_tensor *dx);
+/* y = x in the type of y. To an integer fractions are cut off, what is outside becomes the nearest number that there
+ * is, NaN 0; from integer to integer the upper bits are lost; a BOOL is whether x is not 0. */
+void cp_ref_cast(const cp_tensor *x, const cp_tensor *y);
 
 /* --- norm.c --- */
 

@@ -7,10 +7,19 @@
 static const struct {
     const char *name;
     int64_t size;
-} types[] = {{"f32", 4}, {"f64", 8}, {"i32", 4}, {"i64", 8}, {"u8", 1}, {"f16", 2}, {"bf16", 2}, {"i8", 1}};
+} types[] = {{"f32", 4}, {"f64", 8},  {"i32", 4}, {"i64", 8}, {"u8", 1},
+             {"f16", 2}, {"bf16", 2}, {"i8", 1},  {"bool", 1}};
 
 static bool is_type(cp_type type) {
     return (unsigned)type < sizeof types / sizeof *types;
+}
+
+bool cp_is_real(cp_type type) {
+    return type == CP_F32 || type == CP_F64;
+}
+
+bool cp_is_integer(cp_type type) {
+    return type == CP_I32 || type == CP_I64 || type == CP_U8 || type == CP_I8;
 }
 
 const char *cp_type_name(cp_type type) {
@@ -199,6 +208,7 @@ double cp_get(const cp_tensor *tensor, int64_t offset) {
     case CP_I64:
         return (double)((const int64_t *)tensor->data)[offset];
     case CP_U8:
+    case CP_BOOL:
         return ((const uint8_t *)tensor->data)[offset];
     case CP_I8:
         return ((const int8_t *)tensor->data)[offset];
@@ -224,6 +234,7 @@ void cp_put(const cp_tensor *tensor, int64_t offset, double value) {
         ((int64_t *)tensor->data)[offset] = (int64_t)value;
         break;
     case CP_U8:
+    case CP_BOOL:
         ((uint8_t *)tensor->data)[offset] = (uint8_t)value;
         break;
     case CP_I8:
@@ -232,6 +243,36 @@ void cp_put(const cp_tensor *tensor, int64_t offset, double value) {
     case CP_F16:
     case CP_BF16:
         ((uint16_t *)tensor->data)[offset] = cp_half_from_double(value, tensor->type);
+        break;
+    }
+}
+
+int64_t cp_get_integer(const cp_tensor *tensor, int64_t offset) {
+    switch (tensor->type) {
+    case CP_I32:
+        return ((const int32_t *)tensor->data)[offset];
+    case CP_I64:
+        return ((const int64_t *)tensor->data)[offset];
+    case CP_I8:
+        return ((const int8_t *)tensor->data)[offset];
+    default:
+        return ((const uint8_t *)tensor->data)[offset];
+    }
+}
+
+void cp_put_integer(const cp_tensor *tensor, int64_t offset, int64_t value) {
+    switch (tensor->type) {
+    case CP_I32:
+        ((int32_t *)tensor->data)[offset] = (int32_t)value;
+        break;
+    case CP_I64:
+        ((int64_t *)tensor->data)[offset] = value;
+        break;
+    case CP_I8:
+        ((int8_t *)tensor->data)[offset] = (int8_t)value;
+        break;
+    default:
+        ((uint8_t *)tensor->data)[offset] = (uint8_t)value;
         break;
     }
 }

@@ -7,6 +7,8 @@
 /* --- shape.c --- */
 
 const char *cp_type_name(cp_type type); /* "f32" */
+bool cp_is_real(cp_type type);          /* F32, F64 */
+bool cp_is_integer(cp_type type);       /* I32, I64, U8, I8 */
 bool cp_shape_same(cp_shape a, cp_shape b);
 /* Fills in the strides of a tensor without gaps in the order of its shape. */
 void cp_dense_strides(cp_shape shape, int64_t stride[CP_MAX_RANK]);
@@ -21,6 +23,9 @@ cp_status cp_check_tensor(const cp_tensor *tensor, cp_type type, const char *wha
 /* One element as a double, or from a double, at an offset in elements. Any type. */
 double cp_get(const cp_tensor *tensor, int64_t offset);
 void cp_put(const cp_tensor *tensor, int64_t offset, double value);
+/* The same exactly, of integers and BOOL; what does not fit into the type loses its upper bits. */
+int64_t cp_get_integer(const cp_tensor *tensor, int64_t offset);
+void cp_put_integer(const cp_tensor *tensor, int64_t offset, int64_t value);
 /* The offset of a flat position, row-major over the `axes` axes from `first` on. */
 int64_t cp_offset(const cp_tensor *tensor, int first, int axes, int64_t flat);
 

@@ -1,0 +1,259 @@
+/* Operations on numbers of every type, by hand: what moves, compares, counts and rounds them. */
+#include "guard.h"
+#include "op/op.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#define SHAPE(...)                                                                                                     \
+    (cp_shape) {                                                                                                       \
+        .rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = { __VA_ARGS__ }                             \
+    }
+#define SCALAR ((cp_shape){.rank = 0})
+#define LIST(...) ((const double[]){__VA_ARGS__})
+
+enum { MOST = 64, INPUTS = 8 };
+
+/* A net whose inputs have numbers already. */
+typedef struct toy {
+    cp_net *net;
+    cp_tensor input[INPUTS];
+    int inputs;
+    guard guard;
+} toy;
+
+static toy begin(void) {
+    toy t = {.guard.at_end = true};
+    assert_int_equal(cp_net_new(&t.net), CP_OK);
+    return t;
+}
+
+static cp_tensor memory(toy *t, cp_type type, cp_shape shape) {
+    const int64_t size = cp_type_size(type);
+    return cp_view(guard_bytes(&t->guard, cp_shape_count(shape) * size, size), type, shape);
+}
+
+static void put(const cp_tensor *x, const double *values) {
+    for (int64_t e = 0; e < cp_shape_count(x->shape); e++) {
+        if (cp_is_real(x->type))
+            cp_put(x, e, values[e]);
+        else
+            cp_put_integer(x, e, (int64_t)values[e]);
+    }
+}
+
+static cp_node given(toy *t, cp_type type, cp_shape shape, const double *values) {
+    const cp_tensor x = memory(t, type, shape);
+    char name[8] = {'x', (char)('0' + t->inputs), 0};
+    put(&x, values);
+    t->input[t->inputs++] = x;
+    return cp_net_input(t->net, name, type, shape);
+}
+
+static cp_status run(toy *t, int threads, const cp_tensor *y, int outputs) {
+    cp_ctx *ctx;
+    cp_plan *plan;
+    cp_work *work;
+    assert_int_equal(cp_ctx_new(&ctx, &(cp_options){.threads = threads}), CP_OK);
+    cp_status status = cp_net_plan(&plan, ctx, t->net, NULL);
+    if (!status) assert_int_equal(cp_work_new(&work, plan), CP_OK);
+    if (!status) {
+        status = cp_plan_run(plan, work, t->input, t->inputs, y, outputs);
+        cp_work_free(work);
+    }
+    cp_plan_free(plan);
+    cp_ctx_free(ctx);
+    return status;
+}
+
+static void end(toy *t) {
+    guard_free(&t->guard);
+    cp_net_free(t->net);
+}
+
+/* What comes out of y is that, exactly, also with more threads than numbers. */
+static void gives(toy *t, cp_node y, cp_type type, cp_shape shape, const double *values) {
+    const char *text;
+    if (cp_net_error(t->net, &text)) fail_msg("%s", text);
+    assert_true(cp_shape_same(cp_net_shape(t->net, y), shape));
+    cp_net_output(t->net, y, "y");
+    for (int threads = 1; threads <= 3; threads += 2) {
+        const cp_tensor out = memory(t, type, shape);
+        if (run(t, threads, &out, 1)) fail_msg("%s", cp_error());
+        for (int64_t e = 0; e < cp_shape_count(shape); e++) {
+            const double got = cp_get(&out, e);
+            if (got != values[e] && !(isnan(got) && isnan(values[e])))
+                fail_msg("element %lld is %.17g, must be %.17g", (long long)e, got, values[e]);
+        }
+    }
+    end(t);
+}
+
+static const cp_type all[] = {CP_F32, CP_F64, CP_I32, CP_I64, CP_U8, CP_I8, CP_BOOL};
+#define EACH_TYPE for (const cp_type *type = all; type < all + sizeof all / sizeof *all; type++)
+
+/* --- what only moves --- */
+
+static void shapes(void **state) {
+    (void)state;
+    EACH_TYPE {
+        const double x[] = {1, 0, 1, 1, 0, 0};
+        toy t = begin();
+        gives(&t, cp_net_reshape(t.net, given(&t, *type, SHAPE(2, 3), x), SHAPE(3, 1, -1)), *type, SHAPE(3, 1, 2), x);
+        t = begin();
+        gives(&t, cp_net_reshape(t.net, given(&t, *type, SHAPE(2, 3), x), SHAPE(-1, 0)), *type, SHAPE(2, 3), x);
+        t = begin();
+        gives(&t, cp_net_reshape(t.net, given(&t, *type, SHAPE(1, 1), x), SCALAR), *type, SCALAR, x);
+        t = begin();
+        gives(&t, cp_net_transpose(t.net, given(&t, *type, SHAPE(2, 3), x), NULL), *type, SHAPE(3, 2),
+              LIST(1, 1, 0, 0, 1, 0));
+        t = begin();
+        gives(&t, cp_net_transpose(t.net, given(&t, *type, SHAPE(1, 2, 3), x), (int[]){1, 0, 2}), *type, SHAPE(2, 1, 3),
+              x);
+        t = begin();
+        gives(&t, cp_net_expand(t.net, given(&t, *type, SHAPE(3, 1), x), SHAPE(2, 1, 2)), *type, SHAPE(2, 3, 2),
+              LIST(1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1));
+        t = begin();
+        gives(&t, cp_net_tile(t.net, given(&t, *type, SHAPE(2, 3), x), (int64_t[]){2, 2}), *type, SHAPE(4, 6),
+              LIST(1, 0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0));
+        t = begin();
+        gives(&t, cp_net_slice_step(t.net, given(&t, *type, SHAPE(2, 3), x), 1, 2, 2, -2), *type, SHAPE(2, 2),
+              LIST(1, 1, 0, 1));
+        t = begin();
+        const cp_node pair[] = {given(&t, *type, SHAPE(2, 1), x), given(&t, *type, SHAPE(2, 2), x + 2)};
+        gives(&t, cp_net_concat(t.net, pair, 2, 1), *type, SHAPE(2, 3), LIST(1, 1, 1, 0, 0, 0));
+    }
+}
+
+static void open_batches(void **state) {
+    (void)state;
+    cp_net *net;
+    assert_int_equal(cp_net_new(&net), CP_OK);
+    const cp_node x = cp_net_input(net, "x", CP_F32, SHAPE(0, 4, 6));
+    assert_true(cp_shape_same(cp_net_shape(net, cp_net_reshape(net, x, SHAPE(0, 24))), SHAPE(0, 24)));
+    assert_true(cp_shape_same(cp_net_shape(net, cp_net_reshape(net, x, SHAPE(-1, 12))), SHAPE(0, 12)));
+    assert_true(cp_shape_same(cp_net_shape(net, cp_net_reshape(net, x, SHAPE(0, -1, 3))), SHAPE(0, 8, 3)));
+    const cp_node y = cp_net_tile(net, x, (int64_t[]){1, 2, 1});
+    assert_true(cp_shape_same(cp_net_shape(net, y), SHAPE(0, 8, 6)));
+    const cp_node z = cp_net_pad_axes(net, y, (int64_t[]){0, 0, 1}, (int64_t[]){0, 0, 1}, CP_PAD_CONSTANT, 0);
+    assert_true(cp_shape_same(cp_net_shape(net, z), SHAPE(0, 8, 8)));
+    assert_int_equal(cp_net_error(net, NULL), CP_OK);
+    assert_int_equal(cp_net_reshape(net, x, SHAPE(24)), 0);
+    assert_int_equal(cp_net_error(net, NULL), CP_E_SHAPE);
+    cp_net_free(net);
+}
+
+static void long_numbers_stay_exact(void **state) {
+    (void)state;
+    const int64_t most = INT64_MAX;
+    toy t = begin();
+    cp_node x = given(&t, CP_I64, SHAPE(1, 2), LIST(0, 1));
+    ((int64_t *)t.input[0].data)[0] = most;
+    x = cp_net_transpose(t.net, cp_net_tile(t.net, x, (int64_t[]){2, 1}), NULL);
+    x = cp_net_pad_axes(t.net, x, (int64_t[]){0, 1}, (int64_t[]){1, 0}, CP_PAD_REPLICATE, 0);
+    x = cp_net_gather(t.net, x, given(&t, CP_I32, SHAPE(1), LIST(0)), 0);
+    cp_net_output(t.net, x, "y");
+    const cp_tensor y = memory(&t, CP_I64, SHAPE(1, 3));
+    assert_int_equal(run(&t, 1, &y, 1), CP_OK);
+    for (int i = 0; i < 3; i++) assert_true(((const int64_t *)y.data)[i] == most);
+    end(&t);
+}
+
+static void padding(void **state) {
+    (void)state;
+    EACH_TYPE {
+        const double x[] = {1, 0, 1, 1, 0, 0};
+        toy t = begin();
+        gives(&t,
+              cp_net_pad_axes(t.net, given(&t, *type, SHAPE(2, 3), x), (int64_t[]){1, 0}, (int64_t[]){0, 2},
+                              CP_PAD_CONSTANT, 1),
+              *type, SHAPE(3, 5), LIST(1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 0, 1, 1));
+        t = begin(); /* what is negative is cut off */
+        gives(&t,
+              cp_net_pad_axes(t.net, given(&t, *type, SHAPE(2, 3), x), (int64_t[]){0, -1}, (int64_t[]){-1, 1},
+                              CP_PAD_CONSTANT, 0),
+              *type, SHAPE(1, 3), LIST(0, 1, 0));
+        t = begin();
+        gives(&t,
+              cp_net_pad_axes(t.net, given(&t, *type, SHAPE(1, 3), x), (int64_t[]){0, 1}, (int64_t[]){0, 2},
+                              CP_PAD_CIRCULAR, 0),
+              *type, SHAPE(1, 6), LIST(1, 1, 0, 1, 1, 0));
+    }
+    /* five axes, of which the first and the last: two steps */
+    toy t = begin();
+    gives(&t,
+          cp_net_pad_axes(t.net, given(&t, CP_U8, SHAPE(2, 1, 1, 1, 2), LIST(1, 2, 3, 4)), (int64_t[]){0, 0, 0, 0, 1},
+                          (int64_t[]){1, 0, 0, 0, 0}, CP_PAD_REFLECT, 0),
+          CP_U8, SHAPE(3, 1, 1, 1, 3), LIST(2, 1, 2, 4, 3, 4, 2, 1, 2));
+}
+
+static void gathering(void **state) {
+    (void)state;
+    EACH_TYPE {
+        const double x[] = {1, 0, 1, 1, 0, 0};
+        toy t = begin();
+        cp_node a = given(&t, *type, SHAPE(2, 3), x);
+        gives(&t, cp_net_gather(t.net, a, given(&t, CP_I64, SHAPE(2, 2), LIST(0, -1, 1, 1)), 1), *type, SHAPE(2, 2, 2),
+              LIST(1, 1, 0, 0, 1, 0, 0, 0));
+        t = begin();
+        a = given(&t, *type, SHAPE(2, 3), x);
+        gives(&t, cp_net_gather(t.net, a, given(&t, CP_I32, SCALAR, LIST(-2)), 0), *type, SHAPE(3), x);
+        t = begin();
+        a = given(&t, *type, SHAPE(2, 3), x);
+        gives(&t, cp_net_gather_elements(t.net, a, given(&t, CP_I64, SHAPE(1, 3), LIST(0, -1, 1)), 0), *type,
+              SHAPE(1, 3), LIST(1, 0, 0));
+    }
+    for (int i = 0; i < 2; i++) {
+        toy t = begin();
+        const cp_node x = given(&t, CP_F32, SHAPE(3), LIST(1, 2, 3)),
+                      at = given(&t, CP_I64, SHAPE(2), LIST(0, i ? -4 : 3));
+        cp_net_output(t.net, i ? cp_net_gather_elements(t.net, x, at, 0) : cp_net_gather(t.net, x, at, 0), "y");
+        const cp_tensor y = memory(&t, CP_F32, SHAPE(2));
+        assert_int_equal(run(&t, 1, &y, 1), CP_E_ARG);
+        assert_non_null(strstr(cp_error(), i ? "index -1 at 1 is outside 0..2" : "index 3 at 1 is outside 0..2"));
+        end(&t);
+    }
+}
+
+static void casting(void **state) {
+    (void)state;
+    const double x[] = {-1.7, 300.5, NAN, 0, -INFINITY, 0.5};
+    static const struct {
+        cp_type to;
+        double y[6];
+    } cases[] = {
+        {CP_I32, {-1, 300, 0, 0, INT32_MIN, 0}}, {CP_I64, {-1, 300, 0, 0, -0x1p63, 0}}, {CP_U8, {0, 255, 0, 0, 0, 0}},
+        {CP_I8, {-1, 127, 0, 0, -128, 0}},       {CP_BOOL, {1, 1, 1, 0, 1, 1}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (cp_type from = CP_F32; from <= CP_F64; from++) {
+            toy t = begin();
+            gives(&t, cp_net_cast(t.net, given(&t, from, SHAPE(6), x), cases[i].to), cases[i].to, SHAPE(6), cases[i].y);
+        }
+    toy t = begin();
+    gives(&t, cp_net_cast(t.net, given(&t, CP_I32, SHAPE(3), LIST(-1, 258, 0)), CP_U8), CP_U8, SHAPE(3),
+          LIST(255, 2, 0));
+    t = begin();
+    gives(&t, cp_net_cast(t.net, given(&t, CP_I64, SHAPE(3), LIST(-1, 256, 0)), CP_BOOL), CP_BOOL, SHAPE(3),
+          LIST(1, 1, 0));
+    t = begin();
+    gives(&t, cp_net_cast(t.net, given(&t, CP_BOOL, SHAPE(2), LIST(1, 0)), CP_F32), CP_F32, SHAPE(2), LIST(1, 0));
+    EACH_TYPE { /* there and back */
+        for (const cp_type *to = all; to < all + sizeof all / sizeof *all; to++) {
+            t = begin();
+            const cp_node there = cp_net_cast(t.net, given(&t, *type, SHAPE(2), LIST(1, 0)), *to);
+            gives(&t, cp_net_cast(t.net, there, *type), *type, SHAPE(2), LIST(1, 0));
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shapes),  cmocka_unit_test(open_batches), cmocka_unit_test(long_numbers_stay_exact),
+        cmocka_unit_test(padding), cmocka_unit_test(gathering),    cmocka_unit_test(casting),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
