@@ -69,6 +69,8 @@ const cp_tensor *cp_net_lent(const cp_net *net, cp_node value);
 /* A parameter without numbers yet gets those of a tensor of its type, with as many elements in the same order, which
  * lies in the memory of something that the net keeps. */
 void cp_net_lend(cp_net *net, cp_node parameter, const cp_tensor *tensor);
+/* A constant whose numbers stay where they are, in memory that outlives the net: no halves. */
+cp_node cp_net_lent_constant(cp_net *net, const char *name, const cp_tensor *tensor);
 /* release(object) is called when the net is freed; at once where this fails. */
 cp_status cp_net_keep(cp_net *net, void *object, void (*release)(void *object));
 /* The failure that the net keeps, set as this thread's error again; CP_E_ARG where net is NULL. */

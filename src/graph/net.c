@@ -149,16 +149,28 @@ cp_node cp_net_input(cp_net *net, const char *name, cp_type type, cp_shape shape
     return add_to_list(net, &net->inputs, &net->inputs_capacity, &net->n_inputs, value);
 }
 
-cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *tensor) {
+static cp_node add_constant(cp_net *net, const char *name, const cp_tensor *tensor, cp_type type) {
     if (cp_net_check(net)) return 0;
     cp_status status = tensor ? cp_check_tensor(tensor, tensor->type, name ? name : "constant")
                               : cp_fail(CP_E_ARG, "a constant needs a tensor");
     if (status) return cp_net_fail(net, status);
-    const cp_type type = cp_is_half(tensor->type) ? CP_F32 : tensor->type;
-    cp_node value = add_value(net, CP_VALUE_CONSTANT, type, tensor->shape, name ? name : "constant");
+    return add_value(net, CP_VALUE_CONSTANT, type, tensor->shape, name ? name : "constant");
+}
+
+cp_node cp_net_lent_constant(cp_net *net, const char *name, const cp_tensor *tensor) {
+    const cp_node value = add_constant(net, name, tensor, tensor ? tensor->type : CP_F32);
+    if (value) cp_net_lend(net, value, tensor);
+    return value;
+}
+
+cp_node cp_net_constant(cp_net *net, const char *name, const cp_tensor *tensor) {
+    const cp_type type = !tensor || cp_is_half(tensor->type) ? CP_F32 : tensor->type;
+    const cp_node value = add_constant(net, name, tensor, type);
+    if (!value) return 0;
     void *numbers;
-    if (!value || cp_net_numbers(net, value, &numbers)) return cp_net_fail(net, CP_E_MEMORY);
-    cp_tensor copy = cp_view(numbers, type, tensor->shape);
+    cp_status status = cp_net_numbers(net, value, &numbers);
+    if (status) return cp_net_fail(net, status);
+    const cp_tensor copy = cp_view(numbers, type, tensor->shape);
     status = type == tensor->type ? cp_tensor_copy(&copy, tensor) : cp_tensor_convert(&copy, tensor);
     return status ? cp_net_fail(net, status) : value;
 }

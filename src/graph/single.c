@@ -5,9 +5,9 @@ static cp_status need(const cp_tensor *tensor, const char *name) {
     return tensor ? cp_check_tensor(tensor, CP_F32, name) : cp_fail(CP_E_ARG, "%s is missing", name);
 }
 
-/* A constant where there is a tensor, else no value. */
+/* A constant where there is a tensor, else no value. It stays where it is: planning packs or copies it. */
 static cp_node constant(cp_net *net, const char *name, const cp_tensor *tensor) {
-    return tensor ? cp_net_constant(net, name, tensor) : 0;
+    return tensor ? cp_net_lent_constant(net, name, tensor) : 0;
 }
 
 /* Plans a net and lets go of it. outputs: NULL for an output without gaps. */
