@@ -151,9 +151,9 @@ static bool read_case(bench_case *c, json_t *object) {
     const char *op = json_string_value(json_object_get(object, "op"));
     if (name) plain(name, c->name);
     if (!name || !op) return refuse(c, "needs a name and an op");
-    if (strcmp(op, "conv") && strcmp(op, "conv-transpose") && strcmp(op, "dense") && strcmp(op, "max-pool") &&
-        strcmp(op, "avg-pool"))
-        return refuse(c, "op must be conv, conv-transpose, dense, max-pool or avg-pool");
+    if (strcmp(op, "conv") && strcmp(op, "conv-transpose") && strcmp(op, "deform-conv") && strcmp(op, "dense") &&
+        strcmp(op, "max-pool") && strcmp(op, "avg-pool"))
+        return refuse(c, "op must be conv, conv-transpose, deform-conv, dense, max-pool or avg-pool");
     strcpy(c->op, op);
     c->input.rank = integers(json_object_get(object, "input"), 1, c->input.dim, CP_MAX_AXES + 2);
     if (c->input.rank < (strcmp(op, "dense") ? 3 : 2)) return refuse(c, "input must be [N, space, C]");
@@ -223,6 +223,17 @@ static cp_node build_pooling(const bench_case *c, bench *b, cp_node x) {
     return cp_net_pool(b->net, x, &pool);
 }
 
+/* With offsets of up to a pixel, and a mask. */
+static cp_node build_deformable(const bench_case *c, bench *b, cp_node x, cp_node w, cp_node bias) {
+    const cp_shape kernel = cp_net_shape(b->net, w);
+    cp_shape field;
+    if (cp_conv_shape(&field, &c->conv, c->input, kernel)) return 0;
+    field.dim[c->axes + 1] = cp_shape_count(cp_shape_of(c->axes, kernel.dim));
+    const cp_node mask = constant(b->net, "mask", field);
+    field.dim[c->axes + 1] *= c->axes;
+    return cp_net_deform_conv_with(b->net, x, w, constant(b->net, "offset", field), mask, bias, &c->conv);
+}
+
 /* A layer with weights; *w: the weights. */
 static cp_node build_weighted(const bench_case *c, bench *b, cp_node x, cp_node *w) {
     const cp_shape bias = cp_shape_of(1, &c->filters);
@@ -243,8 +254,9 @@ static cp_node build_weighted(const bench_case *c, bench *b, cp_node x, cp_node 
     shape.dim[c->axes + 1] = transposed ? channels : c->filters;
     *w = constant(b->net, "w", shape);
     const cp_node bias_node = constant(b->net, "b", bias);
-    const cp_node y = transposed ? cp_net_conv_transpose_with(b->net, x, *w, bias_node, &c->conv)
-                                 : cp_net_conv_with(b->net, x, *w, bias_node, &c->conv);
+    const cp_node y = transposed                     ? cp_net_conv_transpose_with(b->net, x, *w, bias_node, &c->conv)
+                      : strcmp(c->op, "deform-conv") ? cp_net_conv_with(b->net, x, *w, bias_node, &c->conv)
+                                                     : build_deformable(c, b, x, *w, bias_node);
     const int64_t positions =
         cp_shape_count(transposed ? c->input : cp_net_shape(b->net, y)) / (transposed ? channels : c->filters);
     b->multiplies = positions * cp_shape_count(shape);
@@ -410,7 +422,8 @@ int bench_ops(int argc, char **argv) {
         .parser = parse,
         .doc = "Times operations.\v"
                "A case: {\"name\": \"3x3\", \"op\": \"conv\", \"input\": [1, 56, 56, 64], \"filters\": 64, \"kernel\": "
-               "[3, 3], \"padding\": \"same\"}. op: conv, conv-transpose, dense, max-pool, avg-pool; pass: forward "
+               "[3, 3], \"padding\": \"same\"}. op: conv, conv-transpose, deform-conv, dense, max-pool, avg-pool; "
+               "pass: forward "
                "(default), "
                "backward_input, backward_weights; stride and dilation as kernel; padding: same, valid (default) or "
                "[begins..., ends...]; groups; activation: none, relu. gflops counts 2 for each multiply-add of a conv "

@@ -188,7 +188,8 @@ typedef struct cp_conv {
     /* Only of a transposed convolution: rows added after the output; and the output's size, from which padding follows
      * then (all zero: not given). */
     int64_t output_padding[CP_MAX_AXES], output_size[CP_MAX_AXES];
-    int64_t reserved[8]; /* zero */
+    int64_t offset_groups; /* only of a deformable convolution: so many parts of the channels have offsets; 0: 1 */
+    int64_t reserved[7];   /* zero */
 } cp_conv;
 
 /* LP: (sum |x|^p)^(1/p) over each window, not divided by anything (ONNX LpPool). STOCHASTIC: while training one of the
@@ -360,6 +361,19 @@ CP_API cp_node cp_net_conv_transpose(cp_net *net, cp_node x, int64_t filters, co
  * Keras orders them), and b [filters]. conv: kernel, stride, dilation, padding with zeros, activation; no groups. */
 CP_API cp_node cp_net_local_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
 CP_API cp_node cp_net_local_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv);
+/* Deformable (Dai et al. 2017): each tap looks beside its place in the window, between pixels, by offsets of its own:
+ *   y[n,o,k] = b[k] + sum over t, c of mask[n,o,(g,t)] * x(n, o*stride - pad_before + t*dilation + offset[n,o,(g,t)],
+ * c)
+ *                                      * w[t,c,k]
+ * where x(...) is interpolated linearly between the pixels around, those outside being 0, and g is the one of
+ * offset_groups equal parts of the channels that c belongs to. offset [N,space',offset_groups*taps*axes]: in the order
+ * group, tap, axis, the axes as those of space (y, x); mask [N,space',offset_groups*taps] (Zhu et al. 2019; 0: all 1);
+ * the channels stand in the order of ONNX DeformConv and torchvision. Padding: zeros alone. cp_net_deform_conv has the
+ * offsets from a convolution of x with the same window, "deform-conv1.offset", which begins at 0; modulated: a mask
+ * from it, too, through a sigmoid. */
+CP_API cp_node cp_net_deform_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv, bool modulated);
+CP_API cp_node cp_net_deform_conv_with(cp_net *net, cp_node x, cp_node w, cp_node offset, cp_node mask, cp_node b,
+                                       const cp_conv *conv);
 CP_API cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation);
 /* The same with weights that are any value of the net; b may be 0. w of dense: [inputs, units]. */
 CP_API cp_node cp_net_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv);

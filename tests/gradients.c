@@ -396,6 +396,11 @@ static void convolutions(void **state) {
         {"tanh; conv 4 2x3 pad 1,2,0,3 replicate stride 2 dilation 2 groups 2; tanh", PLANE(1, 4, 3, 2), SQUARED},
         {"conv 2 3 full circular", LINE(2, 4, 3), SQUARED},
         {"conv 2 3x2x3 same circular", SPACE(1, 2, 3, 4, 2), SQUARED},
+        {"deform-conv 3 3x2 same relu", PLANE(2, 3, 4, 2), SQUARED},
+        {"tanh; deform-conv 4 2x2 modulated offset_groups 2 groups 2 stride 2 pad 1,0,0,1 tanh", PLANE(2, 3, 4, 4),
+         SQUARED},
+        {"deform-conv 2 3 modulated dilation 2 same", LINE(2, 5, 3), SQUARED},
+        {"deform-conv 2 2x1x2 pad 1,0,0,1,0,1 offset_groups 3", SPACE(1, 2, 2, 3, 3), SQUARED},
     };
     (void)state;
     CHECK_ALL(subjects);

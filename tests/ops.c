@@ -554,6 +554,41 @@ static bool draw_local(sample *s) {
     return true;
 }
 
+/* Deformable convolution, or one of its gradients; offsets up to 1.5 pixels. */
+static bool draw_deform(sample *s) {
+    const cp_op *const op = s->op;
+    draw_conv(s);
+    cp_conv *conv = &s->attributes.conv;
+    const cp_shape x = s->in[0], w = s->in[1], b = s->in[2];
+    const int axes = x.rank - 2;
+    const int64_t parts = one_in(2) ? 1 : one_in(2) ? x.dim[axes + 1] : 2;
+    cp_shape y, offset, mask;
+    if (cp_conv_shape(&y, conv, x, w)) return false;
+    offset = mask = y;
+    mask.dim[axes + 1] = parts;
+    for (int d = 0; d < axes; d++) mask.dim[axes + 1] *= w.dim[d];
+    offset.dim[axes + 1] = mask.dim[axes + 1] * axes;
+    if (one_in(3)) mask.rank = -1;
+    conv->offset_groups = parts;
+    s->chain *= 1 << axes;
+    if (op == &cp_op_deform_conv) {
+        s->inputs = 5;
+        s->in[2] = offset;
+        s->in[3] = b;
+        s->in[4] = mask;
+        return true;
+    }
+    for (int d = 0; d < axes; d++) s->attributes.size[d] = x.dim[1 + d];
+    conv->activation = CP_LINEAR;
+    s->in[0] = y;
+    s->inputs = op == &cp_op_deform_conv_offset_gradient ? 5 : 4;
+    s->in[1] = op == &cp_op_deform_conv_weight_gradient ? x : w;
+    if (op == &cp_op_deform_conv_offset_gradient) s->in[2] = x;
+    s->in[s->inputs - 2] = offset;
+    s->in[s->inputs - 1] = mask;
+    return true;
+}
+
 /* im2col, or the same the other way. */
 static bool draw_matrix(sample *s) {
     const cp_op *const op = s->op;
@@ -638,6 +673,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_conv_input_gradient || op == &cp_op_dense_input_gradient) possible = turn_around(s, true);
     if (op == &cp_op_conv_weight_gradient || op == &cp_op_dense_weight_gradient) possible = turn_around(s, false);
     if (strncmp(op->name, "local-conv", 10) == 0) possible = draw_local(s);
+    if (strncmp(op->name, "deform-conv", 11) == 0) possible = draw_deform(s);
     if (op == &cp_op_im2col || op == &cp_op_col2im) possible = draw_matrix(s);
     if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth) draw_shuffle(s);
     if (op->algos == cp_algos_sample || op->algos == cp_algos_sample_gradient) possible = draw_sampling(s);
@@ -725,7 +761,8 @@ static nearness nearness_of(const cp_op *op) {
         return SAME;
     if (op->algos == cp_algos_gather_gradient || op->algos == cp_algos_gather_elements_gradient) return SUMS;
     if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient || op->algos == cp_algos_reduce ||
-        op->algos == cp_algos_reduce_gradient || strstr(op->name, "norm") || strstr(op->name, "lrn"))
+        op->algos == cp_algos_reduce_gradient || strncmp(op->name, "deform-conv", 11) == 0 ||
+        strstr(op->name, "norm") || strstr(op->name, "lrn"))
         return FACTORS;
     return CLOSE;
 }
@@ -1114,7 +1151,9 @@ static cp_node toy_node(void *user, const char *name, const cp_attributes *attri
     if (op->infer(&problem, attributes)) fail_msg("%s: %s", name, cp_error());
     assert_int_equal(problem.outputs, op->outputs);
     cp_words_add(net->nodes, sizeof net->nodes, "%s", name);
-    return toy_value(net, problem.out[0], problem.out_type[0]);
+    const cp_node first = toy_value(net, problem.out[0], problem.out_type[0]);
+    for (int i = 1; i < problem.outputs; i++) toy_value(net, problem.out[i], problem.out_type[i]);
+    return first;
 }
 
 static cp_shape toy_shape(void *user, cp_node value) {

@@ -55,15 +55,19 @@ cp_node cp_net_dense_with(cp_net *net, cp_node x, cp_node w, cp_node b, cp_activ
     return add_activated(net, "dense", &(cp_attributes){.activation = fused(activation)}, activation, x, w, b);
 }
 
+/* The name of the layer that comes next, where it was not given one. */
+static void settle_name(cp_net *net, const char *op) {
+    char name[64];
+    int number = 1;
+    if (net->next_name) return;
+    for (int64_t i = 0; i < net->n_nodes; i++) number += !strcmp(net->nodes[i].op->name, op);
+    snprintf(name, sizeof name, "%s%d", op, number);
+    cp_net_name(net, name);
+}
+
 /* The parameter LAYER.what of the layer that comes next; the layer's name is settled by the first of them. */
 static cp_node parameter(cp_net *net, const char *op, const char *what, cp_shape shape) {
-    if (!net->next_name) {
-        int number = 1;
-        for (int64_t i = 0; i < net->n_nodes; i++) number += !strcmp(net->nodes[i].op->name, op);
-        char name[64];
-        snprintf(name, sizeof name, "%s%d", op, number);
-        cp_net_name(net, name);
-    }
+    settle_name(net, op);
     if (cp_net_check(net)) return 0;
     char name[200];
     snprintf(name, sizeof name, "%.180s.%s", net->next_name, what);
@@ -143,6 +147,66 @@ cp_node cp_net_local_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv
     const cp_node weight = parameter(net, op, "weight", cp_shape_of(3, w));
     const cp_node bias = parameter(net, op, "bias", cp_shape_of(1, &filters));
     return bias ? conv_with(net, op, x, weight, bias, conv) : 0;
+}
+
+cp_node cp_net_deform_conv_with(cp_net *net, cp_node x, cp_node w, cp_node offset, cp_node mask, cp_node b,
+                                const cp_conv *conv) {
+    static const cp_conv defaults = {0};
+    cp_attributes attributes = {.conv = conv ? *conv : defaults};
+    const cp_activation activation = attributes.conv.activation;
+    attributes.conv.activation = fused(activation);
+    const cp_node y = add(net, "deform-conv", &attributes, (cp_node[]){x, w, offset, b, mask}, mask ? 5 : b ? 4 : 3);
+    return activation == CP_RELU || !y ? y : cp_net_activation(net, y, activation);
+}
+
+/* A convolution with the same window that gives `channels` for each output; its weights begin at 0. */
+static cp_node add_offsets(cp_net *net, cp_node x, int64_t channels, const cp_conv *conv) {
+    cp_conv regular = *conv;
+    regular.groups = regular.offset_groups = 0;
+    regular.activation = CP_LINEAR;
+    char *name = net->next_name, own[200]; /* name: the deformable one's */
+    snprintf(own, sizeof own, "%.180s.offset", name);
+    net->next_name = NULL;
+    cp_net_name(net, own);
+    const cp_node y = cp_net_conv(net, x, channels, &regular);
+    if (y) net->nodes[net->values[y].node].attributes.begins_at_zero = true;
+    cp_free(NULL, net->next_name);
+    net->next_name = name;
+    return y;
+}
+
+cp_node cp_net_deform_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv, bool modulated) {
+    const char *const op = "deform-conv";
+    if (cp_net_check(net)) return 0;
+    const cp_value *v = cp_net_value(net, x);
+    if (!v) return add(net, op, &(cp_attributes){0}, (cp_node[]){0, 0, 0}, 3);
+    if (!conv) return cp_net_fail(net, cp_fail(CP_E_ARG, "a convolution needs its kernel's size"));
+    const cp_status status = check_filters(op, v->shape, filters, conv);
+    if (status) return cp_net_fail(net, status);
+    const int axes = v->shape.rank - 2;
+    const int64_t channels = v->shape.dim[axes + 1];
+    int64_t fields = conv->offset_groups ? conv->offset_groups : 1; /* numbers of a mask, offsets of one axis */
+    cp_shape w = {.rank = axes + 2};
+    for (int a = 0; a < axes; a++) {
+        w.dim[a] = conv->kernel[a];
+        if (!cp_mul(fields, conv->kernel[a], &fields)) fields = 0;
+    }
+    if (fields < 1 || fields > INT32_MAX)
+        return cp_net_fail(net, cp_fail(CP_E_ARG,
+                                        "%s: offset_groups = %lld: must be 1 to so many that offsets can be "
+                                        "counted",
+                                        op, (long long)conv->offset_groups));
+    w.dim[axes] = channels / cp_groups(conv);
+    w.dim[axes + 1] = filters;
+    settle_name(net, op);
+    cp_node offset = add_offsets(net, x, fields * (axes + modulated), conv), mask = 0;
+    if (modulated && offset) {
+        mask = cp_net_activation(net, cp_net_slice(net, offset, -1, fields * axes, fields), CP_SIGMOID);
+        offset = cp_net_slice(net, offset, -1, 0, fields * axes);
+    }
+    const cp_node weight = parameter(net, op, "weight", w);
+    const cp_node bias = parameter(net, op, "bias", cp_shape_of(1, &filters));
+    return bias ? cp_net_deform_conv_with(net, x, weight, offset, mask, bias, conv) : 0;
 }
 
 cp_node cp_net_dense(cp_net *net, cp_node x, int64_t units, cp_activation activation) {

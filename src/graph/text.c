@@ -110,36 +110,48 @@ static cp_status take_count(cp_words *r, const char *what, int64_t *count) {
     return CP_OK;
 }
 
-typedef cp_node conv_builder(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
+typedef enum conv_kind { PLAIN, LOCAL, TRANSPOSED, DEFORMABLE } conv_kind;
 
-static cp_node conv(cp_net *net, cp_words *r, cp_node x, int axes, conv_builder *build) {
-    const bool transposed = build == cp_net_conv_transpose;
+static cp_node conv(cp_net *net, cp_words *r, cp_node x, int axes, conv_kind kind) {
+    static const char *const expected[] = {
+        [PLAIN] = WINDOW_WORDS ", reflect, replicate, circular, groups G" ACTIVATION_WORDS,
+        [LOCAL] = WINDOW_WORDS ACTIVATION_WORDS,
+        [TRANSPOSED] = WINDOW_WORDS ", output_padding P, output_size S, groups G" ACTIVATION_WORDS,
+        [DEFORMABLE] = WINDOW_WORDS ", modulated, offset_groups G, groups G" ACTIVATION_WORDS,
+    };
     cp_conv conv = {0};
+    bool modulated = false;
     int64_t filters = 0;
     cp_status status = take_count(r, "the number of filters, as 32", &filters);
     if (!status) status = take_axes(r, "the kernel's size", axes, conv.kernel);
-    const char *expected = transposed ? WINDOW_WORDS ", output_padding P, output_size S, groups G" ACTIVATION_WORDS
-                                      : WINDOW_WORDS ", reflect, replicate, circular, groups G" ACTIVATION_WORDS;
     window_words words = {conv.stride, conv.dilation, conv.pad_before, conv.pad_after, &conv.pad};
     while (!status) {
         bool taken;
         unsigned values;
         cp_words_next(r);
-        if (!*r->word) return build(net, x, filters, &conv);
+        if (!*r->word) break;
         status = take_window_word(r, axes, words, &taken);
         if (status || taken) continue;
-        if (cp_words_are(r, "groups"))
+        if (kind != LOCAL && cp_words_are(r, "groups"))
             status = take_count(r, "the number of groups", &conv.groups);
-        else if (transposed && cp_words_are(r, "output_padding"))
+        else if (kind == TRANSPOSED && cp_words_are(r, "output_padding"))
             status = take_axes(r, "an output padding", axes, conv.output_padding);
-        else if (transposed && cp_words_are(r, "output_size"))
+        else if (kind == TRANSPOSED && cp_words_are(r, "output_size"))
             status = take_axes(r, "the output's size", axes, conv.output_size);
-        else if (!transposed && word_of(r, cp_pad_value_words, &values))
+        else if (kind == DEFORMABLE && cp_words_are(r, "offset_groups"))
+            status = take_count(r, "the number of parts of the channels that have offsets", &conv.offset_groups);
+        else if (kind == DEFORMABLE && cp_words_are(r, "modulated"))
+            modulated = true;
+        else if (kind == PLAIN && word_of(r, cp_pad_value_words, &values))
             conv.pad_values = (cp_pad_values)values;
         else if (!activation_of(r->word, &conv.activation))
-            status = cp_words_mistake(r, expected);
+            status = cp_words_mistake(r, expected[kind]);
     }
-    return cp_net_fail(net, status);
+    if (status) return cp_net_fail(net, status);
+    return kind == PLAIN        ? cp_net_conv(net, x, filters, &conv)
+           : kind == LOCAL      ? cp_net_local_conv(net, x, filters, &conv)
+           : kind == TRANSPOSED ? cp_net_conv_transpose(net, x, filters, &conv)
+                                : cp_net_deform_conv(net, x, filters, &conv, modulated);
 }
 
 /* The word as a number, and nothing else. */
@@ -423,15 +435,16 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     cp_activation activation;
     const size_t length = strlen(r->word);
     bool windowed = cp_words_are(r, "conv") || cp_words_are(r, "local-conv") || cp_words_are(r, "conv-transpose") ||
-                    cp_words_are(r, "im2col") || cp_words_are(r, "pad") || cp_words_are(r, "resize") ||
-                    (length >= 4 && !strcmp(r->word + length - 4, "pool"));
+                    cp_words_are(r, "deform-conv") || cp_words_are(r, "im2col") || cp_words_are(r, "pad") ||
+                    cp_words_are(r, "resize") || (length >= 4 && !strcmp(r->word + length - 4, "pool"));
     if (windowed && (axes < 1 || axes > CP_MAX_AXES))
         return cp_net_fail(net, cp_fail(CP_E_SHAPE,
                                         "%s, position %lld: '%s' needs spatial axes, and there are none left here",
                                         r->subject, (long long)r->position, r->word));
-    if (cp_words_are(r, "conv")) return conv(net, r, x, axes, cp_net_conv);
-    if (cp_words_are(r, "conv-transpose")) return conv(net, r, x, axes, cp_net_conv_transpose);
-    if (cp_words_are(r, "local-conv")) return conv(net, r, x, axes, cp_net_local_conv);
+    if (cp_words_are(r, "conv")) return conv(net, r, x, axes, PLAIN);
+    if (cp_words_are(r, "conv-transpose")) return conv(net, r, x, axes, TRANSPOSED);
+    if (cp_words_are(r, "local-conv")) return conv(net, r, x, axes, LOCAL);
+    if (cp_words_are(r, "deform-conv")) return conv(net, r, x, axes, DEFORMABLE);
     if (cp_words_are(r, "pool") || cp_words_are(r, "max-pool")) return pool(net, r, x, axes, CP_MAX);
     if (cp_words_are(r, "avg-pool")) return pool(net, r, x, axes, CP_AVERAGE);
     if (cp_words_are(r, "im2col")) return im2col(net, r, x, axes);
@@ -457,13 +470,12 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_named_net(r->word)) return named(net, r, x);
     if (activation_of(r->word, &activation)) return activated(net, r, x, activation);
     return cp_net_fail(
-        net,
-        cp_words_mistake(
-            r,
-            "conv, conv-transpose, local-conv, pool, max-pool, avg-pool, lp-pool, stochastic-pool, adaptive-max-pool, "
-            "adaptive-avg-pool, fractional-max-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
-            "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
-            "prelu, {, lenet5, resnet8, vgg6" ACTIVATION_WORDS));
+        net, cp_words_mistake(
+                 r, "conv, conv-transpose, local-conv, deform-conv, pool, max-pool, avg-pool, lp-pool, "
+                    "stochastic-pool, adaptive-max-pool, "
+                    "adaptive-avg-pool, fractional-max-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
+                    "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
+                    "prelu, {, lenet5, resnet8, vgg6" ACTIVATION_WORDS));
 }
 
 /* The layers of branches, which all begin at x; '{' comes next. */

@@ -14,6 +14,7 @@
 #define GROUPED NULL
 #endif
 #include "pool.c"
+#include "blend.c"
 #include "elementwise.c"
 #include "optimizer.c"
 #include "limits.c"
@@ -38,6 +39,9 @@ const cp_kernels TABLE_OF(CP_LEVEL) = {
     .average_pool = average_pool,
     .max_pool_gather = max_pool_gather,
     .average_pool_gather = average_pool_gather,
+    .blend = blend,
+    .spread = spread,
+    .products = products,
     .relu = relu,
     .relu_gradient = relu_gradient,
     .add = add,

@@ -175,6 +175,14 @@ typedef struct cp_kernels {
     void (*max_pool_gather)(const cp_pool_gather *);
     void (*average_pool_gather)(const cp_pool_gather *);
 
+    /* Of rows of channels that begin at offset[t] of one of the arrays, t < n, for each ch < channels:
+     *   blend: y[ch] = sum over t of weight[t] * x[offset[t] + ch];   n may be 0
+     *   spread: y[offset[t] + ch] += weight[t] * x[ch], one t after the other
+     *   products: sums[t] = sum over ch of x[ch] * y[offset[t] + ch]; depends on channels and the level alone */
+    void (*blend)(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int64_t channels);
+    void (*spread)(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int64_t channels);
+    void (*products)(const float *x, const float *y, const int64_t *offset, int64_t n, int64_t channels, float *sums);
+
     void (*relu)(const float *x, float *y, int64_t n);
     void (*relu_gradient)(const float *y, const float *dy, float *dx, int64_t n); /* y > 0 ? dy : 0 */
     void (*add)(const float *a, const float *b, float *y, int64_t n);

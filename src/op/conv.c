@@ -18,7 +18,7 @@ static cp_status infer_conv(cp_problem *problem, const cp_attributes *attributes
     cp_status status = cp_check_in(problem, 0, problem->type, "input");
     if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
     if (!status) status = set_geometry(problem, &attributes->conv, problem->in[0], problem->in[1], &y);
-    if (!status) status = cp_check_bias(problem, problem->filters);
+    if (!status) status = cp_check_bias(problem, 2, problem->filters);
     if (!status) status = cp_set_activation(problem, attributes->conv.activation);
     return status ? status : cp_set_output(problem, 0, problem->type, y);
 }
@@ -131,7 +131,8 @@ void cp_conv_words(const cp_attributes *attributes, char *text, size_t size) {
     if (conv->activation == CP_RELU) cp_words_add(text, size, "relu");
 }
 
-/* output_padding and output_size belong to the transposed one: cp_conv_window refuses them. */
+/* output_padding and output_size belong to the transposed one, offset_groups to the deformable one: cp_conv_window
+ * refuses them. */
 const cp_field cp_conv_fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, conv.kernel, NULL),
                                    CP_FIELD("stride", CP_FIELD_AXES, conv.stride, NULL),
                                    CP_FIELD("dilation", CP_FIELD_AXES, conv.dilation, NULL),
@@ -142,6 +143,7 @@ const cp_field cp_conv_fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, conv.kernel
                                    CP_FIELD("output_padding", CP_FIELD_AXES, conv.output_padding, NULL),
                                    CP_FIELD("output_size", CP_FIELD_AXES, conv.output_size, NULL),
                                    CP_FIELD("groups", CP_FIELD_COUNT, conv.groups, NULL),
+                                   CP_FIELD("offset_groups", CP_FIELD_COUNT, conv.offset_groups, NULL),
                                    CP_FIELD("activation", CP_FIELD_WORD, conv.activation, cp_activation_words),
                                    {0}};
 

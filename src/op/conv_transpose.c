@@ -19,7 +19,7 @@ static cp_status infer_conv_transpose(cp_problem *problem, const cp_attributes *
     cp_status status = cp_check_in(problem, 0, problem->type, "input");
     if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
     if (!status) status = set_geometry(problem, &attributes->conv, problem->in[0], problem->in[1], &y);
-    if (!status) status = cp_check_bias(problem, problem->channels);
+    if (!status) status = cp_check_bias(problem, 2, problem->channels);
     if (!status) status = cp_set_activation(problem, attributes->conv.activation);
     return status ? status : cp_set_output(problem, 0, problem->type, y);
 }

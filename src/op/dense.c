@@ -44,7 +44,7 @@ static cp_status infer_dense(cp_problem *problem, const cp_attributes *attribute
         status = cp_fail(CP_E_SHAPE, "weights take %lld input%s, the input has %lld", (long long)w.dim[0],
                          w.dim[0] == 1 ? "" : "s", (long long)x.dim[1]);
     if (!status) status = set_geometry(problem, x.dim[0], w.dim[0], w.dim[1]);
-    if (!status) status = cp_check_bias(problem, problem->filters);
+    if (!status) status = cp_check_bias(problem, 2, problem->filters);
     if (!status) status = cp_set_activation(problem, attributes->activation);
     return status ? status : cp_set_output(problem, 0, problem->type, matrix(x.dim[0], w.dim[1]));
 }

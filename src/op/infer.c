@@ -35,11 +35,11 @@ cp_status cp_check_same(const char *name_a, cp_shape a, const char *name_b, cp_s
                    cp_shape_text(b, text_b));
 }
 
-cp_status cp_check_bias(const cp_problem *problem, int64_t filters) {
-    if (!cp_has_input(problem, 2)) return CP_OK;
-    const cp_status status = cp_check_in(problem, 2, problem->type, "bias");
+cp_status cp_check_bias(const cp_problem *problem, int i, int64_t filters) {
+    if (!cp_has_input(problem, i)) return CP_OK;
+    const cp_status status = cp_check_in(problem, i, problem->type, "bias");
     if (status) return status;
-    const cp_shape bias = problem->in[2];
+    const cp_shape bias = problem->in[i];
     if (bias.rank != 1) return cp_fail(CP_E_SHAPE, "bias must have 1 dimension, has %d", bias.rank);
     if (bias.dim[0] != filters)
         return cp_fail(CP_E_SHAPE, "bias has %lld value%s, needs %lld", (long long)bias.dim[0],

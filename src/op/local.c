@@ -40,7 +40,7 @@ static cp_status infer_local(cp_problem *problem, const cp_attributes *attribute
     if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
     if (!status) status = set_geometry(problem, &attributes->conv, problem->in[0], last_of(problem->in[1]), &w, &y);
     if (!status) status = cp_check_same("weights", problem->in[1], "what the windows need", w);
-    if (!status) status = cp_check_bias(problem, problem->filters);
+    if (!status) status = cp_check_bias(problem, 2, problem->filters);
     if (!status) status = cp_set_activation(problem, attributes->conv.activation);
     return status ? status : cp_set_output(problem, 0, problem->type, y);
 }

@@ -19,6 +19,7 @@ typedef struct cp_attributes {
     float alpha, beta; /* of an activation; both 0: the usual. alpha of a loss: its parameter */
     float rate;
     uint32_t layer;
+    bool begins_at_zero;           /* cp_net_initialize makes the weights 0 */
     float epsilon, momentum, bias; /* of a normalisation; 0: the usual */
     int64_t groups;
     cp_reduction reduction;
@@ -31,7 +32,8 @@ typedef struct cp_attributes {
 typedef struct cp_op cp_op;
 
 /* Handed to a backward function: the operation's values, the gradients of its outputs (0: none), whether its inputs
- * want one; it leaves the gradients of the inputs in din. node() adds a node and gives its first output. */
+ * want one; it leaves the gradients of the inputs in din. node() adds a node and gives its first output; the others are
+ * the numbers behind it. */
 typedef struct cp_backward {
     const cp_attributes *attributes;
     const cp_node *in, *out, *dout;
@@ -109,6 +111,8 @@ CP_ACTIVATIONS(CP_ACTIVATION_OPS)
 #undef CP_ACTIVATION_OPS
 extern const cp_op cp_op_softmax, cp_op_softmax_gradient;
 extern const cp_op cp_op_local_conv, cp_op_local_conv_input_gradient, cp_op_local_conv_weight_gradient;
+extern const cp_op cp_op_deform_conv, cp_op_deform_conv_input_gradient, cp_op_deform_conv_weight_gradient;
+extern const cp_op cp_op_deform_conv_offset_gradient;
 extern const cp_op cp_op_im2col, cp_op_col2im, cp_op_depth_to_space, cp_op_space_to_depth;
 extern const cp_op cp_op_pad, cp_op_pad_gradient, cp_op_resize, cp_op_resize_gradient;
 #define CP_BINARY_OPS(id, ...) extern const cp_op cp_op_##id, cp_op_##id##_first_gradient, cp_op_##id##_second_gradient;
@@ -140,8 +144,8 @@ cp_status cp_check_drawn(const char *op, cp_shape shape);
 cp_status cp_check_same(const char *name_a, cp_shape a, const char *name_b, cp_shape b);
 /* N, 1 to CP_MAX_AXES spatial axes, C. */
 cp_status cp_check_axes(cp_shape shape, const char *name);
-/* Input 2 of a layer with weights, where there is one: a value for each filter. */
-cp_status cp_check_bias(const cp_problem *problem, int64_t filters);
+/* Input i of a layer with weights, where there is one: a value for each filter. */
+cp_status cp_check_bias(const cp_problem *problem, int i, int64_t filters);
 /* Only ReLU is applied by the layer itself. */
 cp_status cp_set_activation(cp_problem *problem, cp_activation activation);
 cp_status cp_set_multiply_adds(cp_problem *problem, int64_t outputs, int64_t of_each);

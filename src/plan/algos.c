@@ -19,6 +19,13 @@ TABLE(local_conv, &cp_algo_local_conv_rows, &cp_algo_local_conv_reference);
 TABLE(local_conv_input_gradient, &cp_algo_local_conv_input_gradient_rows, &cp_algo_local_conv_input_gradient_reference);
 TABLE(local_conv_weight_gradient, &cp_algo_local_conv_weight_gradient_rows,
       &cp_algo_local_conv_weight_gradient_reference);
+TABLE(deform_conv, &cp_algo_deform_conv_columns, &cp_algo_deform_conv_reference);
+TABLE(deform_conv_input_gradient, &cp_algo_deform_conv_input_gradient_corners,
+      &cp_algo_deform_conv_input_gradient_reference);
+TABLE(deform_conv_weight_gradient, &cp_algo_deform_conv_weight_gradient_columns,
+      &cp_algo_deform_conv_weight_gradient_reference);
+TABLE(deform_conv_offset_gradient, &cp_algo_deform_conv_offset_gradient_corners,
+      &cp_algo_deform_conv_offset_gradient_reference);
 TABLE(im2col, &cp_algo_im2col_rows, &cp_algo_im2col_reference);
 TABLE(col2im, &cp_algo_col2im_gather, &cp_algo_col2im_reference);
 TABLE(depth_to_space, &cp_algo_depth_to_space_reference);

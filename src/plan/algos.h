@@ -12,6 +12,9 @@ extern const cp_algo cp_algo_depthwise, cp_algo_depthwise_input_gradient, cp_alg
 /* local.c */
 extern const cp_algo cp_algo_local_conv_rows, cp_algo_local_conv_input_gradient_rows;
 extern const cp_algo cp_algo_local_conv_weight_gradient_rows;
+/* deform.c */
+extern const cp_algo cp_algo_deform_conv_columns, cp_algo_deform_conv_input_gradient_corners;
+extern const cp_algo cp_algo_deform_conv_weight_gradient_columns, cp_algo_deform_conv_offset_gradient_corners;
 /* im2col.c */
 extern const cp_algo cp_algo_im2col_rows, cp_algo_col2im_gather;
 /* sampling.c */
@@ -60,6 +63,8 @@ extern const cp_algo cp_algo_conv_reference, cp_algo_conv_input_gradient_referen
 extern const cp_algo cp_algo_conv_weight_gradient_reference, cp_algo_bias_gradient_reference;
 extern const cp_algo cp_algo_local_conv_reference, cp_algo_local_conv_input_gradient_reference;
 extern const cp_algo cp_algo_local_conv_weight_gradient_reference;
+extern const cp_algo cp_algo_deform_conv_reference, cp_algo_deform_conv_input_gradient_reference;
+extern const cp_algo cp_algo_deform_conv_weight_gradient_reference, cp_algo_deform_conv_offset_gradient_reference;
 extern const cp_algo cp_algo_im2col_reference, cp_algo_col2im_reference;
 extern const cp_algo cp_algo_depth_to_space_reference, cp_algo_space_to_depth_reference;
 extern const cp_algo cp_algo_sample_reference, cp_algo_sample_gradient_reference;

@@ -42,6 +42,7 @@ typedef struct cp_problem {
     bool out_used[CP_MAX_OUTPUTS]; /* somebody reads it; else its pointer is NULL */
     cp_window window;
     int64_t batch, channels, filters, groups;
+    int64_t offset_groups;             /* of a deformable convolution */
     cp_sampling sampling[CP_MAX_AXES]; /* of padding and resizing */
     float constant;                    /* what stands in the padding */
     int64_t block;                     /* of depth-to-space and space-to-depth */
@@ -130,6 +131,8 @@ extern const cp_algo *const cp_algos_dense[], *const cp_algos_dense_input_gradie
                                                   *const cp_algos_dense_weight_gradient[]; /* as conv's */
 extern const cp_algo *const cp_algos_local_conv[], *const cp_algos_local_conv_input_gradient[],
                                                        *const cp_algos_local_conv_weight_gradient[]; /* as conv's */
+extern const cp_algo *const cp_algos_deform_conv[], *const cp_algos_deform_conv_input_gradient[];
+extern const cp_algo *const cp_algos_deform_conv_weight_gradient[], *const cp_algos_deform_conv_offset_gradient[];
 extern const cp_algo *const cp_algos_im2col[], *const cp_algos_col2im[];
 extern const cp_algo *const cp_algos_depth_to_space[], *const cp_algos_space_to_depth[];
 extern const cp_algo *const cp_algos_sample[], *const cp_algos_sample_gradient[]; /* padding and resizing */
@@ -158,6 +161,10 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
 
 /* Inputs and outputs of each, in this order:
  *   conv x w [b] -> y                        conv_input_gradient dy w -> dx        conv_weight_gradient dy x -> dw
+ *   deform_conv x w offset [b] [mask] -> y
+ *   deform_conv_input_gradient dy w offset [mask] -> dx
+ *   deform_conv_weight_gradient dy x offset [mask] -> dw
+ *   deform_conv_offset_gradient dy w x offset [mask] -> doffset dmask
  *   (dense the same)                         bias_gradient dy -> db                binary a b -> y
  *   max_pool x -> y index                    max_pool_gradient dy index -> dx
  *   average_pool x -> y                      average_pool_gradient dy -> dx

@@ -93,6 +93,46 @@ static void local_conv_weight_gradient(const cp_call *call, int phase, int id, i
     cp_ref_local_conv_weight_gradient(&call->problem->window, &dy, &x, &dw);
 }
 
+static void deform_conv(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor x = images(cp_call_in(call, 0), id, n), w = cp_call_in(call, 1), b = cp_call_in(call, 3);
+    const cp_tensor offset = images(cp_call_in(call, 2), id, n), mask = images(cp_call_in(call, 4), id, n);
+    const cp_tensor y = images(cp_call_out(call, 0), id, n);
+    cp_ref_deform_conv(&p->window, p->groups, p->relu, &x, &w, &offset, cp_has_input(p, 3) ? &b : NULL,
+                       cp_has_input(p, 4) ? &mask : NULL, &y);
+}
+
+static void deform_conv_input_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), w = cp_call_in(call, 1);
+    const cp_tensor offset = images(cp_call_in(call, 2), id, n), mask = images(cp_call_in(call, 3), id, n);
+    const cp_tensor dx = images(cp_call_out(call, 0), id, n);
+    cp_ref_deform_conv_input_gradient(&p->window, p->groups, &dy, &w, &offset, cp_has_input(p, 3) ? &mask : NULL, &dx);
+}
+
+static void deform_conv_weight_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_problem *p = call->problem;
+    const cp_tensor dy = cp_call_in(call, 0), x = cp_call_in(call, 1), offset = cp_call_in(call, 2);
+    const cp_tensor mask = cp_call_in(call, 3), dw = cp_call_out(call, 0);
+    cp_ref_deform_conv_weight_gradient(&p->window, p->groups, &dy, &x, &offset, cp_has_input(p, 3) ? &mask : NULL, &dw);
+}
+
+static void deform_conv_offset_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    double unread;
+    const cp_problem *p = call->problem;
+    const cp_tensor dy = images(cp_call_in(call, 0), id, n), w = cp_call_in(call, 1);
+    const cp_tensor x = images(cp_call_in(call, 2), id, n), offset = images(cp_call_in(call, 3), id, n);
+    const cp_tensor mask = images(cp_call_in(call, 4), id, n);
+    const cp_tensor doffset = images(output(call, 0, &unread), id, n), dmask = images(output(call, 1, &unread), id, n);
+    cp_ref_deform_conv_offset_gradient(&p->window, p->groups, &dy, &w, &x, &offset, cp_has_input(p, 4) ? &mask : NULL,
+                                       &doffset, &dmask);
+}
+
 /* --- windows as a matrix --- */
 
 static void im2col(const cp_call *call, int phase, int id, int n) {
@@ -512,6 +552,10 @@ REFERENCE(bias_gradient);
 REFERENCE(local_conv);
 REFERENCE(local_conv_input_gradient);
 REFERENCE(local_conv_weight_gradient);
+REFERENCE(deform_conv);
+REFERENCE(deform_conv_input_gradient);
+REFERENCE(deform_conv_weight_gradient);
+REFERENCE(deform_conv_offset_gradient);
 REFERENCE(im2col);
 REFERENCE(col2im);
 REFERENCE(depth_to_space);

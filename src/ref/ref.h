@@ -52,6 +52,24 @@ void cp_ref_local_conv_input_gradient(const cp_window *window, const cp_tensor *
 void cp_ref_local_conv_weight_gradient(const cp_window *window, const cp_tensor *dy, const cp_tensor *x,
                                        const cp_tensor *dw);
 
+/* Deformable: tap t of output o sees x at s = o*stride - before + t*dilation + offset[n,o,(g,t)], between pixels, where
+ * x(n,s,c) is interpolated (cp_corners_of) and g the part of the channels that c belongs to; offset
+ * [N,space',G*taps*axes] in the order g, t, axis; mask [N,space',G*taps] or NULL (all 1), b or NULL: y[n,o,k] = b[k] +
+ * sum over t, c of mask[n,o,(g,t)] * x(n,s,c) * w[t,c,k], then max(0, .) with relu. With d[t,c] = sum over k of
+ * dy[n,o,k] * w[t,c,k] the gradients are, of x at each pixel around s, mask * d * its weight; of w, mask * x(n,s,c) *
+ * dy; of an offset, the sum over its channels of mask * d * slope of x(n,s,c); of the mask, the same of d * x(n,s,c).
+ */
+void cp_ref_deform_conv(const cp_window *window, int64_t groups, bool relu, const cp_tensor *x, const cp_tensor *w,
+                        const cp_tensor *offset, const cp_tensor *b, const cp_tensor *mask, const cp_tensor *y);
+void cp_ref_deform_conv_input_gradient(const cp_window *window, int64_t groups, const cp_tensor *dy, const cp_tensor *w,
+                                       const cp_tensor *offset, const cp_tensor *mask, const cp_tensor *dx);
+void cp_ref_deform_conv_weight_gradient(const cp_window *window, int64_t groups, const cp_tensor *dy,
+                                        const cp_tensor *x, const cp_tensor *offset, const cp_tensor *mask,
+                                        const cp_tensor *dw);
+void cp_ref_deform_conv_offset_gradient(const cp_window *window, int64_t groups, const cp_tensor *dy,
+                                        const cp_tensor *w, const cp_tensor *x, const cp_tensor *offset,
+                                        const cp_tensor *mask, const cp_tensor *doffset, const cp_tensor *dmask);
+
 /* y[n,o,t*C+c] = x[n, i(o,t), c], 0 in the padding; y [N,outputs,taps*C]. And its adjoint:
  * x[n,i,c] = sum over o, t that meet at i of y[n,o,t*C+c] */
 void cp_ref_im2col(const cp_window *window, const cp_tensor *x, const cp_tensor *y);

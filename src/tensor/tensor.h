@@ -83,6 +83,22 @@ cp_status cp_check_pad_values(cp_pad_values values, int64_t in, int64_t before, 
 cp_status cp_padding_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_padding *padding, cp_shape x, cp_shape *y);
 cp_status cp_resize_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_resize *resize, cp_shape x, cp_shape *y);
 
+/* --- corners.c: values between pixels --- */
+
+/* The pixels around a point, two along each axis at most: linear interpolation takes `weight` of each. Pixels outside
+ * are left out: they count as zeros. A point that is no number gives weights that are none. */
+enum { CP_MAX_CORNERS = 1 << CP_MAX_AXES };
+typedef struct cp_corners {
+    int count;
+    int64_t at[CP_MAX_CORNERS]; /* flat */
+    double weight[CP_MAX_CORNERS];
+} cp_corners;
+void cp_corners_of(cp_corners *corners, const int64_t size[CP_MAX_AXES], const double point[CP_MAX_AXES]);
+/* How the weights of these corners change as the point moves along each axis; to the right, where it stands on a pixel.
+ */
+void cp_corner_slopes(double slope[CP_MAX_CORNERS][CP_MAX_AXES], const int64_t size[CP_MAX_AXES],
+                      const double point[CP_MAX_AXES]);
+
 /* --- window.c: THE window rule ---
  *
  * Along each axis output o and tap t meet at input  i = o*stride - before + t*dilation,  if 0 <= i < in.
@@ -113,6 +129,9 @@ int64_t cp_window_taps(const cp_window *w);
 /* The flat input position that flat output o and flat tap t meet at, or whose value stands there; false where it is
  * padding without a value. */
 bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i);
+/* The position along each axis that they meet at, wherever it lies, is the sum of these two. */
+void cp_window_origin(const cp_window *w, int64_t o, int64_t origin[CP_MAX_AXES]); /* o*stride - before */
+void cp_window_reach(const cp_window *w, int64_t t, int64_t reach[CP_MAX_AXES]);   /* t*dilation */
 /* The inverse: the flat output that sees flat input i through flat tap t; false where none does. */
 bool cp_window_from(const cp_window *w, int64_t i, int64_t t, int64_t *o);
 /* The divisor of an average over output o; number: of CP_DIVISOR_NUMBER. */

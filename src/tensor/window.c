@@ -66,6 +66,22 @@ bool cp_window_at(const cp_window *w, int64_t o, int64_t t, int64_t *i) {
     return true;
 }
 
+void cp_window_origin(const cp_window *w, int64_t o, int64_t origin[CP_MAX_AXES]) {
+    for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
+        const cp_axis *a = &w->axis[d];
+        origin[d] = o % a->out * a->stride - a->before;
+        o /= a->out;
+    }
+}
+
+void cp_window_reach(const cp_window *w, int64_t t, int64_t reach[CP_MAX_AXES]) {
+    for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
+        const cp_axis *a = &w->axis[d];
+        reach[d] = t % a->kernel * a->dilation;
+        t /= a->kernel;
+    }
+}
+
 bool cp_window_from(const cp_window *w, int64_t i, int64_t t, int64_t *o) {
     int64_t flat = 0, step = 1;
     for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
@@ -287,8 +303,10 @@ static cp_status size_window(cp_window *w, const attributes *at) {
     return status;
 }
 
-static cp_status check_reserved(const int64_t reserved[8]) {
-    return all_zero(reserved, 8) ? CP_OK : cp_fail(CP_E_ARG, "the reserved words of a descriptor must be zero");
+static cp_status check_reserved(const int64_t *reserved, size_t bytes) {
+    return all_zero(reserved, (int)(bytes / sizeof *reserved))
+               ? CP_OK
+               : cp_fail(CP_E_ARG, "the reserved words of a descriptor must be zero");
 }
 
 /* An input N,space,C, of which only N may be 0; begins the window: one neutral axis for each that is missing. */
@@ -362,7 +380,8 @@ static attributes conv_attributes(const cp_conv *conv) {
 static cp_status check_conv(const cp_conv *conv) {
     if ((unsigned)conv->activation > CP_CLIP)
         return cp_fail(CP_E_ARG, "activation = %d: no such activation", (int)conv->activation);
-    return check_reserved(conv->reserved);
+    if (conv->offset_groups) return cp_fail(CP_E_ARG, "offset_groups belongs to deformable convolutions");
+    return check_reserved(conv->reserved, sizeof conv->reserved);
 }
 
 /* Where there is padding that has values. */
@@ -546,7 +565,7 @@ static cp_status check_kind(const cp_pool *pool) {
         char text[32];
         return cp_fail(CP_E_ARG, "exponent = %s: must be 1 to 1000", cp_real_text((double)pool->exponent, 9, text));
     }
-    return check_reserved(pool->reserved);
+    return check_reserved(pool->reserved, sizeof pool->reserved);
 }
 
 bool cp_pool_has_spans(const cp_pool *pool) {

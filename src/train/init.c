@@ -25,6 +25,12 @@ static float initial_of(const cp_net *net, cp_node parameter) {
     return 0;
 }
 
+/* The weights of a layer that gives offsets: a deformable convolution begins as a plain one. */
+static bool begins_at_zero(const cp_net *net, cp_node weights) {
+    const cp_net_node *layer = layer_of(net, weights);
+    return layer && layer->attributes.begins_at_zero;
+}
+
 static fans fans_of(const cp_net *net, cp_node weights) {
     const cp_net_node *layer = layer_of(net, weights);
     const cp_shape shape = cp_net_shape(net, weights);
@@ -58,13 +64,13 @@ cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t se
         if (status) return status;
         const cp_random_key key = {.seed = seed, .stream = CP_STREAM_INITIAL + (uint32_t)i};
         const int64_t count = cp_shape_count(shape);
-        const bool bias = shape.rank < 2;
+        const bool bias = shape.rank < 2, zero = begins_at_zero(net, node);
         const fans fan = bias ? (fans){1, 1} : fans_of(net, node);
         const float limit = (float)sqrt(6 / (fan.in + fan.out)), deviation = (float)sqrt(2 / fan.in);
         const float initial = initial_of(net, node);
         float *weight = numbers;
         for (int64_t e = 0; e < count; e++) {
-            if (bias)
+            if (bias || zero)
                 weight[e] = initial;
             else if (initializer == CP_GLOROT)
                 weight[e] = limit * (2 * cp_random_uniform(&key, (uint64_t)e) - 1);

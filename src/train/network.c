@@ -153,9 +153,9 @@ static void add_layer(cp_text *text, const cp_net *net, const cp_net_node *node,
     cp_text_add(text, ",");
     add_member(text, "name", node->name);
     cp_text_add(text, ",\"inputs\":[");
-    for (int i = 0; i < node->inputs && node->in[i]; i++) {
+    for (int i = 0; i < node->inputs; i++) {
         if (i) cp_text_add(text, ",");
-        cp_text_add_json(text, name_of(net, node->in[i]));
+        cp_text_add_json(text, node->in[i] ? name_of(net, node->in[i]) : ""); /* "": an optional one is missing */
     }
     cp_text_add(text, "]");
     for (const cp_field *f = node->op->fields; f->name; f++) {
@@ -393,6 +393,7 @@ static cp_status read_inputs(const network_reader *r, const cp_op *op, entry *li
     for (entry *e = first_of(r, list); e; e = next_of(r, e), (*n)++) {
         if (*n == op->max_inputs) return cp_fail(CP_E_FORMAT, "%s takes at most %d inputs", op->name, *n);
         if (e->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "input %d is no name", *n);
+        if (*n >= op->min_inputs && !*e->text) continue;
         if (!(in[*n] = find_value(r, e->text)))
             return cp_fail(CP_E_FORMAT, "input '%s' is not defined before", shown(e->text, text));
     }
