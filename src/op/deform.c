@@ -25,7 +25,7 @@ static cp_status check_field(const cp_problem *problem, int i, const char *name,
         !cp_mul(channels, of_tap, &channels))
         return cp_fail(CP_E_SHAPE, "the channels of the %s overflow", name);
     expected.dim[y.rank - 1] = channels;
-    return cp_check_same(name, problem->in[i], "the same for each output and tap", expected);
+    return cp_check_same(name, problem->in[i], "what the windows need", expected);
 }
 
 /* The forward convolution of x by w, which all speak of; offset: the input that the offsets are, mask: that of the
