@@ -47,6 +47,7 @@ typedef struct sample {
     cp_shape in[CP_MAX_INPUTS];
     bool integer[CP_MAX_INPUTS]; /* of the type that infer asks for, not a float */
     int64_t below;               /* integers are 0 .. below - 1 */
+    cp_type bytes;               /* what is pooled, where it is U8 or I8; else 0, CP_F32 */
     int64_t chain;               /* the longest sum */
 } sample;
 
@@ -57,6 +58,7 @@ static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type,
         problem->in_type[i] = !s->integer[i] ? type : s->below <= 256 ? CP_U8 : CP_I32;
         const bool bytes = strstr(s->op->name, "pool") && !strstr(s->op->name, "unpool"); /* the tap of a window */
         if (s->integer[i] && !bytes) problem->in_type[i] = CP_I32;
+        if (s->bytes) problem->in_type[i] = s->bytes;
     }
     for (int i = 0; i < CP_MAX_OUTPUTS; i++) problem->out_used[i] = true;
     return s->op->infer(problem, &s->attributes);
@@ -230,6 +232,11 @@ static void draw_pool(sample *s) {
     memcpy(pool->pad_after, g.after, sizeof pool->pad_after);
 }
 
+/* Now and then bytes instead of floats. */
+static void draw_bytes(sample *s) {
+    if (one_in(3)) s->bytes = one_in(2) ? CP_U8 : CP_I8;
+}
+
 static bool turn_pool_around(sample *s, const cp_op *forward_op) {
     const cp_op *const gradient = s->op;
     cp_problem forward;
@@ -299,7 +306,7 @@ static bool draw_unpool(sample *s) {
         for (int d = 0; d < x.rank - 2; d++) s->attributes.size[d] = x.dim[1 + d];
         s->in[0] = forward.out[0];
         s->integer[0] = true;
-        s->below = 1; /* a tap that is inside is not known; the first one is as good as any */
+        s->below = cp_window_taps(&forward.window); /* taps in the padding among them */
         s->chain = 1;
         return true;
     }
@@ -678,6 +685,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth) draw_shuffle(s);
     if (op->algos == cp_algos_sample || op->algos == cp_algos_sample_gradient) possible = draw_sampling(s);
     if (strstr(op->name, "pool")) draw_pool(s);
+    if (op == &cp_op_max_pool || op == &cp_op_average_pool) draw_bytes(s);
     if (op == &cp_op_max_pool_gradient) possible = turn_pool_around(s, &cp_op_max_pool);
     if (op == &cp_op_average_pool_gradient) possible = turn_pool_around(s, &cp_op_average_pool);
     if (strncmp(op->name, "lp-", 3) == 0 || strncmp(op->name, "stochastic-", 11) == 0) possible = draw_weighted_pool(s);
@@ -796,6 +804,8 @@ static void fill_inputs(const sample *s, expected *e) {
             if (s->integer[i])
                 e->in[i][k] =
                     (double)(draw(0, s->below - 1) - (strstr(s->op->name, "gather") && one_in(4) ? s->below : 0));
+            else if (s->bytes)
+                e->in[i][k] = s->bytes == CP_U8 ? (double)draw(0, 255) : (double)draw(-128, 127);
             else if (nearness_of(s->op) == FACTORS) {
                 e->in[i][k] = (float)(0.5 + (double)bits() / (1u << 31));
                 const bool positive = !strncmp(s->op->name, "pow", 3) || (s->op == &cp_op_batch_norm && i == 4);
@@ -806,7 +816,9 @@ static void fill_inputs(const sample *s, expected *e) {
                 e->in[i][k] = (float)(scale * ((double)bits() / (1u << 31) - 1));
         }
     }
-    if (s->op != &cp_op_max_pool && s->op->algos != cp_algos_span_max_pool && s->op != &cp_op_relu) return;
+    const bool knows_special =
+        s->op == &cp_op_max_pool || s->op->algos == cp_algos_span_max_pool || s->op == &cp_op_relu;
+    if (!knows_special || s->bytes) return;
     static const double special[] = {NAN, INFINITY, -INFINITY, -0.0};
     for (int64_t k = 0; k < cp_shape_count(s->in[0]); k++)
         if (one_in(30)) e->in[0][k] = special[draw(0, 3)];
@@ -888,7 +900,7 @@ static double added(const sample *s, const expected *e) {
 /* How far output `i`, number k may be from the reference. */
 static double bound(const sample *s, const expected *e, int i, int64_t k) {
     const double u = 0x1p-24;
-    if (i > 0 && s->op == &cp_op_max_pool) return 0;
+    if ((i > 0 && s->op == &cp_op_max_pool) || s->bytes) return 0;
     switch (nearness_of(s->op)) {
     case SAME:
         return 0;
@@ -1047,10 +1059,11 @@ static void check_op(const cp_op *op, int samples) {
         sample s;
         while (!draw_sample(&s, op)) continue;
         expected e = expect(&s);
-        const int unused = e.outputs > 1 && one_in(3) ? (int)draw(0, 1) : -1;
+        const int unused = s.bytes && e.outputs > 1 ? 1 : e.outputs > 1 && one_in(3) ? (int)draw(0, 1) : -1;
         for (int l = 0; l < n; l++) {
             cp_problem problem;
             assert_int_equal(infer(&s, found[l].kernels, CP_F32, &problem), CP_OK);
+            if (unused >= 0) problem.out_used[unused] = false;
             for (const cp_algo *const *algo = op->algos; *algo; algo++) {
                 if (refuses(*algo, &problem)) continue;
                 check_algorithm(&s, &e, *algo, found[l].kernels, false, unused);

@@ -70,12 +70,14 @@ static cp_status check_values(const cp_problem *problem) {
 
 static cp_status infer_squared_error(cp_problem *problem, const cp_attributes *attributes) {
     (void)attributes;
+    problem->loss = CP_MEAN_SQUARED_ERROR;
     const cp_status status = check_values(problem);
     return status ? status : cp_set_output(problem, 0, problem->type, scalar);
 }
 
 static cp_status infer_squared_error_gradient(cp_problem *problem, const cp_attributes *attributes) {
     (void)attributes;
+    problem->loss = CP_MEAN_SQUARED_ERROR;
     cp_status status = check_values(problem);
     if (!status) status = check_loss_gradient(problem);
     return status ? status : cp_set_output(problem, 0, problem->type, problem->in[0]);

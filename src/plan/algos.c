@@ -28,21 +28,21 @@ TABLE(deform_conv_offset_gradient, &cp_algo_deform_conv_offset_gradient_corners,
       &cp_algo_deform_conv_offset_gradient_reference);
 TABLE(im2col, &cp_algo_im2col_rows, &cp_algo_im2col_reference);
 TABLE(col2im, &cp_algo_col2im_gather, &cp_algo_col2im_reference);
-TABLE(depth_to_space, &cp_algo_depth_to_space_reference);
-TABLE(space_to_depth, &cp_algo_space_to_depth_reference);
+TABLE(depth_to_space, &cp_algo_depth_to_space_blocks, &cp_algo_depth_to_space_reference);
+TABLE(space_to_depth, &cp_algo_space_to_depth_blocks, &cp_algo_space_to_depth_reference);
 TABLE(sample, &cp_algo_sample_rows, &cp_algo_sample_lists, &cp_algo_sample_reference);
 TABLE(sample_gradient, &cp_algo_sample_gradient_lists, &cp_algo_sample_gradient_reference);
 
-TABLE(max_pool, &cp_algo_max_pool_rows, &cp_algo_max_pool_reference);
+TABLE(max_pool, &cp_algo_max_pool_rows, &cp_algo_max_pool_bytes, &cp_algo_max_pool_reference);
 TABLE(max_pool_gradient, &cp_algo_max_pool_gather, &cp_algo_max_pool_gradient_reference);
-TABLE(average_pool, &cp_algo_average_pool_rows, &cp_algo_average_pool_reference);
+TABLE(average_pool, &cp_algo_average_pool_rows, &cp_algo_average_pool_bytes, &cp_algo_average_pool_reference);
 TABLE(average_pool_gradient, &cp_algo_average_pool_gather, &cp_algo_average_pool_gradient_reference);
 
 TABLE(lp_pool, &cp_algo_lp_pool_boxes, &cp_algo_lp_pool_reference);
 TABLE(lp_pool_gradient, &cp_algo_lp_pool_gather, &cp_algo_lp_pool_gradient_reference);
 TABLE(stochastic_pool, &cp_algo_stochastic_pool_boxes, &cp_algo_stochastic_pool_reference);
 TABLE(stochastic_pool_gradient, &cp_algo_stochastic_pool_gather, &cp_algo_stochastic_pool_gradient_reference);
-TABLE(max_pool_positions, &cp_algo_max_pool_positions_reference);
+TABLE(max_pool_positions, &cp_algo_max_pool_positions_offsets, &cp_algo_max_pool_positions_reference);
 TABLE(max_unpool, &cp_algo_max_unpool_scatter, &cp_algo_max_unpool_reference);
 TABLE(max_unpool_gradient, &cp_algo_max_unpool_gradient_gather, &cp_algo_max_unpool_gradient_reference);
 TABLE(span_max_pool, &cp_algo_span_max_pool_boxes, &cp_algo_span_max_pool_reference);
@@ -77,8 +77,7 @@ TABLE(softmax_gradient, &cp_algo_softmax_gradient_rows, &cp_algo_softmax_gradien
 TABLE(softmax_cross_entropy, &cp_algo_softmax_cross_entropy_rows, &cp_algo_softmax_cross_entropy_reference);
 TABLE(softmax_cross_entropy_gradient, &cp_algo_softmax_cross_entropy_gradient_rows,
       &cp_algo_softmax_cross_entropy_gradient_reference);
-TABLE(mean_squared_error, &cp_algo_mean_squared_error_parts, &cp_algo_mean_squared_error_reference);
-TABLE(mean_squared_error_gradient, &cp_algo_mean_squared_error_gradient_vector,
-      &cp_algo_mean_squared_error_gradient_reference);
-TABLE(loss, &cp_algo_loss_reference);
-TABLE(loss_gradient, &cp_algo_loss_gradient_reference);
+TABLE(mean_squared_error, &cp_algo_loss_parts, &cp_algo_mean_squared_error_reference);
+TABLE(mean_squared_error_gradient, &cp_algo_loss_gradient_parts, &cp_algo_mean_squared_error_gradient_reference);
+TABLE(loss, &cp_algo_loss_parts, &cp_algo_loss_reference);
+TABLE(loss_gradient, &cp_algo_loss_gradient_parts, &cp_algo_loss_gradient_reference);

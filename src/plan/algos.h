@@ -17,15 +17,20 @@ extern const cp_algo cp_algo_deform_conv_columns, cp_algo_deform_conv_input_grad
 extern const cp_algo cp_algo_deform_conv_weight_gradient_columns, cp_algo_deform_conv_offset_gradient_corners;
 /* im2col.c */
 extern const cp_algo cp_algo_im2col_rows, cp_algo_col2im_gather;
+/* shuffle.c */
+extern const cp_algo cp_algo_depth_to_space_blocks, cp_algo_space_to_depth_blocks;
 /* sampling.c */
 extern const cp_algo cp_algo_sample_rows, cp_algo_sample_lists, cp_algo_sample_gradient_lists;
 /* pool.c */
 extern const cp_algo cp_algo_max_pool_rows, cp_algo_max_pool_gather;
 extern const cp_algo cp_algo_average_pool_rows, cp_algo_average_pool_gather;
+/* byte_pool.c */
+extern const cp_algo cp_algo_max_pool_bytes, cp_algo_average_pool_bytes;
 /* box_pool.c */
 extern const cp_algo cp_algo_lp_pool_boxes, cp_algo_lp_pool_gather;
 extern const cp_algo cp_algo_stochastic_pool_boxes, cp_algo_stochastic_pool_gather;
 /* unpool.c */
+extern const cp_algo cp_algo_max_pool_positions_offsets;
 extern const cp_algo cp_algo_max_unpool_scatter, cp_algo_max_unpool_gradient_gather;
 /* Share 0's look at the positions in[1]: the first outside 0 .. limit - 1 is a fault. */
 void cp_check_positions(const cp_call *call, int64_t limit);
@@ -34,7 +39,7 @@ extern const cp_algo cp_algo_span_max_pool_boxes, cp_algo_position_gradient_scat
 extern const cp_algo cp_algo_adaptive_average_pool_boxes, cp_algo_adaptive_average_pool_gather;
 /* elementwise.c */
 extern const cp_algo cp_algo_activation_vector, cp_algo_activation_gradient_vector;
-extern const cp_algo cp_algo_dropout_blocks, cp_algo_mean_squared_error_gradient_vector;
+extern const cp_algo cp_algo_dropout_blocks;
 /* binary.c, axes.c */
 extern const cp_algo cp_algo_binary_rows, cp_algo_binary_gradient_rows;
 extern const cp_algo cp_algo_reduce_blocks, cp_algo_reduce_gradient_blocks;
@@ -56,7 +61,9 @@ extern const cp_algo cp_algo_lrn_rows, cp_algo_lrn_gradient_rows;
 extern const cp_algo cp_algo_softmax_rows, cp_algo_softmax_gradient_rows;
 extern const cp_algo cp_algo_softmax_cross_entropy_rows, cp_algo_softmax_cross_entropy_gradient_rows;
 /* reduce.c */
-extern const cp_algo cp_algo_bias_gradient_columns, cp_algo_mean_squared_error_parts;
+extern const cp_algo cp_algo_bias_gradient_columns;
+/* loss.c: all losses but the cross-entropy, which softmax.c has */
+extern const cp_algo cp_algo_loss_parts, cp_algo_loss_gradient_parts;
 
 /* reference.c: one per operation, any problem */
 extern const cp_algo cp_algo_conv_reference, cp_algo_conv_input_gradient_reference;

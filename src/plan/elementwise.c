@@ -79,18 +79,6 @@ static void dropout(const cp_call *call, int phase, int id, int n) {
     }
 }
 
-static void mean_squared_error_gradient(const cp_call *call, int phase, int id, int n) {
-    (void)phase;
-    int64_t first, last;
-    if (!share(call, id, n, &first, &last)) return;
-    const float *y = call->in[0], *target = call->in[1], *dloss = call->in[2];
-    float *dy = call->out[0];
-    const float factor = (float)(dloss[0] * 2.0 / (double)cp_shape_count(call->problem->out[0]));
-    for (int64_t e = first; e < last; e++) dy[e] = factor * (y[e] - target[e]);
-}
-
 const cp_algo cp_algo_activation_vector = {.name = "vector", .refuse = refuse, .run = activation};
 const cp_algo cp_algo_activation_gradient_vector = {.name = "vector", .refuse = refuse, .run = activation_gradient};
 const cp_algo cp_algo_dropout_blocks = {.name = "blocks", .refuse = refuse, .run = dropout};
-const cp_algo cp_algo_mean_squared_error_gradient_vector = {
-    .name = "vector", .refuse = refuse, .run = mean_squared_error_gradient};

@@ -1,12 +1,10 @@
-/* Sums over many elements: the gradient of a bias, the squared error. Their parts are fixed by the shape, never by the
- * number of threads: part sums in the first phase, added in their order in the second. */
+/* The gradient of a bias: sums of columns, the rows in parts that are fixed by the shape, never by the number of
+ * threads: part sums in the first phase, added in their order in the second. */
 #include "plan/algos.h"
 
 static const char *refuse(const cp_problem *problem) {
     return problem->type == CP_F32 ? NULL : "needs f32";
 }
-
-/* --- the gradient of a bias: sums of columns, the rows in parts --- */
 
 enum { ROWS_OF_PART = 256, MOST_PARTS = 64 };
 
@@ -48,49 +46,5 @@ static void sum_columns(const cp_call *call, int phase, int id, int n) {
     }
 }
 
-/* --- the squared error: a sum over all elements, in parts --- */
-
-enum { ELEMENTS_OF_PART = 4096 };
-
-static int64_t element_parts(const cp_problem *problem) {
-    return (cp_shape_count(problem->in[0]) + ELEMENTS_OF_PART - 1) / ELEMENTS_OF_PART;
-}
-
-static cp_status prepare_squares(const cp_problem *problem, cp_prepared *prepared) {
-    prepared->scratch = element_parts(problem) * (int64_t)sizeof(double);
-    prepared->phases = 2;
-    return CP_OK;
-}
-
-static double sum_of_squares(const float *y, const float *target, int64_t first, int64_t last) {
-    double sum = 0;
-    for (int64_t e = first; e < last; e++) {
-        const double difference = (double)y[e] - target[e];
-        sum += difference * difference;
-    }
-    return sum;
-}
-
-static void mean_squared_error(const cp_call *call, int phase, int id, int n) {
-    const int64_t count = cp_shape_count(call->problem->in[0]), parts = element_parts(call->problem);
-    double *sums = call->scratch;
-    if (phase == 0) {
-        int64_t first, last;
-        cp_share(parts, id, n, &first, &last);
-        for (int64_t part = first; part < last; part++) {
-            const int64_t begin = part * ELEMENTS_OF_PART, rest = count - begin;
-            sums[part] = sum_of_squares(call->in[0], call->in[1], begin,
-                                        begin + (rest < ELEMENTS_OF_PART ? rest : ELEMENTS_OF_PART));
-        }
-    } else if (id == 0) {
-        float *loss = call->out[0];
-        double sum = 0;
-        for (int64_t part = 0; part < parts; part++) sum += sums[part];
-        *loss = count ? (float)(sum / (double)count) : 0;
-    }
-}
-
 const cp_algo cp_algo_bias_gradient_columns = {
     .name = "columns", .refuse = refuse, .prepare = prepare_columns, .run = sum_columns};
-const cp_algo cp_algo_mean_squared_error_parts = {
-    .name = "parts", .refuse = refuse, .prepare = prepare_squares, .run = mean_squared_error};

@@ -7,20 +7,6 @@ static const char *refuse(const cp_problem *problem) {
     return problem->type == CP_F32 ? NULL : "needs f32";
 }
 
-/* Every class counts alike, and no label is smoothed. weights: the input that would say otherwise. */
-static const char *refuse_loss(const cp_problem *problem, int weights) {
-    if (problem->alpha != 0 || cp_has_input(problem, weights)) return "needs labels without smoothing and weights";
-    return refuse(problem);
-}
-
-static const char *refuse_cross_entropy(const cp_problem *problem) {
-    return refuse_loss(problem, 2);
-}
-
-static const char *refuse_cross_entropy_gradient(const cp_problem *problem) {
-    return refuse_loss(problem, 3);
-}
-
 /* Rows along the last axis. */
 static int64_t row_length(cp_shape shape) {
     return shape.dim[shape.rank - 1];
@@ -74,7 +60,31 @@ static void softmax_gradient(const cp_call *call, int phase, int id, int n) {
     }
 }
 
-/* --- softmax and cross-entropy: each row's loss aside in the first phase, their mean in the second --- */
+/* --- softmax and cross-entropy: each row's loss aside in the first phase, their sum in the second --- */
+
+/* What is wished of a row's probabilities: weight[c] * ((1-s)*[c = label] + s/C), s the smoothing. */
+typedef struct wish {
+    const float *weight; /* NULL: 1 for each class */
+    double label, other; /* parts of the label, and of every class */
+} wish;
+
+static wish wish_of(const cp_call *call, int weights, int64_t C) {
+    const double smoothing = call->problem->alpha;
+    return (wish){.weight = cp_has_input(call->problem, weights) ? call->in[weights] : NULL,
+                  .label = 1 - smoothing,
+                  .other = smoothing / (double)C};
+}
+
+static double weight_of(const wish *w, int64_t c) {
+    return w->weight ? (double)w->weight[c] : 1;
+}
+
+/* What the sum over the rows is divided by: the weights of their labels. NaN where a label is no class. */
+static double total_weight(const wish *w, const int32_t *labels, int64_t N, int64_t C) {
+    double sum = 0;
+    for (int64_t r = 0; r < N; r++) sum += labels[r] >= 0 && labels[r] < C ? weight_of(w, labels[r]) : NAN;
+    return sum;
+}
 
 static cp_status prepare(const cp_problem *problem, cp_prepared *prepared) {
     prepared->scratch = problem->in[0].dim[0] * (int64_t)sizeof(double);
@@ -82,8 +92,17 @@ static cp_status prepare(const cp_problem *problem, cp_prepared *prepared) {
     return CP_OK;
 }
 
+/* scale: the logarithm of the sum of exp(x[c]) */
+static double loss_of_row(const wish *w, const float *x, int64_t C, int64_t label, double scale) {
+    double sum = weight_of(w, label) * w->label * (scale - (double)x[label]);
+    if (w->other != 0)
+        for (int64_t c = 0; c < C; c++) sum += weight_of(w, c) * w->other * (scale - (double)x[c]);
+    return sum;
+}
+
 static void lose_rows(const cp_call *call, int id, int n) {
     const int64_t C = row_length(call->problem->in[0]);
+    const wish w = wish_of(call, 2, C);
     const int32_t *labels = call->in[1];
     float *p = call->out[1]; /* NULL where nobody reads it */
     double *losses = call->scratch;
@@ -95,7 +114,7 @@ static void lose_rows(const cp_call *call, int id, int n) {
         double sum;
         sum_of_exponentials(x, C, &maximum, &sum);
         const bool possible = labels[r] >= 0 && labels[r] < C;
-        losses[r] = possible ? log(sum) + ((double)maximum - x[labels[r]]) : NAN;
+        losses[r] = possible ? loss_of_row(&w, x, C, labels[r], log(sum) + (double)maximum) : NAN;
         if (p) softmax_row(x, C, maximum, sum, p + r * C);
     }
 }
@@ -107,31 +126,44 @@ static void softmax_cross_entropy(const cp_call *call, int phase, int id, int n)
     }
     float *loss = call->out[0]; /* NULL where nobody reads it */
     if (id != 0 || !loss) return;
-    const int64_t N = call->problem->in[0].dim[0];
+    const int64_t N = call->problem->in[0].dim[0], C = row_length(call->problem->in[0]);
+    const wish w = wish_of(call, 2, C);
     const double *losses = call->scratch;
     double sum = 0;
     for (int64_t r = 0; r < N; r++) sum += losses[r];
-    *loss = N ? (float)(sum / (double)N) : 0;
+    *loss = N ? (float)(sum / total_weight(&w, call->in[1], N, C)) : 0;
 }
 
 static void softmax_cross_entropy_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     const int64_t N = call->problem->in[0].dim[0], C = row_length(call->problem->in[0]);
+    const wish w = wish_of(call, 3, C);
     const int32_t *labels = call->in[1];
     const float *dloss = call->in[2];
+    const double factor = (double)dloss[0] / total_weight(&w, labels, N, C);
+    double others = 0; /* the sum of what is wished of every class */
     int64_t first, last;
+    for (int64_t c = 0; c < C; c++) others += weight_of(&w, c) * w.other;
     share(call, id, n, &first, &last);
     for (int64_t r = first; r < last; r++) {
         const float *p = (const float *)call->in[0] + r * C;
         float *dx = (float *)call->out[0] + r * C;
-        const float factor = dloss[0] / (float)N;
-        for (int64_t c = 0; c < C; c++) dx[c] = factor * (p[c] - (c == labels[r] ? 1 : 0));
+        const bool possible = labels[r] >= 0 && labels[r] < C;
+        const double wanted = possible ? weight_of(&w, labels[r]) * w.label : NAN;
+        const double all = factor * (wanted + others);
+        if (w.other != 0)
+            for (int64_t c = 0; c < C; c++) dx[c] = (float)(all * (double)p[c] - factor * w.other * weight_of(&w, c));
+        else
+            for (int64_t c = 0; c < C; c++) dx[c] = (float)all * p[c];
+        if (!possible) continue;
+        const double wished = wanted + w.other * weight_of(&w, labels[r]);
+        dx[labels[r]] = (float)(all * (double)p[labels[r]] - factor * wished); /* which are nearly the same */
     }
 }
 
 const cp_algo cp_algo_softmax_rows = {.name = "rows", .refuse = refuse, .run = softmax};
 const cp_algo cp_algo_softmax_gradient_rows = {.name = "rows", .refuse = refuse, .run = softmax_gradient};
 const cp_algo cp_algo_softmax_cross_entropy_rows = {
-    .name = "rows", .refuse = refuse_cross_entropy, .prepare = prepare, .run = softmax_cross_entropy};
+    .name = "rows", .refuse = refuse, .prepare = prepare, .run = softmax_cross_entropy};
 const cp_algo cp_algo_softmax_cross_entropy_gradient_rows = {
-    .name = "rows", .refuse = refuse_cross_entropy_gradient, .run = softmax_cross_entropy_gradient};
+    .name = "rows", .refuse = refuse, .run = softmax_cross_entropy_gradient};
