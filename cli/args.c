@@ -103,6 +103,11 @@ int arg_choice(const char *option, const char *text, const char *const *words) {
     usage("%s = %s: must be one of %s", option, text, list);
 }
 
+cp_math arg_math(const char *text) {
+    static const char *const words[] = {"fast", "strict", NULL};
+    return (cp_math)arg_choice("math", text, words);
+}
+
 /* Numbers of at least `low` between separators: how many; -1 for a mistake or more than `most`. */
 static int numbers(const char *text, char separator, int64_t low, int64_t *value, int most) {
     for (int n = 0; n < most;) {

@@ -19,6 +19,8 @@ int64_t arg_int(const char *option, const char *text, int64_t low, int64_t high)
 uint64_t arg_seed(const char *text);
 double arg_real(const char *option, const char *text, double low, double high);
 int arg_threads(const char *text);
+/* fast or strict. */
+cp_math arg_math(const char *text);
 /* OMP_NUM_THREADS, else the CPUs that this process may use. */
 int default_threads(void);
 /* The number of `text` in a list of words that NULL ends. */

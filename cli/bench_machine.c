@@ -106,7 +106,7 @@ static void print_object(const machine *m, cp_ctx *ctx) {
 
 static int bench_threads(const options *o, int threads) {
     cp_ctx *ctx;
-    const int status = new_context(&ctx, threads);
+    const int status = new_context(&ctx, threads, CP_MATH_FAST);
     if (status) return status;
     machine m;
     measure(&m, ctx, o->seconds);

@@ -10,16 +10,18 @@
 typedef struct options {
     const char *cases;
     int threads;
+    cp_math math;
     double seconds;
     bool json;
     limits limits; /* measured so far */
 } options;
 
-enum { OPTION_CASES = 256, OPTION_THREADS, OPTION_SECONDS, OPTION_JSON };
+enum { OPTION_CASES = 256, OPTION_THREADS, OPTION_MATH, OPTION_SECONDS, OPTION_JSON };
 
 static const struct argp_option option_list[] = {
     {"cases", OPTION_CASES, "FILE", 0, "the cases, one JSON object in each line; '-' is standard input", 1},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 2},
+    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 2},
     {"seconds", OPTION_SECONDS, "S", 0, "measure each case at least that long, and ten times (default 0.3)", 2},
     {"json", OPTION_JSON, NULL, 0, "print a line of JSON for each case", 2},
     {0}};
@@ -35,6 +37,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_THREADS:
         o->threads = arg_threads(text);
+        return 0;
+    case OPTION_MATH:
+        o->math = arg_math(text);
         return 0;
     case OPTION_SECONDS:
         o->seconds = arg_real("seconds", text, 0, 3600);
@@ -433,7 +438,7 @@ int bench_ops(int argc, char **argv) {
     FILE *file = strcmp(o.cases, "-") ? fopen(o.cases, "r") : stdin;
     if (!file) return fail(STATUS_IO, "%s: %s", o.cases, strerror(errno));
     cp_ctx *ctx;
-    int status = new_context(&ctx, o.threads ? o.threads : default_threads());
+    int status = new_context(&ctx, o.threads ? o.threads : default_threads(), o.math);
     if (!status) {
         status = bench_file(&o, file, ctx);
         cp_ctx_free(ctx);

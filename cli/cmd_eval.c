@@ -7,10 +7,11 @@ typedef struct options {
     const char *model;
     pictures_source source;
     int threads;
+    cp_math math;
     bool confusion, json;
 } options;
 
-enum { OPTION_DATA = 256, OPTION_COUNT, OPTION_SEED, OPTION_THREADS, OPTION_CONFUSION, OPTION_JSON };
+enum { OPTION_DATA = 256, OPTION_COUNT, OPTION_SEED, OPTION_THREADS, OPTION_MATH, OPTION_CONFUSION, OPTION_JSON };
 
 static const struct argp_option option_list[] = {
     {"data", OPTION_DATA, "DIR", 0,
@@ -22,6 +23,7 @@ static const struct argp_option option_list[] = {
     {"confusion", OPTION_CONFUSION, NULL, 0, "print how often each label was answered with each class", 2},
     {"json", OPTION_JSON, NULL, 0, "print JSON", 2},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 3},
+    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 3},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
@@ -47,6 +49,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_THREADS:
         o->threads = arg_threads(text);
+        return 0;
+    case OPTION_MATH:
+        o->math = arg_math(text);
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) usage("'%s' is one MODEL too many", text);
@@ -113,7 +118,7 @@ int cmd_eval(int argc, char **argv) {
     int status = load_net(&net, o.model);
     if (!status) source_like_net(&o.source, net);
     if (!status) status = load_validation(&o.source, &data);
-    if (!status) status = new_context(&ctx, o.threads ? o.threads : default_threads());
+    if (!status) status = new_context(&ctx, o.threads ? o.threads : default_threads(), o.math);
     if (!status) {
         const cp_shape answer = cp_net_shape(net, cp_net_output_node(net, 0));
         const int classes = answer.rank == 2 ? (int)answer.dim[1] : 0;

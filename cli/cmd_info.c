@@ -76,7 +76,7 @@ int cmd_info(int argc, char **argv) {
                                 .children = args_common};
     args_parse(&parser, "info", argc, argv, &o);
     cp_ctx *ctx;
-    const int status = new_context(&ctx, o.threads ? o.threads : default_threads());
+    const int status = new_context(&ctx, o.threads ? o.threads : default_threads(), CP_MATH_FAST);
     if (status) return status;
     if (o.json) {
         print_json_table(ctx);

@@ -57,7 +57,8 @@ enum {
     OPTION_DX,
     OPTION_DW,
     OPTION_DB,
-    OPTION_THREADS
+    OPTION_THREADS,
+    OPTION_MATH
 };
 #define BIT(option) ((uint64_t)1 << ((option)-OPTION_INPUT))
 #define WINDOW_BITS (BIT(OPTION_STRIDE) | BIT(OPTION_DILATION) | BIT(OPTION_PADDING))
@@ -136,6 +137,7 @@ static const struct argp_option option_list[] = {
     {"output-db", OPTION_DB, "FILE", 0, "write the gradient by the bias", 4},
     {"double", OPTION_DOUBLE, NULL, 0, "compute in double, by the reference", 5},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 5},
+    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 5},
     {0}};
 
 typedef struct options {
@@ -143,6 +145,7 @@ typedef struct options {
     const char *name; /* of the operation */
     const char *inputs[2], *weights, *bias, *mean, *variance, *target, *grad, *output, *dx, *dw, *db;
     int n_inputs, threads;
+    cp_math math;
     axes kernel, stride, dilation, output_padding, output_size, size;
     reals scale;
     cp_interpolation interpolation;
@@ -672,7 +675,7 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 /* What every operation takes. */
 #define COMMON_BITS                                                                                                    \
     (BIT(OPTION_INPUT) | BIT(OPTION_LAYOUT) | BIT(OPTION_DOUBLE) | BIT(OPTION_GRAD) | BIT(OPTION_DX) |                 \
-     BIT(OPTION_THREADS))
+     BIT(OPTION_THREADS) | BIT(OPTION_MATH))
 
 /* --- options --- */
 
@@ -717,7 +720,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     static const char *const pad_values[] = {"constant", "reflect", "replicate", "circular", NULL};
     static const char *const orders[] = {"dcr", "crd", NULL};
     static const char *const fractionals[] = {"pytorch", "tensorflow", NULL};
-    if (key >= OPTION_INPUT && key <= OPTION_THREADS) o->given |= BIT(key);
+    if (key >= OPTION_INPUT && key <= OPTION_MATH) o->given |= BIT(key);
     switch (key) {
     case ARGP_KEY_INIT:
         state->err_stream = NULL;
@@ -877,6 +880,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_THREADS:
         o->threads = arg_threads(text);
         return 0;
+    case OPTION_MATH:
+        o->math = arg_math(text);
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -997,7 +1003,7 @@ static int run(session *s) {
     cp_ctx *ctx = NULL;
     cp_plan *plan = NULL;
     cp_work *work = NULL;
-    int status = new_context(&ctx, s->options->threads ? s->options->threads : default_threads());
+    int status = new_context(&ctx, s->options->threads ? s->options->threads : default_threads(), s->options->math);
     if (status) return status;
     const cp_plan_options planned = {
         .type = real_type(s), .training = s->options->training, .inputs = in, .outputs = out};

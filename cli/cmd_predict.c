@@ -11,16 +11,18 @@ typedef struct options {
     const char *model;
     char **images;
     int n_images, top, threads;
+    cp_math math;
     bool json, show;
 } options;
 
-enum { OPTION_TOP = 256, OPTION_JSON, OPTION_SHOW, OPTION_THREADS };
+enum { OPTION_TOP = 256, OPTION_JSON, OPTION_SHOW, OPTION_THREADS, OPTION_MATH };
 
 static const struct argp_option option_list[] = {
     {"top", OPTION_TOP, "N", 0, "print the N likeliest classes (default 3)", 1},
     {"json", OPTION_JSON, NULL, 0, "print a line of JSON for each picture", 1},
     {"show", OPTION_SHOW, NULL, 0, "show the picture as the model sees it, also where there is no terminal", 1},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 2},
+    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 2},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
@@ -40,6 +42,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_THREADS:
         o->threads = arg_threads(text);
+        return 0;
+    case OPTION_MATH:
+        o->math = arg_math(text);
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) return ARGP_ERR_UNKNOWN; /* the rest comes at once */
@@ -97,7 +102,7 @@ static int plan_model(classifier *c, const char *path) {
 
 static int open_classifier(classifier *c, const options *o) {
     int status = load_net(&c->net, o->model);
-    if (!status) status = new_context(&c->ctx, o->threads ? o->threads : default_threads());
+    if (!status) status = new_context(&c->ctx, o->threads ? o->threads : default_threads(), o->math);
     return status ? status : plan_model(c, o->model);
 }
 

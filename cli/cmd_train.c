@@ -11,6 +11,7 @@ typedef struct options {
     pictures_source source;
     int64_t epochs, batch;
     int threads;
+    cp_math math;
     bool quiet;
     cp_train train;
     bool balanced;   /* --class-weights */
@@ -45,6 +46,7 @@ enum {
     OPTION_INITIALIZER,
     OPTION_SEED,
     OPTION_THREADS,
+    OPTION_MATH,
     OPTION_BEST,
     OPTION_LOG,
     OPTION_RESUME,
@@ -99,6 +101,7 @@ static const struct argp_option option_list[] = {
      3},
     {"seed", OPTION_SEED, "N", 0, "of weights, order, dropout and drawn digits (default 1)", 3},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs; results do not depend on it", 4},
+    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 4},
     {"output", 'o', "FILE", 0, "write the model here, ready to be resumed", 5},
     {"save-best", OPTION_BEST, "FILE", 0, "write the model of the best epoch here", 5},
     {"log", OPTION_LOG, "FILE", 0, "write a line of JSON for each epoch", 5},
@@ -188,6 +191,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_THREADS:
         o->threads = arg_threads(text);
+        return 0;
+    case OPTION_MATH:
+        o->math = arg_math(text);
         return 0;
     case 'o':
         o->output = text;
@@ -574,7 +580,7 @@ int cmd_train(int argc, char **argv) {
 
     training t = {.options = &o};
     int status = check_outputs(&o);
-    if (!status) status = new_context(&t.ctx, o.threads);
+    if (!status) status = new_context(&t.ctx, o.threads, o.math);
     if (!status) status = o.resume ? resume(&t) : begin(&t);
     if (!status) status = open_log(&t);
     if (!status) status = fit(&t);

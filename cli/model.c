@@ -41,7 +41,7 @@ ink model_ink(const cp_net *net) {
     return INK_ANY;
 }
 
-int new_context(cp_ctx **ctx, int threads) {
-    const cp_status status = cp_ctx_new(ctx, &(cp_options){.threads = threads});
+int new_context(cp_ctx **ctx, int threads, cp_math math) {
+    const cp_status status = cp_ctx_new(ctx, &(cp_options){.threads = threads, .math = math});
     return status ? fail_library(status) : STATUS_OK;
 }

@@ -305,6 +305,12 @@ CP_API cp_status cp_pool_gradient(cp_ctx *ctx, const cp_pool *pool, const cp_ten
 /* PORTABLE: 16-byte vectors (SSE2 on x86). */
 typedef enum cp_isa { CP_ISA_BEST, CP_ISA_PORTABLE, CP_ISA_AVX2, CP_ISA_AVX512 } cp_isa;
 
+/* What may be computed in a faster way than the formula says. FAST: convolutions by transforms whose rounding errors are a
+ * few times those of a sum in f32 (Winograd's F(4x4,3x3) and the like; an infinite or NaN input spoils the outputs
+ * beside it). STRICT: none whose errors are larger than a sum's, and an image's results do not depend on the batch
+ * that it is in. */
+typedef enum cp_math { CP_MATH_FAST, CP_MATH_STRICT } cp_math;
+
 /* alloc returns memory aligned to alignment (a power of two, at most 64), or NULL; free takes what alloc gave. */
 typedef struct cp_allocator {
     void *(*alloc)(void *user, size_t bytes, size_t alignment);
@@ -315,6 +321,7 @@ typedef struct cp_allocator {
 typedef struct cp_options {
     int threads;                   /* 1 to 1024; 0: 1 */
     cp_isa isa;                    /* BEST: CONVPOOL_ISA where it is set, else the CPU's best */
+    cp_math math;
     const cp_allocator *allocator; /* copied; NULL: malloc */
     int64_t max_memory;            /* bytes that one plan's work may need; 0: no limit */
     int64_t reserved[8];

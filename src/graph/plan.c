@@ -95,8 +95,10 @@ static cp_status draft_node(planning *p, int64_t i) {
     const cp_net_node *node = &p->net->nodes[i];
     cp_step *draft = &p->drafts[i];
     draft->op = node->op->name;
-    draft->problem =
-        (cp_problem){.kernels = p->plan->ctx.kernels, .type = p->options->type, .training = p->options->training};
+    draft->problem = (cp_problem){.kernels = p->plan->ctx.kernels,
+                                  .math = p->plan->ctx.math,
+                                  .type = p->options->type,
+                                  .training = p->options->training};
     cp_status status = cp_net_infer(p->net, node, p->shapes, &draft->problem);
     if (status) return cp_fail_within(status, "%s", node->name);
     for (int k = 0; k < node->op->outputs; k++) {
@@ -259,7 +261,8 @@ static cp_status fold(planning *p, cp_step *step) {
         out->owned = true;
         call.out[k] = out->data;
     }
-    if (step->prepared.scratch && !(call.scratch = cp_alloc(allocator, step->prepared.scratch))) return CP_E_MEMORY;
+    const int64_t scratch = cp_scratch_bytes(&step->prepared, cp_threads_count(plan->ctx.threads));
+    if (scratch && !(call.scratch = cp_alloc(allocator, scratch))) return CP_E_MEMORY;
     cp_threads_enter(plan->ctx.threads);
     const cp_status status = cp_exec_step(&plan->ctx, step, &call);
     cp_threads_leave(plan->ctx.threads);
@@ -285,8 +288,9 @@ static cp_status add_step(planning *p, cp_step step, const char *layer, bool can
     int64_t number = plan->n_steps + 1; /* from 1: a life of 0 is none */
     plan->steps[plan->n_steps++] = step;
     cp_step *kept = &plan->steps[plan->n_steps - 1];
-    if (step.prepared.scratch && !step.packs) {
-        kept->scratch = add_slot(plan, (cp_slot){.place = CP_PLACE_ARENA, .bytes = step.prepared.scratch});
+    const int64_t scratch = cp_scratch_bytes(&step.prepared, cp_threads_count(plan->ctx.threads));
+    if (scratch && !step.packs) {
+        kept->scratch = add_slot(plan, (cp_slot){.place = CP_PLACE_ARENA, .bytes = scratch});
         if (!kept->scratch) return CP_E_MEMORY;
         life(plan, kept->scratch, number);
     }
@@ -315,7 +319,7 @@ static cp_status add_packing(planning *p, const cp_step *user, const char *layer
         cp_status status = user->algo->prepare(&step.problem, &step.prepared);
         if (status) return status;
     }
-    step.prepared.scratch = 0;
+    step.prepared.scratch = step.prepared.scratch_of_share = 0;
     step.prepared.phases = 0;
     return add_step(p, step, layer, false);
 }

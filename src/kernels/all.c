@@ -6,6 +6,7 @@
 #include "tile.c"
 #include "outer.c"
 #include "pack.c"
+#include "winograd.c"
 #include "depthwise.c"
 #if CP_LANES > 4
 #include "grouped.c"
@@ -30,8 +31,10 @@ const cp_kernels TABLE_OF(CP_LEVEL) = {
     .vectors = PANEL_VECTORS,
     .rows = MOST_ROWS,
     .tile = {EACH_BLOCK(TILE_ENTRY)},
+    .tile_ahead = {ROWS_TO_6(TILE_AHEAD_ENTRY, PANEL_VECTORS)},
     .outer = {EACH_BLOCK(OUTER_ENTRY)},
     .pack = pack,
+    .winograd = {EACH_WINOGRAD(WINOGRAD_ENTRY)},
     .depthwise = depthwise,
     .grouped = GROUPED,
     .channel_products = channel_products,

@@ -30,7 +30,8 @@ typedef struct cp_run {
 typedef struct cp_tile {
     const void *a;
     int64_t a_step;
-    const void *b; /* panel: rows of V*lanes words */
+    const void *b;     /* panel: rows of V*lanes words */
+    const void *ahead; /* of tile_ahead */
     const cp_run *runs;
     int64_t run_count, run_length; /* both >= 1 */
     void *c;
@@ -155,18 +156,71 @@ typedef struct cp_sgd {
     int nesterov;
 } cp_sgd;
 
+/* Winograd's minimal filtering (winograd.c): a tile of m x m outputs of a convolution with r x r taps, or of m outputs
+ * with r taps along one axis, from p = m + r - 1 products along each. A tile has p x p elements (p along one axis),
+ * each
+ * `.._step` floats behind the one before. Rows and columns may be any two axes of an image; where only one axis is
+ * transformed, it is that of the columns, and a tile has one row. */
+enum { CP_WINOGRAD_4X4_3X3, CP_WINOGRAD_2X2_3X3, CP_WINOGRAD_2X2_5X5, CP_WINOGRAD_4_3, CP_WINOGRADS };
+
+/* The elements of the input of one tile, v[e*v_step + ch] = (B^T d B)[e]. v is written in whole vectors: up to lanes -
+ * 1 floats behind the channels. */
+typedef struct cp_winograd_input {
+    const float *x; /* the image's first pixel */
+    int64_t x_row, x_column;
+    int64_t rows, columns; /* of the image; outside it there are zeros */
+    int64_t row, column;   /* where the tile begins, maybe outside */
+    float *v;
+    int64_t v_step;
+    int64_t channels;
+} cp_winograd_input;
+
+/* The outputs of one tile from the products m of its elements: y = relu?(A^T m A + bias), as far as they are inside the
+ * image. m is read in whole vectors. flags: CP_APPLY_RELU. */
+typedef struct cp_winograd_output {
+    const float *m;
+    int64_t m_step;
+    float *y;
+    int64_t y_row, y_column;
+    int64_t rows, columns, row, column; /* as of the input; row and column inside */
+    const float *bias;                  /* or NULL */
+    int64_t filters;
+    int flags;
+} cp_winograd_output;
+
+/* The elements of weights: u[e*u_step + row*u_row + column] = (G g G^T)[e], g the taps w[tap*w_tap + row*w_row +
+ * column]. u is aligned (64 bytes) and written in whole vectors, zeros behind the columns. */
+typedef struct cp_winograd_weights {
+    const float *w;
+    int64_t w_tap, w_row;
+    int64_t rows, columns;
+    float *u;
+    int64_t u_step, u_row;
+} cp_winograd_weights;
+
+typedef struct cp_winograd {
+    int outputs, taps, axes; /* m, r; 1 or 2 */
+    void (*input)(const cp_winograd_input *);
+    void (*output)(const cp_winograd_output *);
+    void (*weights)(const cp_winograd_weights *);
+} cp_winograd;
+
 typedef struct cp_kernels {
     const char *name;             /* "avx512" */
     int lanes;                    /* floats in a vector */
     int vectors;                  /* V of a full panel: panels are vectors*lanes wide, the last one narrower */
     int rows[CP_MAX_VECTORS + 1]; /* most rows of a tile with V vectors; all fewer exist too */
     cp_tile_fn *tile[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1]; /* [R][V] */
+    /* [R], of full panels: fetches meanwhile what will be read next into the second cache, from `ahead` on 64 bytes for
+     * each row of the panel, of one run. */
+    cp_tile_fn *tile_ahead[CP_MAX_ROWS + 1];
     cp_outer_fn *outer[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1];
 
     /* panel[r*width + j] = w[r*row_step + j*column_step], j < columns; the rest up to width is 0. Fast where either
      * step is 1. */
     void (*pack)(const float *w, int64_t row_step, int64_t column_step, int64_t rows, int64_t columns, int64_t width,
                  float *panel);
+    cp_winograd winograd[CP_WINOGRADS];
     void (*depthwise)(const cp_depthwise *);
     void (*grouped)(const cp_grouped *); /* NULL where vectors cannot be permuted at will */
     void (*channel_products)(const cp_channel_products *);

@@ -16,7 +16,7 @@
 #define EACH_BLOCK(X) ROWS_TO_12(X, 1) ROWS_TO_6(X, 2)
 #endif
 
-INLINE void tile(const cp_tile *t, const int R, const int V) {
+INLINE void tile(const cp_tile *t, const int R, const int V, const int fetches) {
     const int64_t a_step = t->a_step, c_step = t->c_step;
     float *const c = t->c;
     const int last = V - 1, tail = t->tail;
@@ -41,7 +41,12 @@ INLINE void tile(const cp_tile *t, const int R, const int V) {
     for (int64_t r = 0; r < t->run_count; r++) {
         const float *a = (const float *)t->a + t->runs[r].a;
         const vec *b = (const vec *)t->b + t->runs[r].row * V;
+        const char *ahead = t->ahead;
         for (const float *a_end = a + t->run_length; a < a_end; a++, b += V) {
+            if (fetches) {
+                __builtin_prefetch(ahead, 0, 2);
+                ahead += 64;
+            }
             UNROLL for (int i = 0; i < R; i++) {
                 const vec x = vec_all(a[i * a_step]);
                 UNROLL for (int j = 0; j < V; j++) sum[i][j] = vec_multiply_add(x, b[j], sum[i][j]);
@@ -62,7 +67,14 @@ INLINE void tile(const cp_tile *t, const int R, const int V) {
 
 #define DEFINE_TILE(R, V)                                                                                              \
     static void tile_##R##x##V(const cp_tile *t) {                                                                     \
-        tile(t, R, V);                                                                                                 \
+        tile(t, R, V, 0);                                                                                              \
     }
 EACH_BLOCK(DEFINE_TILE)
 #define TILE_ENTRY(R, V) [R][V] = tile_##R##x##V,
+
+#define DEFINE_TILE_AHEAD(R, V)                                                                                        \
+    static void tile_ahead_##R(const cp_tile *t) {                                                                     \
+        tile(t, R, V, 1);                                                                                              \
+    }
+#define TILE_AHEAD_ENTRY(R, V) [R] = tile_ahead_##R,
+ROWS_TO_6(DEFINE_TILE_AHEAD, PANEL_VECTORS)

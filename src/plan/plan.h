@@ -15,6 +15,7 @@ struct cp_ctx {
     bool own_allocator;  /* the caller gave one */
     cp_threads *threads; /* NULL: one */
     const cp_kernels *kernels;
+    cp_math math;
     int64_t max_memory; /* 0: no limit */
 };
 /* What a NULL context means: one thread, the level that CONVPOOL_ISA or the CPU says. */
@@ -36,6 +37,7 @@ cp_tensor cp_moved(const cp_move *move, cp_tensor whole, cp_shape part);
 typedef struct cp_problem {
     const cp_kernels *kernels;
     cp_type type; /* of the floats */
+    cp_math math;
     int inputs, outputs;
     cp_shape in[CP_MAX_INPUTS], out[CP_MAX_OUTPUTS];
     cp_type in_type[CP_MAX_INPUTS], out_type[CP_MAX_OUTPUTS];
@@ -80,10 +82,11 @@ static inline bool cp_has_input(const cp_problem *p, int i) {
 
 /* What `prepare` works out once per plan. */
 typedef struct cp_prepared {
-    void *state;     /* one block of cp_alloc(NULL, ..), or NULL; freed by the plan */
-    int64_t scratch; /* bytes that a run needs, aligned to CP_ALIGN */
-    int64_t packed;  /* bytes of the packed weights; 0: the algorithm reads them as they are */
-    int phases;      /* 0 means 1 */
+    void *state;              /* one block of cp_alloc(NULL, ..), or NULL; freed by the plan */
+    int64_t scratch;          /* bytes that a run needs, aligned to CP_ALIGN */
+    int64_t scratch_of_share; /* the same for each share, a multiple of CP_ALIGN; see cp_share_scratch */
+    int64_t packed;           /* bytes of the packed weights; 0: the algorithm reads them as they are */
+    int phases;               /* 0 means 1 */
 } cp_prepared;
 
 /* A number in an input that an operation cannot take, found while it ran: element and value, which must be 0 ..
@@ -194,6 +197,15 @@ const cp_algo *cp_choose(const char *op, const cp_algo *const *algos, const cp_p
 /* A tensor of the problem as a view of the memory that a call was given. */
 cp_tensor cp_call_in(const cp_call *call, int i);
 cp_tensor cp_call_out(const cp_call *call, int i);
+/* The memory of one share: behind what all share. */
+static inline void *cp_share_scratch(const cp_call *call, int id) {
+    const cp_prepared *p = call->prepared;
+    return (char *)call->scratch + cp_round_up(p->scratch, CP_ALIGN) + id * p->scratch_of_share;
+}
+/* Bytes of scratch for runs by at most n shares. */
+static inline int64_t cp_scratch_bytes(const cp_prepared *p, int n) {
+    return p->scratch_of_share ? cp_round_up(p->scratch, CP_ALIGN) + n * p->scratch_of_share : p->scratch;
+}
 /* Share id of n of `count` things: [*first, *last). */
 static inline void cp_share(int64_t count, int id, int n, int64_t *first, int64_t *last) {
     *first = count / n * id + count % n * id / n;
