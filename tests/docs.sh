@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs every command of the README and docs/: each line of a fenced block marked `sh` must succeed, in one folder per file,
+# Runs every command of the READMEs and docs/: each line of a fenced block marked `sh` must succeed, in one folder per file,
 # with the tool in PATH. What builds the project itself (./run.sh, ./test.sh, cmake, apt-get) is left to the build.
 #   docs.sh TOOL SOURCE_DIRECTORY
 set -u
@@ -10,7 +10,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export PATH="$(dirname "$tool"):$PATH" CONVPOOL_SOURCE="$source"
 
-for page in "$source/README.md" "$source"/docs/*.md; do
+for page in "$source"/README*.md "$source"/docs/*.md; do
     folder=$scratch/$(basename "$page" .md)
     mkdir -p "$folder"
     while IFS= read -r line; do
@@ -18,9 +18,9 @@ for page in "$source/README.md" "$source"/docs/*.md; do
         if (cd "$folder" && timeout 300 bash -c "$line") >"$scratch/output" 2>&1 </dev/null; then
             passed=$((passed + 1))
         else
-            failed=$((failed + 1))
             echo "FAILED ($?) in $(basename "$page"): $line"
             tail -n 5 "$scratch/output"
+            failed=$((failed + 1))
         fi
     done < <(sed -n '/^ *```sh$/,/^ *```$/p' "$page" | grep -v '^ *```' | sed 's/^ *//')
 done
