@@ -788,7 +788,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_ACTIVATION:
         o->activation = (cp_activation)arg_choice("activation", text, activation_words);
-        if (o->activation > CP_CLIP) o->activation = CP_LINEAR;
+        if (o->activation == (cp_activation)CP_ACTIVATION_COUNT) o->activation = CP_LINEAR;
         return 0;
     case OPTION_ALPHA:
         o->alpha = (float)arg_real("alpha", text, -FLT_MAX, FLT_MAX);

@@ -155,13 +155,30 @@ typedef enum cp_pad {
     X(CP_SOFTSIGN, softsign, "softsign", 0, 0, "x/(1+|x|)")                                                            \
     X(CP_HARD_SIGMOID, hard_sigmoid, "hard-sigmoid", 0.2, 0.5, "alpha*x+beta, within 0 and 1")                         \
     X(CP_HARD_SWISH, hard_swish, "hard-swish", 0, 0, "x*(x/6+1/2, within 0 and 1)")                                    \
-    X(CP_CLIP, clip, "clip", 0, 6, "x, within alpha and beta")
+    X(CP_CLIP, clip, "clip", 0, 6, "x, within alpha and beta")                                                         \
+    X(CP_THRESHOLDED_RELU, thresholded_relu, "thresholded-relu", 1, 0, "x above alpha, else 0")                        \
+    X(CP_EXP, exp, "exp", 0, 0, "e^x")                                                                                 \
+    X(CP_LOG, log, "log", 0, 0, "the natural logarithm")                                                               \
+    X(CP_SQRT, sqrt, "sqrt", 0, 0, "the square root")                                                                  \
+    X(CP_RECIPROCAL, reciprocal, "reciprocal", 0, 0, "1/x")                                                            \
+    X(CP_ABS, abs, "abs", 0, 0, "|x|")                                                                                 \
+    X(CP_NEG, neg, "neg", 0, 0, "-x")                                                                                  \
+    X(CP_SIGN, sign, "sign", 0, 0, "-1, 0 or 1")                                                                       \
+    X(CP_FLOOR, floor, "floor", 0, 0, "the next whole number below")                                                   \
+    X(CP_CEIL, ceil, "ceil", 0, 0, "the next whole number above")                                                      \
+    X(CP_ROUND, round, "round", 0, 0, "the nearest whole number, halves to the even one")                              \
+    X(CP_ERF, erf, "erf", 0, 0, "2*P(x*sqrt(2))-1")                                                                    \
+    X(CP_SIN, sin, "sin", 0, 0, "sin(x)")                                                                              \
+    X(CP_COS, cos, "cos", 0, 0, "cos(x)")
 
 typedef enum cp_activation {
 #define CP_ACTIVATION_ENUM(name, identifier, word, alpha, beta, text) name,
     CP_ACTIVATIONS(CP_ACTIVATION_ENUM)
 #undef CP_ACTIVATION_ENUM
 } cp_activation;
+#define CP_ACTIVATION_ONE(...) +1
+enum { CP_ACTIVATION_COUNT = 0 CP_ACTIVATIONS(CP_ACTIVATION_ONE) };
+#undef CP_ACTIVATION_ONE
 
 /* What stands outside the input. CONSTANT, the default: a number. Else values of the input: REFLECT mirrors it at its
  * first and last position, which are not repeated (each side less than the input); REPLICATE repeats those; CIRCULAR
@@ -435,6 +452,7 @@ CP_API cp_node cp_net_gather_elements(cp_net *net, cp_node x, cp_node indices, i
 /* The same numbers in another type. To an integer fractions are cut off, what is outside becomes the nearest number
  * that the type has, NaN 0; integers to integers lose their upper bits; a BOOL is whether x is not 0. */
 CP_API cp_node cp_net_cast(cp_net *net, cp_node x, cp_type type);
+/* Of floats; RELU, ABS, NEG and SIGN also of integers, which wrap around. */
 CP_API cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activation);
 /* The same with other numbers than the usual; alpha = beta = 0 are the usual. CP_E_ARG where they are not finite, where
  * CELU's alpha is 0 or clip's beta below alpha. */
@@ -442,7 +460,9 @@ CP_API cp_node cp_net_activation_with(cp_net *net, cp_node x, cp_activation acti
 CP_API cp_node cp_net_softmax(cp_net *net, cp_node x); /* over the last axis */
 /* While training a share `rate` of the values is zero and the others are scaled by 1/(1-rate); else nothing. */
 CP_API cp_node cp_net_dropout(cp_net *net, cp_node x, float rate);
-/* Element by element. Shapes broadcast as NumPy's, in channels-last order: axes meet from the last one on, and one that
+/* Element by element; both are floats or integers of one type, and so is the result: a quotient of integers is cut
+ * towards 0 (x/0 is 0), what is too large loses its upper bits, a negative power is 0 unless the base is 1 or -1.
+ * Shapes broadcast as NumPy's, in channels-last order: axes meet from the last one on, and one that
  * is missing or of size 1 is repeated; so [C] belongs to the channels. CP_E_SHAPE where they do not fit. Of equal
  * numbers the minimum (maximum) is a, which then gets the gradient. */
 CP_API cp_node cp_net_add(cp_net *net, cp_node a, cp_node b);
@@ -452,6 +472,25 @@ CP_API cp_node cp_net_div(cp_net *net, cp_node a, cp_node b);
 CP_API cp_node cp_net_min(cp_net *net, cp_node a, cp_node b);
 CP_API cp_node cp_net_max(cp_net *net, cp_node a, cp_node b);
 CP_API cp_node cp_net_pow(cp_net *net, cp_node a, cp_node b); /* a to the power of b */
+/* BOOL, broadcast alike: how numbers of any one type compare (a NaN is unlike everything), and truths together. */
+typedef enum cp_relation {
+    CP_EQUAL,
+    CP_LESS,
+    CP_GREATER,
+    CP_LESS_OR_EQUAL,
+    CP_GREATER_OR_EQUAL,
+    CP_AND,
+    CP_OR,
+    CP_XOR
+} cp_relation;
+CP_API cp_node cp_net_compare(cp_net *net, cp_node a, cp_node b, cp_relation relation);
+CP_API cp_node cp_net_not(cp_net *net, cp_node x);
+/* a where condition (BOOL) is true, else b; all three broadcast. a and b are of any one type. */
+CP_API cp_node cp_net_where(cp_net *net, cp_node condition, cp_node a, cp_node b);
+/* The matrix product of the last two axes, a [..,M,K] by b [..,K,N]; the axes before them broadcast. A vector as a is
+ * one row, as b one column, whose axis is gone from the result. Floats, or integers of one type. Source: NumPy's
+ * matmul. */
+CP_API cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b);
 /* x where it is not below 0, else slope * x (He et al. 2015); cp_net_prelu has a slope for each channel as its
  * parameter, "prelu1.weight", 0.25 when initialized. */
 CP_API cp_node cp_net_prelu(cp_net *net, cp_node x);

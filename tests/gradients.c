@@ -627,6 +627,21 @@ static cp_node build_moved(cp_net *net, cp_node x) {
     return cp_net_pad_axes(net, x, (int64_t[]){1, 0, 2}, (int64_t[]){0, -1, 1}, CP_PAD_REFLECT, 0);
 }
 
+/* Functions that no layer of a text is named by, products, choices. */
+static cp_node build_computed(cp_net *net, cp_node x) {
+    static const cp_activation functions[] = {CP_EXP, CP_RECIPROCAL, CP_SQRT, CP_LOG, CP_ABS,
+                                              CP_NEG, CP_ERF,        CP_SIN,  CP_COS, CP_THRESHOLDED_RELU};
+    const cp_node positive = cp_net_activation(net, x, CP_EXP);
+    cp_node sum = x;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        sum = cp_net_add(net, sum,
+                         cp_net_activation_with(net, positive, functions[i], functions[i] == CP_THRESHOLDED_RELU, 0));
+    const cp_node product = cp_net_matmul(net, sum, cp_net_transpose(net, x, (int[]){0, 2, 1})); /* [2,4,4] */
+    const cp_node row = cp_net_reshape(net, cp_net_slice(net, x, 1, 0, 1), (cp_shape)LINE(2, 3, 1));
+    const cp_node one = cp_net_matmul(net, cp_net_slice(net, sum, 0, 0, 1), row); /* [2,4,1] */
+    return cp_net_where(net, cp_net_compare(net, product, one, CP_LESS), cp_net_activation(net, one, CP_TANH), product);
+}
+
 static void built(void **state) {
     static const subject subjects[] = {
         {"batch norm", PLANE(3, 4, 3, 2), build_batch_norm, SQUARED},
@@ -636,6 +651,7 @@ static void built(void **state) {
         {"unpool", PLANE(2, 4, 5, 2), build_unpool, SQUARED},
         {"pyramid", PLANE(2, 4, 5, 2), build_pyramid, SQUARED},
         {"pieces", LINE(2, 3, 5), build_pieces, SQUARED},
+        {"computed", LINE(2, 4, 3), build_computed, SQUARED},
         {"moved", LINE(2, 3, 5), build_moved, SQUARED},
     };
     (void)state;

@@ -46,6 +46,7 @@ typedef struct sample {
     int inputs;
     cp_shape in[CP_MAX_INPUTS];
     bool integer[CP_MAX_INPUTS]; /* of the type that infer asks for, not a float */
+    bool truth[CP_MAX_INPUTS];   /* BOOL */
     int64_t below;               /* integers are 0 .. below - 1 */
     cp_type bytes;               /* what is pooled, where it is U8 or I8; else 0, CP_F32 */
     int64_t chain;               /* the longest sum */
@@ -59,6 +60,7 @@ static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type,
         const bool bytes = strstr(s->op->name, "pool") && !strstr(s->op->name, "unpool"); /* the tap of a window */
         if (s->integer[i] && !bytes) problem->in_type[i] = CP_I32;
         if (s->bytes) problem->in_type[i] = s->bytes;
+        if (s->truth[i]) problem->in_type[i] = CP_BOOL;
     }
     for (int i = 0; i < CP_MAX_OUTPUTS; i++) problem->out_used[i] = true;
     return s->op->infer(problem, &s->attributes);
@@ -495,6 +497,32 @@ static void draw_gather(sample *s) {
     s->chain = cp_shape_count(indices) + 1;
 }
 
+/* A comparison or a choice, of which any may be repeated. */
+static void draw_choice(sample *s) {
+    const cp_shape y = draw_shape(1);
+    const bool chooses = s->op == &cp_op_where;
+    s->inputs = chooses ? 3 : 2;
+    for (int i = 0; i < s->inputs; i++) {
+        s->in[i] = one_in(2) ? y : shrink(y);
+        s->truth[i] = chooses ? i == 0 : s->op == &cp_op_and || s->op == &cp_op_or || s->op == &cp_op_xor;
+    }
+    s->chain = 1;
+}
+
+static void draw_matmul(sample *s) {
+    const cp_shape batch = draw_shape(1);
+    const int64_t I = one_in(3) ? draw(40, 100) : draw(1, 20), J = draw_channels(), K = draw_channels();
+    s->inputs = 2;
+    for (int i = 0; i < 2; i++) {
+        cp_shape *x = &s->in[i];
+        *x = one_in(2) ? batch : shrink(batch);
+        if (one_in(4)) x->rank = 0;
+        x->dim[x->rank++] = i ? K : I;
+        x->dim[x->rank++] = i ? J : K;
+    }
+    s->chain = K;
+}
+
 static void draw_cast(sample *s) {
     static const cp_type types[] = {CP_F32, CP_F64, CP_I32, CP_I64, CP_U8, CP_I8, CP_BOOL};
     draw_elements(s, 1);
@@ -734,6 +762,8 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_expand) draw_expand(s);
     if (strncmp(op->name, "gather", 6) == 0) draw_gather(s);
     if (op == &cp_op_cast) draw_cast(s);
+    if (op->algos == cp_algos_relation || op == &cp_op_where) draw_choice(s);
+    if (op == &cp_op_matmul) draw_matmul(s);
     if (op == &cp_op_dropout) {
         draw_elements(s, 1);
         s->attributes.rate = (float)draw(0, 9) / 10;
@@ -783,9 +813,11 @@ static nearness nearness_of(const cp_op *op) {
     if (op == &cp_op_max_pool_positions || strstr(op->name, "unpool")) return SAME;
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
         op == &cp_op_concat || op->algos == cp_algos_move || op->algos == cp_algos_move_gradient ||
-        op->algos == cp_algos_gather || op->algos == cp_algos_gather_elements || op == &cp_op_cast)
+        op->algos == cp_algos_gather || op->algos == cp_algos_gather_elements || op == &cp_op_cast ||
+        op->algos == cp_algos_relation || op == &cp_op_where)
         return SAME;
-    if (op->algos == cp_algos_gather_gradient || op->algos == cp_algos_gather_elements_gradient) return SUMS;
+    if (op == &cp_op_matmul || op->algos == cp_algos_gather_gradient || op->algos == cp_algos_gather_elements_gradient)
+        return SUMS;
     if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient || op->algos == cp_algos_reduce ||
         op->algos == cp_algos_reduce_gradient || strncmp(op->name, "deform-conv", 11) == 0 ||
         strstr(op->name, "norm") || strstr(op->name, "lrn"))
@@ -819,7 +851,9 @@ static void fill_inputs(const sample *s, expected *e) {
         const int64_t count = s->in[i].rank < 0 ? 0 : cp_shape_count(s->in[i]);
         e->in[i] = doubles(count);
         for (int64_t k = 0; k < count; k++) {
-            if (s->integer[i])
+            if (s->truth[i])
+                e->in[i][k] = one_in(2);
+            else if (s->integer[i])
                 e->in[i][k] =
                     (double)(draw(0, s->below - 1) - (strstr(s->op->name, "gather") && one_in(4) ? s->below : 0));
             else if (s->bytes)
@@ -962,6 +996,7 @@ static double bound(const sample *s, const expected *e, const cp_algo *algo, int
 static bool near(const sample *s, const expected *e, const cp_algo *algo, int i, int64_t k, double got) {
     const double wanted = e->out[i][k], allowed = bound(s, e, algo, i, k);
     if (isnan(wanted)) return isnan(got);
+    if (isinf(wanted)) return got == wanted;
     return allowed == 0 ? got == (float)wanted : fabs(got - wanted) <= allowed;
 }
 
@@ -1226,7 +1261,7 @@ static void go_back(const sample *s, toy_net *net) {
     for (int i = 0; i < s->inputs; i++) {
         if (s->in[i].rank < 0) continue;
         in[i] = toy_value(net, s->in[i], problem.in_type[i]);
-        wanted[i] = !s->integer[i];
+        wanted[i] = !s->integer[i] && !s->truth[i];
     }
     for (int i = 0; i < problem.outputs; i++) out[i] = toy_value(net, problem.out[i], problem.out_type[i]);
     dout[0] = toy_value(net, problem.out[0], CP_F32);
@@ -1247,7 +1282,7 @@ static void go_back(const sample *s, toy_net *net) {
         print_sample(s);
         fail_msg("the gradient by input %d has another shape", i);
     }
-    assert_int_not_equal(b.din[0], 0);
+    assert_int_not_equal(b.din[wanted[0] ? 0 : 1], 0);
 }
 
 static void test_gradients_fit_their_inputs(void **state) {

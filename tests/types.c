@@ -250,10 +250,150 @@ static void casting(void **state) {
     }
 }
 
+/* --- elements --- */
+
+static const cp_type numbers[] = {CP_F32, CP_F64, CP_I32, CP_I64, CP_I8, CP_U8};
+#define EACH_NUMBER for (const cp_type *type = numbers; type < numbers + sizeof numbers / sizeof *numbers; type++)
+
+static void functions(void **state) {
+    (void)state;
+    static const struct {
+        cp_activation f;
+        double y[4];
+    } cases[] = {{CP_RELU, {0, 0, 3, 2}}, {CP_ABS, {5, 0, 3, 2}}, {CP_NEG, {5, 0, -3, -2}}, {CP_SIGN, {-1, 0, 1, 1}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (const cp_type *type = numbers; *type != CP_U8; type++) {
+            toy t = begin();
+            gives(&t, cp_net_activation(t.net, given(&t, *type, SHAPE(4), LIST(-5, 0, 3, 2)), cases[i].f), *type,
+                  SHAPE(4), cases[i].y);
+        }
+    for (cp_type type = CP_F32; type <= CP_F64; type++) {
+        const double x[] = {-2.5, -0.5, 0.5, 1.5, 1.75};
+        toy t = begin();
+        gives(&t, cp_net_activation(t.net, given(&t, type, SHAPE(5), x), CP_ROUND), type, SHAPE(5),
+              LIST(-2, 0, 0, 2, 2));
+        t = begin();
+        gives(&t, cp_net_activation(t.net, given(&t, type, SHAPE(5), x), CP_FLOOR), type, SHAPE(5),
+              LIST(-3, -1, 0, 1, 1));
+        t = begin();
+        gives(&t, cp_net_activation(t.net, given(&t, type, SHAPE(5), x), CP_CEIL), type, SHAPE(5),
+              LIST(-2, 0, 1, 2, 2));
+        t = begin();
+        gives(&t, cp_net_activation_with(t.net, given(&t, type, SHAPE(5), x), CP_THRESHOLDED_RELU, 1.5f, 0), type,
+              SHAPE(5), LIST(0, 0, 0, 0, 1.75));
+    }
+    toy t = begin(); /* the least one has no opposite */
+    gives(&t, cp_net_activation(t.net, given(&t, CP_I8, SHAPE(2), LIST(-128, 7)), CP_NEG), CP_I8, SHAPE(2),
+          LIST(-128, -7));
+    t = begin();
+    assert_int_equal(cp_net_activation(t.net, given(&t, CP_I32, SHAPE(2), LIST(1, 2)), CP_EXP), 0);
+    assert_int_equal(cp_net_error(t.net, NULL), CP_E_ARG);
+    end(&t);
+}
+
+static void pairs(void **state) {
+    (void)state;
+    static const struct {
+        cp_node (*build)(cp_net *net, cp_node a, cp_node b);
+        double y[4];
+    } cases[] = {
+        {cp_net_add, {9, 5, 6, 8}}, {cp_net_sub, {5, 1, 2, 4}}, {cp_net_mul, {14, 6, 8, 12}},
+        {cp_net_min, {2, 2, 2, 2}}, {cp_net_max, {7, 3, 4, 6}}, {cp_net_pow, {49, 9, 16, 36}},
+    };
+    EACH_NUMBER
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        toy t = begin();
+        const cp_node a = given(&t, *type, SHAPE(2, 2), LIST(7, 3, 4, 6)), b = given(&t, *type, SCALAR, LIST(2));
+        gives(&t, cases[i].build(t.net, a, b), *type, SHAPE(2, 2), cases[i].y);
+    }
+    for (const cp_type *type = numbers + 2; *type != CP_U8; type++) {
+        toy t = begin();
+        cp_node a = given(&t, *type, SHAPE(4), LIST(-7, 7, 7, 5)), b = given(&t, *type, SHAPE(4), LIST(2, -2, 0, -1));
+        gives(&t, cp_net_div(t.net, a, b), *type, SHAPE(4), LIST(-3, -3, 0, -5));
+        t = begin();
+        a = given(&t, *type, SHAPE(4), LIST(-1, 1, 3, -2)), b = given(&t, *type, SHAPE(4), LIST(-3, -2, -1, 3));
+        gives(&t, cp_net_pow(t.net, a, b), *type, SHAPE(4), LIST(-1, 1, 0, -8));
+    }
+    toy t = begin();
+    const cp_node a = given(&t, CP_U8, SHAPE(2), LIST(200, 3)), b = given(&t, CP_U8, SHAPE(2), LIST(100, 5));
+    gives(&t, cp_net_sub(t.net, cp_net_add(t.net, a, b), b), CP_U8, SHAPE(2), LIST(200, 3));
+    t = begin();
+    cp_net_add(t.net, given(&t, CP_I32, SHAPE(1), LIST(1)), given(&t, CP_I64, SHAPE(1), LIST(1)));
+    const char *text;
+    assert_int_equal(cp_net_error(t.net, &text), CP_E_ARG);
+    assert_non_null(strstr(text, "second input: type i64, must be i32"));
+    end(&t);
+}
+
+static void truths(void **state) {
+    (void)state;
+    static const double y[][4] = {[CP_EQUAL] = {0, 1, 0, 0},
+                                  [CP_LESS] = {1, 0, 0, 1},
+                                  [CP_GREATER] = {0, 0, 1, 0},
+                                  [CP_LESS_OR_EQUAL] = {1, 1, 0, 1},
+                                  [CP_GREATER_OR_EQUAL] = {0, 1, 1, 0}};
+    EACH_NUMBER
+    for (cp_relation f = CP_EQUAL; f <= CP_GREATER_OR_EQUAL; f++) {
+        toy t = begin();
+        const cp_node a = given(&t, *type, SHAPE(2, 2), LIST(1, 2, 3, 0)), b = given(&t, *type, SHAPE(1), LIST(2));
+        gives(&t, cp_net_compare(t.net, a, b, f), CP_BOOL, SHAPE(2, 2), y[f]);
+    }
+    toy t = begin();
+    cp_node a = given(&t, CP_F32, SHAPE(2), LIST(NAN, NAN)), b = given(&t, CP_F32, SHAPE(2), LIST(NAN, 1));
+    gives(&t, cp_net_compare(t.net, a, b, CP_EQUAL), CP_BOOL, SHAPE(2), LIST(0, 0));
+    static const double together[][4] = {[CP_AND] = {1, 0, 0, 0}, [CP_OR] = {1, 1, 1, 0}, [CP_XOR] = {0, 1, 1, 0}};
+    for (cp_relation f = CP_AND; f <= CP_XOR; f++) {
+        t = begin();
+        a = given(&t, CP_BOOL, SHAPE(4), LIST(1, 1, 0, 0)), b = given(&t, CP_BOOL, SHAPE(4), LIST(1, 0, 1, 0));
+        gives(&t, cp_net_compare(t.net, a, b, f), CP_BOOL, SHAPE(4), together[f]);
+    }
+    t = begin();
+    gives(&t, cp_net_not(t.net, given(&t, CP_BOOL, SHAPE(2), LIST(1, 0))), CP_BOOL, SHAPE(2), LIST(0, 1));
+    t = begin(); /* what a double cannot tell apart */
+    a = given(&t, CP_I64, SHAPE(1), LIST(0)), b = given(&t, CP_I64, SHAPE(1), LIST(0));
+    ((int64_t *)t.input[0].data)[0] = INT64_MAX;
+    ((int64_t *)t.input[1].data)[0] = INT64_MAX - 1;
+    gives(&t, cp_net_compare(t.net, a, b, CP_EQUAL), CP_BOOL, SHAPE(1), LIST(0));
+    EACH_TYPE {
+        t = begin();
+        const cp_node c = given(&t, CP_BOOL, SHAPE(2, 1), LIST(0, 1));
+        a = given(&t, *type, SHAPE(1), LIST(1)), b = given(&t, *type, SHAPE(2), LIST(0, 1));
+        gives(&t, cp_net_where(t.net, c, a, b), *type, SHAPE(2, 2), LIST(0, 1, 1, 1));
+    }
+}
+
+static void products(void **state) {
+    (void)state;
+    static const cp_type types[] = {CP_F32, CP_F64, CP_I32, CP_I64};
+    const double x[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    for (int i = 0; i < 4; i++) {
+        toy t = begin();
+        cp_node a = given(&t, types[i], SHAPE(2, 3), x), b = given(&t, types[i], SHAPE(3, 2), x);
+        gives(&t, cp_net_matmul(t.net, a, b), types[i], SHAPE(2, 2), LIST(22, 28, 49, 64));
+        t = begin();
+        a = given(&t, types[i], SHAPE(3), x), b = given(&t, types[i], SHAPE(3), x);
+        gives(&t, cp_net_matmul(t.net, a, b), types[i], SCALAR, LIST(14));
+        t = begin();
+        a = given(&t, types[i], SHAPE(3), x), b = given(&t, types[i], SHAPE(2, 3, 1), x);
+        gives(&t, cp_net_matmul(t.net, a, b), types[i], SHAPE(2, 1), LIST(14, 32));
+        t = begin();
+        a = given(&t, types[i], SHAPE(2, 1, 3), x), b = given(&t, types[i], SHAPE(3), x);
+        gives(&t, cp_net_matmul(t.net, a, b), types[i], SHAPE(2, 1), LIST(14, 32));
+        t = begin(); /* one matrix by two, two by one */
+        a = given(&t, types[i], SHAPE(1, 2, 2), x), b = given(&t, types[i], SHAPE(2, 2, 1), x);
+        gives(&t, cp_net_matmul(t.net, a, b), types[i], SHAPE(2, 2, 1), LIST(5, 11, 11, 25));
+        t = begin();
+        a = given(&t, types[i], SHAPE(2, 2, 2), x), b = given(&t, types[i], SHAPE(2, 1), x);
+        gives(&t, cp_net_matmul(t.net, a, b), types[i], SHAPE(2, 2, 1), LIST(5, 11, 17, 23));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes),  cmocka_unit_test(open_batches), cmocka_unit_test(long_numbers_stay_exact),
-        cmocka_unit_test(padding), cmocka_unit_test(gathering),    cmocka_unit_test(casting),
+        cmocka_unit_test(shapes),    cmocka_unit_test(open_batches), cmocka_unit_test(long_numbers_stay_exact),
+        cmocka_unit_test(padding),   cmocka_unit_test(gathering),    cmocka_unit_test(casting),
+        cmocka_unit_test(functions), cmocka_unit_test(pairs),        cmocka_unit_test(truths),
+        cmocka_unit_test(products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

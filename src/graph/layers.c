@@ -14,7 +14,7 @@ static cp_node add(cp_net *net, const char *op, const cp_attributes *attributes,
 }
 
 cp_node cp_net_activation_with(cp_net *net, cp_node x, cp_activation activation, float alpha, float beta) {
-    if ((unsigned)activation > CP_CLIP)
+    if ((unsigned)activation >= CP_ACTIVATION_COUNT)
         return cp_net_fail(net, cp_fail(CP_E_ARG, "activation %d is none of CP_ACTIVATIONS", (int)activation));
     if (activation == CP_LINEAR) return x;
     return add(net, cp_activation_words[activation], &(cp_attributes){.alpha = alpha, .beta = beta}, &x, 1);
@@ -436,6 +436,26 @@ BINARY(cp_net_max, "max")
 BINARY(cp_net_pow, "pow")
 BINARY(cp_net_prelu_with, "prelu")
 
+cp_node cp_net_compare(cp_net *net, cp_node a, cp_node b, cp_relation relation) {
+#define WORD(value, id, word) word,
+    static const char *const words[] = {CP_RELATIONS(WORD)};
+#undef WORD
+    if ((unsigned)relation > CP_XOR)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "relation %d: there is no such", (int)relation));
+    return add(net, words[relation], &(cp_attributes){0}, (cp_node[]){a, b}, 2);
+}
+
+/* Unlike what is true. */
+cp_node cp_net_not(cp_net *net, cp_node x) {
+    if (!x) return cp_net_compare(net, 0, 0, CP_XOR);
+    const cp_tensor one = cp_view(&(uint8_t){1}, CP_BOOL, (cp_shape){.rank = 0});
+    return cp_net_compare(net, x, cp_net_constant(net, "true", &one), CP_XOR);
+}
+
+cp_node cp_net_where(cp_net *net, cp_node condition, cp_node a, cp_node b) {
+    return add(net, "where", &(cp_attributes){0}, (cp_node[]){condition, a, b}, 3);
+}
+
 cp_node cp_net_prelu(cp_net *net, cp_node x) {
     const cp_value *v = cp_net_check(net) ? NULL : cp_net_value(net, x);
     if (!v) return add(net, "prelu", &(cp_attributes){0}, (cp_node[]){0, 0}, 2);
@@ -515,6 +535,34 @@ cp_node cp_net_tile(cp_net *net, cp_node x, const int64_t *repeats) {
         x = view(net, x, shape);
     }
     return x;
+}
+
+/* A vector becomes a matrix. One second matrix multiplies the rows of all first ones at once, as a dense layer. */
+cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b) {
+    if (cp_net_check(net)) return 0;
+    const cp_value *first = cp_net_value(net, a), *second = cp_net_value(net, b);
+    if (!first || !second || first->shape.rank == 0 || second->shape.rank == 0)
+        return add(net, "matmul", &(cp_attributes){0}, (cp_node[]){a, b}, 2);
+    const cp_shape of_a = first->shape, of_b = second->shape;
+    const bool one_row = of_a.rank == 1, one_column = of_b.rank == 1, real = first->type == CP_F32;
+    if (one_row) a = view(net, a, cp_shape_of(2, (int64_t[]){1, of_a.dim[0]}));
+    if (one_column) b = view(net, b, cp_shape_of(2, (int64_t[]){of_b.dim[0], 1}));
+    const cp_shape rows = cp_net_shape(net, a);
+    cp_shape y;
+    if (cp_net_shape(net, b).rank == 2 && real && second->type == CP_F32) {
+        const int64_t columns = rows.dim[rows.rank - 1];
+        a = view(net, a, cp_shape_of(2, (int64_t[]){product(rows, 0, rows.rank - 1), columns}));
+        a = cp_net_dense_with(net, a, b, 0, CP_LINEAR);
+        y = rows;
+        y.dim[y.rank - 1] = cp_net_shape(net, b).dim[1];
+    } else {
+        a = add(net, "matmul", &(cp_attributes){0}, (cp_node[]){a, b}, 2);
+        y = cp_net_shape(net, a);
+    }
+    if (one_row) y.dim[y.rank - 2] = y.dim[y.rank - 1];
+    if (one_row || one_column) y.rank--;
+    if (one_row && one_column) y.rank--;
+    return view(net, a, y);
 }
 
 /* What pads cut off. */

@@ -43,8 +43,11 @@ static cp_status infer_gradient(cp_problem *problem, const char *name) {
 }
 
 static cp_status infer_activation(cp_problem *problem, const cp_attributes *attributes, cp_activation f) {
-    const cp_status status = set_activation(problem, f, attributes);
-    return status ? status : infer(problem);
+    const cp_type type = problem->in_type[0];
+    const bool possible = cp_is_real(type) || (cp_is_integer(type) && cp_takes_integers(f));
+    cp_status status = set_activation(problem, f, attributes);
+    if (!status) status = cp_check_in(problem, 0, possible ? type : problem->type, "input");
+    return status ? status : cp_set_output(problem, 0, type, problem->in[0]);
 }
 
 static cp_status infer_activation_gradient(cp_problem *problem, const cp_attributes *attributes, cp_activation f) {

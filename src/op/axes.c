@@ -3,7 +3,7 @@
 
 /* --- two tensors --- */
 
-static cp_status broadcast(cp_shape a, cp_shape b, cp_shape *y) {
+cp_status cp_broadcast(cp_shape a, cp_shape b, cp_shape *y) {
     *y = a.rank >= b.rank ? a : b;
     for (int d = 1; d <= a.rank && d <= b.rank; d++) {
         const int64_t of_a = a.dim[a.rank - d], of_b = b.dim[b.rank - d];
@@ -13,22 +13,23 @@ static cp_status broadcast(cp_shape a, cp_shape b, cp_shape *y) {
     return CP_OK;
 }
 
-static cp_status infer_inputs(cp_problem *problem, cp_binary f, cp_shape *y) {
-    cp_status status = cp_check_in(problem, 0, problem->type, "first input");
-    if (!status) status = cp_check_in(problem, 1, problem->type, "second input");
+static cp_status infer_inputs(cp_problem *problem, cp_binary f, cp_type type, cp_shape *y) {
+    cp_status status = cp_check_in(problem, 0, type, "first input");
+    if (!status) status = cp_check_in(problem, 1, type, "second input");
     problem->binary = f;
-    return status ? status : broadcast(problem->in[0], problem->in[1], y);
+    return status ? status : cp_broadcast(problem->in[0], problem->in[1], y);
 }
 
 static cp_status infer_binary(cp_problem *problem, cp_binary f) {
+    const cp_type type = cp_number_type(problem);
     cp_shape y;
-    const cp_status status = infer_inputs(problem, f, &y);
-    return status ? status : cp_set_output(problem, 0, problem->type, y);
+    const cp_status status = infer_inputs(problem, f, type, &y);
+    return status ? status : cp_set_output(problem, 0, type, y);
 }
 
 static cp_status infer_binary_gradient(cp_problem *problem, cp_binary f, bool second) {
     cp_shape y;
-    cp_status status = infer_inputs(problem, f, &y);
+    cp_status status = infer_inputs(problem, f, problem->type, &y);
     if (!status) status = cp_check_in(problem, 2, problem->type, "gradient");
     if (!status) status = cp_check_same("gradient", problem->in[2], "output", y);
     problem->second = second;

@@ -13,6 +13,11 @@ cp_status cp_check_any(const cp_problem *problem, int i, const char *name) {
     return cp_check_in(problem, i, problem->in_type[i], name);
 }
 
+cp_type cp_number_type(const cp_problem *problem) {
+    const cp_type type = problem->in_type[0];
+    return cp_is_real(type) || cp_is_integer(type) ? type : problem->type;
+}
+
 cp_status cp_set_axis(cp_problem *problem, const cp_attributes *attributes, cp_shape x) {
     if (attributes->axis < 0 || attributes->axis >= x.rank)
         return cp_fail(CP_E_ARG, "axis = %lld: the input has %d", (long long)attributes->axis, x.rank);
@@ -54,6 +59,16 @@ cp_status cp_set_activation(cp_problem *problem, cp_activation activation) {
                        (int)activation);
     problem->relu = activation == CP_RELU;
     return CP_OK;
+}
+
+cp_node cp_sum_broadcast(cp_backward *b, cp_node dy, cp_shape y, cp_shape x) {
+    const uint32_t axes = cp_broadcast_axes(x, y);
+    cp_attributes sum = {.keep = true}, shape = {.shape = x};
+    for (int d = 0; d < y.rank; d++)
+        if (axes >> d & 1) sum.axes.dim[sum.axes.rank++] = d;
+    if (sum.axes.rank) dy = b->node(b->net, "reduce", &sum, &dy, 1);
+    if (shape.shape.rank && x.dim[0] == 0) shape.shape.dim[0] = -1;
+    return x.rank == y.rank ? dy : b->node(b->net, "reshape", &shape, &dy, 1);
 }
 
 cp_status cp_set_multiply_adds(cp_problem *problem, int64_t outputs, int64_t of_each) {

@@ -85,14 +85,7 @@ static cp_status infer_expand(cp_problem *problem, const cp_attributes *attribut
 }
 
 static void backward_expand(cp_backward *b) {
-    const cp_shape x = b->shape(b->net, b->in[0]), y = b->shape(b->net, b->out[0]);
-    const uint32_t axes = cp_broadcast_axes(x, y);
-    cp_attributes sum = {.keep = true}, shape = {.shape = x};
-    for (int d = 0; d < y.rank; d++)
-        if (axes >> d & 1) sum.axes.dim[sum.axes.rank++] = d;
-    b->din[0] = b->dout[0];
-    if (sum.axes.rank) b->din[0] = b->node(b->net, "reduce", &sum, &b->din[0], 1);
-    if (x.rank != y.rank) b->din[0] = b->node(b->net, "reshape", &shape, &b->din[0], 1);
+    b->din[0] = cp_sum_broadcast(b, b->dout[0], b->shape(b->net, b->out[0]), b->shape(b->net, b->in[0]));
 }
 
 static void words_of_expand(const cp_attributes *attributes, char *text, size_t size) {

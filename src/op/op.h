@@ -123,6 +123,19 @@ extern const cp_op cp_op_norm_input_gradient, cp_op_batch_norm_input_gradient, c
 extern const cp_op cp_op_lrn, cp_op_lrn_gradient;
 extern const cp_op cp_op_reduce, cp_op_reduce_gradient, cp_op_concat;
 extern const cp_op cp_op_transpose, cp_op_expand, cp_op_slice, cp_op_slice_gradient, cp_op_cast;
+#define CP_RELATIONS(X)                                                                                                \
+    X(CP_EQUAL, equal, "equal")                                                                                        \
+    X(CP_LESS, less, "less")                                                                                           \
+    X(CP_GREATER, greater, "greater")                                                                                  \
+    X(CP_LESS_OR_EQUAL, less_or_equal, "less-or-equal")                                                                \
+    X(CP_GREATER_OR_EQUAL, greater_or_equal, "greater-or-equal")                                                       \
+    X(CP_AND, and, "and")                                                                                              \
+    X(CP_OR, or, "or")                                                                                                 \
+    X(CP_XOR, xor, "xor")
+#define CP_RELATION_OPS(value, id, word) extern const cp_op cp_op_##id;
+CP_RELATIONS(CP_RELATION_OPS)
+#undef CP_RELATION_OPS
+extern const cp_op cp_op_where, cp_op_matmul;
 extern const cp_op cp_op_gather, cp_op_gather_gradient, cp_op_gather_elements, cp_op_gather_elements_gradient;
 extern const cp_op cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;
@@ -136,6 +149,12 @@ extern const cp_op cp_op_mean_squared_error, cp_op_mean_squared_error_gradient;
 cp_status cp_check_in(const cp_problem *problem, int i, cp_type type, const char *name);
 /* The same, whatever its type. */
 cp_status cp_check_any(const cp_problem *problem, int i, const char *name);
+/* The type of input 0 where that is a float or an integer, else that of the plan's floats, for cp_check_in. */
+cp_type cp_number_type(const cp_problem *problem);
+/* The shape to which two broadcast. */
+cp_status cp_broadcast(cp_shape a, cp_shape b, cp_shape *y);
+/* The gradient of a value of shape x that was broadcast to y, from that of what became of it. */
+cp_node cp_sum_broadcast(cp_backward *backward, cp_node dy, cp_shape y, cp_shape x);
 /* The axis of an operation along one of x. The batch is none while it may be any. */
 cp_status cp_set_axis(cp_problem *problem, const cp_attributes *attributes, cp_shape x);
 /* One random number for each element of a shape: as many as one stream has. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define BINARY(id, ...) &cp_op_##id, &cp_op_##id##_first_gradient, &cp_op_##id##_second_gradient,
+#define RELATION(value, id, word) &cp_op_##id,
 #define ACTIVATION(name, identifier, ...) &cp_op_##identifier, &cp_op_##identifier##_gradient,
 
 static const cp_op *const table[] = {
@@ -72,6 +73,11 @@ static const cp_op *const table[] = {
     &cp_op_gather_elements,
     &cp_op_gather_elements_gradient,
     &cp_op_cast,
+    /* clang-format off */
+    CP_RELATIONS(RELATION)
+        /* clang-format on */
+        & cp_op_where,
+    &cp_op_matmul,
     &cp_op_flatten,
     &cp_op_reshape,
     /* clang-format off */

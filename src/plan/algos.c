@@ -73,6 +73,9 @@ TABLE(gather_gradient, &cp_algo_gather_gradient_rows, &cp_algo_gather_gradient_r
 TABLE(gather_elements, &cp_algo_gather_elements_reference);
 TABLE(gather_elements_gradient, &cp_algo_gather_elements_gradient_reference);
 TABLE(cast, &cp_algo_cast_loops, &cp_algo_cast_reference);
+TABLE(relation, &cp_algo_relation_rows, &cp_algo_relation_reference);
+TABLE(where, &cp_algo_where_rows, &cp_algo_where_reference);
+TABLE(matmul, &cp_algo_matmul_panels, &cp_algo_matmul_reference);
 TABLE(dropout, &cp_algo_dropout_blocks, &cp_algo_dropout_reference);
 
 TABLE(softmax, &cp_algo_softmax_rows, &cp_algo_softmax_reference);

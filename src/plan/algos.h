@@ -59,6 +59,10 @@ int64_t cp_index_at(const cp_call *call, int64_t e, int64_t size);
 void cp_check_indices(const cp_call *call, int64_t size);
 /* cast.c */
 extern const cp_algo cp_algo_cast_loops;
+/* select.c */
+extern const cp_algo cp_algo_relation_rows, cp_algo_where_rows;
+/* matmul.c */
+extern const cp_algo cp_algo_matmul_panels;
 /* norm.c */
 extern const cp_algo cp_algo_norm_groups, cp_algo_norm_input_gradient_groups, cp_algo_norm_scale_gradient_channels;
 extern const cp_algo cp_algo_lrn_rows, cp_algo_lrn_gradient_rows;
@@ -96,6 +100,7 @@ extern const cp_algo cp_algo_norm_scale_gradient_reference, cp_algo_lrn_referenc
 extern const cp_algo cp_algo_reduce_reference, cp_algo_reduce_gradient_reference;
 extern const cp_algo cp_algo_concat_reference, cp_algo_move_reference, cp_algo_move_gradient_reference;
 extern const cp_algo cp_algo_gather_reference, cp_algo_gather_gradient_reference, cp_algo_cast_reference;
+extern const cp_algo cp_algo_relation_reference, cp_algo_where_reference, cp_algo_matmul_reference;
 extern const cp_algo cp_algo_gather_elements_reference, cp_algo_gather_elements_gradient_reference;
 extern const cp_algo cp_algo_softmax_cross_entropy_reference, cp_algo_softmax_cross_entropy_gradient_reference;
 extern const cp_algo cp_algo_loss_reference, cp_algo_loss_gradient_reference;

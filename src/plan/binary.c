@@ -1,51 +1,21 @@
-/* Two tensors element by element with broadcasting, in f32: axes that both walk through alike become one, then rows. */
+/* Two tensors element by element with broadcasting, in f32, row by row. */
 #include "plan/algos.h"
 
 #include <tgmath.h>
 
 static const char *refuse(const cp_problem *problem) {
-    return problem->type == CP_F32 ? NULL : "needs f32";
+    return problem->type == CP_F32 && problem->in_type[0] == CP_F32 ? NULL : "needs f32";
 }
 
-/* The elements of y as rows: sizes and steps of the axes, the last one within a row. */
 typedef struct rows {
-    int axes;
-    int64_t size[CP_MAX_RANK], a[CP_MAX_RANK], b[CP_MAX_RANK];
+    cp_rows of;
     cp_reduced sum; /* of a gradient: to the shape of its input */
 } rows;
-
-/* Steps through dense memory of shape x while the elements of y are walked through. */
-static void steps_of(cp_shape x, cp_shape y, int64_t step[CP_MAX_RANK]) {
-    const int missing = y.rank - x.rank;
-    int64_t next = 1;
-    for (int d = y.rank - 1; d >= 0; d--) {
-        const int64_t size = d >= missing ? x.dim[d - missing] : 1;
-        step[d] = size > 1 ? next : 0;
-        next *= size;
-    }
-}
-
-static void make_rows(rows *r, cp_shape a, cp_shape b, cp_shape y) {
-    int64_t step_a[CP_MAX_RANK], step_b[CP_MAX_RANK];
-    steps_of(a, y, step_a);
-    steps_of(b, y, step_b);
-    int n = 0;
-    for (int d = 0; d < y.rank; d++) {
-        if (y.dim[d] == 1) continue;
-        const bool goes_on = n > 0 && r->a[n - 1] == step_a[d] * y.dim[d] && r->b[n - 1] == step_b[d] * y.dim[d];
-        if (!goes_on) r->size[n++] = 1;
-        r->size[n - 1] *= y.dim[d];
-        r->a[n - 1] = step_a[d];
-        r->b[n - 1] = step_b[d];
-    }
-    if (n == 0) r->size[n++] = 1; /* one number */
-    r->axes = n;
-}
 
 static cp_status prepare(const cp_problem *problem, cp_prepared *prepared) {
     rows *r = cp_zalloc(NULL, sizeof *r);
     if (!r) return CP_E_MEMORY;
-    make_rows(r, problem->in[0], problem->in[1], problem->out[0]);
+    r->of = cp_rows_of(problem->in, 2, problem->out[0]);
     prepared->state = r;
     return CP_OK;
 }
@@ -86,23 +56,14 @@ static void slopes(cp_binary f, bool second, const float *A, int64_t a_step, con
 /* The elements of share id of n, row by row. dy: of a gradient, else NULL. */
 static void walk(const cp_call *call, const float *dy, float *y, int id, int n) {
     const cp_problem *problem = call->problem;
-    const rows *r = call->prepared->state;
-    int64_t first, last, count = 1;
-    for (int d = 0; d < r->axes; d++) count *= r->size[d];
-    cp_share(count, id, n, &first, &last);
-    const int64_t length = r->size[r->axes - 1];
+    const cp_rows *r = &((const rows *)call->prepared->state)->of;
+    const int64_t a_step = cp_rows_step(r, 0), b_step = cp_rows_step(r, 1);
+    int64_t first, last;
+    cp_share(cp_rows_count(r), id, n, &first, &last);
     for (int64_t e = first, run; e < last; e += run) {
-        const float *A = call->in[0], *B = call->in[1];
-        const int64_t a_step = r->a[r->axes - 1], b_step = r->b[r->axes - 1], column = e % length;
-        run = length - column < last - e ? length - column : last - e;
-        A += column * a_step;
-        B += column * b_step;
-        int64_t row = e / length;
-        for (int d = r->axes - 2; d >= 0; d--) {
-            A += row % r->size[d] * r->a[d];
-            B += row % r->size[d] * r->b[d];
-            row /= r->size[d];
-        }
+        int64_t at[CP_ROWS_INPUTS];
+        run = cp_rows_at(r, e, last, at);
+        const float *A = (const float *)call->in[0] + at[0], *B = (const float *)call->in[1] + at[1];
         if (dy)
             slopes(problem->binary, problem->second, A, a_step, B, b_step, dy + e, y + e, run);
         else if (problem->binary == CP_BINARY_add && a_step && b_step)
@@ -123,7 +84,7 @@ static cp_status prepare_gradient(const cp_problem *problem, cp_prepared *prepar
     const cp_shape dy = problem->in[2], dx = problem->out[0];
     rows *r = cp_zalloc(NULL, sizeof *r);
     if (!r) return CP_E_MEMORY;
-    make_rows(r, problem->in[0], problem->in[1], dy);
+    r->of = cp_rows_of(problem->in, 2, dy);
     const uint32_t axes = cp_broadcast_axes(dx, dy);
     r->sum = cp_reduced_of(dy, axes);
     prepared->state = r;

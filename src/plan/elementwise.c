@@ -4,7 +4,7 @@
 #include <tgmath.h>
 
 static const char *refuse(const cp_problem *problem) {
-    return problem->type == CP_F32 ? NULL : "needs f32";
+    return problem->type == CP_F32 && problem->in_type[0] == CP_F32 ? NULL : "needs f32";
 }
 
 /* The elements of share id of n: whole cache lines, which are also whole blocks of random numbers. false: none. */

@@ -66,6 +66,7 @@ typedef struct cp_problem {
     cp_lrn lrn;
     cp_binary binary; /* of two tensors; second: the gradient by the second */
     bool second;
+    cp_relation relation;
     cp_reduction reduction;
     uint32_t axes; /* of a reduction: bit d for axis d */
     int axis;      /* of pieces */
@@ -156,7 +157,8 @@ extern const cp_algo *const cp_algos_norm_scale_gradient[], *const cp_algos_lrn[
 extern const cp_algo *const cp_algos_concat[], *const cp_algos_move[], *const cp_algos_move_gradient[];
 extern const cp_algo *const cp_algos_gather[], *const cp_algos_gather_gradient[];
 extern const cp_algo *const cp_algos_gather_elements[], *const cp_algos_gather_elements_gradient[];
-extern const cp_algo *const cp_algos_cast[];
+extern const cp_algo *const cp_algos_cast[], *const cp_algos_relation[], *const cp_algos_where[];
+extern const cp_algo *const cp_algos_matmul[];
 extern const cp_algo *const cp_algos_softmax[], *const cp_algos_softmax_gradient[];
 extern const cp_algo *const cp_algos_softmax_cross_entropy[], *const cp_algos_softmax_cross_entropy_gradient[];
 extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_squared_error_gradient[];
@@ -177,7 +179,8 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   lrn x -> y                               lrn_gradient x dy -> dx
  *   concat x.. -> y                          move x -> y                           move_gradient dy -> dx
  *   gather[_elements] x indices -> y         gather[_elements]_gradient dy indices -> dx
- *   cast x -> y
+ *   cast x -> y                              relation a b -> truth                 where condition a b -> y
+ *   matmul a b -> y
  *   lp_pool x -> y                           lp_pool_gradient x y dy -> dx
  *   stochastic_pool x -> y index             stochastic_pool_gradient dy index x -> dx
  *   span_max_pool x -> y position            position_gradient dy position -> dx
@@ -236,6 +239,24 @@ void cp_panels_pack(const cp_panels *panels, const cp_kernels *kernels, const fl
 /* The same from a tensor in any order: its last axis has the columns, the others together the rows. */
 void cp_panels_pack_lent(const cp_panels *panels, const cp_tensor *plain, float *packed, int id, int n);
 void cp_panels_unpack(const cp_panels *panels, const float *packed, float *plain);
+
+/* --- rows.c: tensors that are walked through together with broadcasting --- */
+
+enum { CP_ROWS_INPUTS = 3 };
+/* The elements of the result as rows: sizes and the inputs' steps of the axes, the last one within a row. */
+typedef struct cp_rows {
+    int axes, inputs;
+    int64_t size[CP_MAX_RANK], step[CP_ROWS_INPUTS][CP_MAX_RANK];
+} cp_rows;
+cp_rows cp_rows_of(const cp_shape *in, int inputs, cp_shape y);
+int64_t cp_rows_count(const cp_rows *r);
+/* Where in the inputs element e of the result lies; returns how many follow it in its row, itself counted, at most up
+ * to element `last`. */
+int64_t cp_rows_at(const cp_rows *r, int64_t e, int64_t last, int64_t at[CP_ROWS_INPUTS]);
+/* The step within a row: 1, or 0 where an input stays. */
+static inline int64_t cp_rows_step(const cp_rows *r, int input) {
+    return r->step[input][r->axes - 1];
+}
 
 /* --- axes.c: reductions --- */
 

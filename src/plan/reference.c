@@ -437,6 +437,28 @@ static void cast(const cp_call *call, int phase, int id, int n) {
     cp_ref_cast(&x, &y);
 }
 
+static void relation(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor a = cp_call_in(call, 0), b = cp_call_in(call, 1), y = cp_call_out(call, 0);
+    cp_ref_relation(call->problem->relation, &a, &b, &y);
+}
+
+static void where(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor condition = cp_call_in(call, 0), a = cp_call_in(call, 1), b = cp_call_in(call, 2);
+    const cp_tensor y = cp_call_out(call, 0);
+    cp_ref_where(&condition, &a, &b, &y);
+}
+
+static void matmul(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor a = cp_call_in(call, 0), b = cp_call_in(call, 1), y = cp_call_out(call, 0);
+    cp_ref_matmul(&a, &b, &y);
+}
+
 /* --- normalisation --- */
 
 /* Moments are computed also where nobody reads them. */
@@ -598,6 +620,9 @@ REFERENCE(gather_gradient);
 REFERENCE(gather_elements);
 REFERENCE(gather_elements_gradient);
 REFERENCE(cast);
+REFERENCE(relation);
+REFERENCE(where);
+REFERENCE(matmul);
 REFERENCE(dropout);
 REFERENCE(softmax_cross_entropy);
 REFERENCE(softmax_cross_entropy_gradient);

@@ -31,8 +31,22 @@ static double slope_of(cp_activation f, double alpha, double beta, double seen) 
     return 1;
 }
 
+/* Of those that integers have; the least one stays itself, as in the machine. */
+static int64_t activate_integer(cp_activation f, int64_t x) {
+    const int64_t opposite = (int64_t)(0 - (uint64_t)x);
+    if (f == CP_RELU) return x < 0 ? 0 : x;
+    if (f == CP_ABS) return x < 0 ? opposite : x;
+    if (f == CP_SIGN) return (x > 0) - (x < 0);
+    return f == CP_NEG ? opposite : x;
+}
+
 void cp_ref_activation(cp_activation f, double alpha, double beta, const cp_tensor *x, const cp_tensor *y) {
-    const int64_t count = cp_shape_count(x->shape);
+    const int64_t count = cp_shape_count(x->shape), rank = x->shape.rank;
+    for (int64_t e = 0; e < count && cp_is_integer(x->type); e++) {
+        const int64_t value = cp_get_integer(x, cp_offset(x, 0, (int)rank, e));
+        cp_put_integer(y, cp_offset(y, 0, (int)rank, e), activate_integer(f, value));
+    }
+    if (cp_is_integer(x->type)) return;
     for (int64_t e = 0; e < count; e++) put(y, e, activate(f, alpha, beta, get(x, e)));
 }
 

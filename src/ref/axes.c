@@ -1,6 +1,7 @@
 /* Tensors whose shapes broadcast, reductions over axes, pieces along an axis. */
 #include "ref/ref.h"
 
+#include <string.h>
 #include <tgmath.h>
 
 /* Element e in the order of the shape. */
@@ -78,10 +79,88 @@ static double slope_by_second(cp_binary f, double a, double b) {
     return 1;
 }
 
+static int64_t power(int64_t a, int64_t b) {
+    if (b < 0) return a == 1 ? 1 : a == -1 ? (b % 2 ? -1 : 1) : 0;
+    uint64_t result = 1;
+    for (uint64_t factor = (uint64_t)a; b > 0; b /= 2, factor *= factor)
+        if (b % 2) result *= factor;
+    return (int64_t)result;
+}
+
+/* As of integers of 64 bits, of which the upper ones are lost. */
+static int64_t integer_of(cp_binary f, int64_t a, int64_t b) {
+    const uint64_t u = (uint64_t)a, v = (uint64_t)b;
+    switch (f) {
+    case CP_BINARY_add:
+        return (int64_t)(u + v);
+    case CP_BINARY_sub:
+        return (int64_t)(u - v);
+    case CP_BINARY_mul:
+        return (int64_t)(u * v);
+    case CP_BINARY_div:
+        return b == 0 ? 0 : b == -1 ? (int64_t)(0 - u) : a / b;
+    case CP_BINARY_min:
+        return a < b ? a : b;
+    case CP_BINARY_max:
+        return a > b ? a : b;
+    case CP_BINARY_pow:
+        return power(a, b);
+    case CP_BINARY_prelu:
+        return a < 0 ? (int64_t)(u * v) : a;
+    }
+    return a;
+}
+
+static int64_t get_integer(const cp_tensor *x, int64_t e) {
+    return cp_get_integer(x, cp_offset(x, 0, x->shape.rank, e));
+}
+
+static void put_integer(const cp_tensor *y, int64_t e, int64_t value) {
+    cp_put_integer(y, cp_offset(y, 0, y->shape.rank, e), value);
+}
+
 void cp_ref_binary(cp_binary f, const cp_tensor *a, const cp_tensor *b, const cp_tensor *y) {
     const cp_tensor A = expanded(a, y->shape), B = expanded(b, y->shape);
     const int64_t count = cp_shape_count(y->shape);
+    if (cp_is_integer(y->type)) {
+        for (int64_t e = 0; e < count; e++) put_integer(y, e, integer_of(f, get_integer(&A, e), get_integer(&B, e)));
+        return;
+    }
     for (int64_t e = 0; e < count; e++) put(y, e, value_of(f, get(&A, e), get(&B, e)));
+}
+
+/* --- truths --- */
+
+#define TRUTH(id, truth)                                                                                               \
+    case id:                                                                                                           \
+        return truth;
+static bool relate(cp_relation f, double a, double b) {
+    switch (f) { CP_RELATION_FORMULAS(TRUTH) }
+    return false;
+}
+
+static bool relate_integers(cp_relation f, int64_t a, int64_t b) {
+    switch (f) { CP_RELATION_FORMULAS(TRUTH) }
+    return false;
+}
+
+void cp_ref_relation(cp_relation f, const cp_tensor *a, const cp_tensor *b, const cp_tensor *y) {
+    const cp_tensor A = expanded(a, y->shape), B = expanded(b, y->shape);
+    const int64_t count = cp_shape_count(y->shape);
+    for (int64_t e = 0; e < count; e++)
+        put_integer(y, e,
+                    cp_is_real(a->type) ? relate(f, get(&A, e), get(&B, e))
+                                        : relate_integers(f, get_integer(&A, e), get_integer(&B, e)));
+}
+
+void cp_ref_where(const cp_tensor *condition, const cp_tensor *a, const cp_tensor *b, const cp_tensor *y) {
+    const cp_tensor C = expanded(condition, y->shape), A = expanded(a, y->shape), B = expanded(b, y->shape);
+    const int64_t count = cp_shape_count(y->shape), size = cp_type_size(y->type);
+    for (int64_t e = 0; e < count; e++) {
+        const cp_tensor *from = get_integer(&C, e) ? &A : &B;
+        memcpy((char *)y->data + cp_offset(y, 0, y->shape.rank, e) * size,
+               (const char *)from->data + cp_offset(from, 0, from->shape.rank, e) * size, (size_t)size);
+    }
 }
 
 void cp_ref_binary_gradient(cp_binary f, bool second, const cp_tensor *a, const cp_tensor *b, const cp_tensor *dy,

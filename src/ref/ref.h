@@ -157,7 +157,21 @@ void cp_ref_dense_weight_gradient(const cp_tensor *x, const cp_tensor *dy, const
     X(CP_SOFTSIGN, x / (1 + fabs(x)), 1 / ((1 + fabs(x)) * (1 + fabs(x))))                                             \
     X(CP_HARD_SIGMOID, CP_WITHIN(alpha * x + beta, 0, 1), alpha * x + beta > 0 && alpha * x + beta < 1 ? alpha : 0)    \
     X(CP_HARD_SWISH, x * CP_WITHIN(x / 6 + (T)0.5, 0, 1), x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + (T)0.5)                   \
-    X(CP_CLIP, CP_WITHIN(x, alpha, beta), x >= alpha && x <= beta)
+    X(CP_CLIP, CP_WITHIN(x, alpha, beta), x >= alpha && x <= beta)                                                     \
+    X(CP_THRESHOLDED_RELU, x <= alpha ? 0 : x, x > alpha)                                                              \
+    X(CP_EXP, exp(x), exp(x))                                                                                          \
+    X(CP_LOG, log(x), 1 / x)                                                                                           \
+    X(CP_SQRT, sqrt(x), 1 / (2 * sqrt(x)))                                                                             \
+    X(CP_RECIPROCAL, 1 / x, -1 / (x * x))                                                                              \
+    X(CP_ABS, fabs(x), CP_SIGN_OF(x))                                                                                  \
+    X(CP_NEG, -x, -1)                                                                                                  \
+    X(CP_SIGN, CP_SIGN_OF(x), 0)                                                                                       \
+    X(CP_FLOOR, floor(x), 0)                                                                                           \
+    X(CP_CEIL, ceil(x), 0)                                                                                             \
+    X(CP_ROUND, rint(x), 0)                                                                                            \
+    X(CP_ERF, erf(x), exp(-x * x) * (T)1.1283791670955126 /* 2/sqrt(pi) */)                                            \
+    X(CP_SIN, sin(x), cos(x))                                                                                          \
+    X(CP_COS, cos(x), -sin(x))
 /* clang-format on */
 
 #define CP_LOGISTIC(x) (1 / (1 + exp(-(x))))
@@ -165,6 +179,7 @@ void cp_ref_dense_weight_gradient(const cp_tensor *x, const cp_tensor *dy, const
 #define CP_NORMAL(x, T) (erfc((x) * -(T)0.70710678118654752) / 2)
 /* (1+tanh(u))/2 = s(2u) keeps its digits where tanh(u) is near -1. */
 #define CP_GELU_LOGISTIC(x, T, sign) CP_LOGISTIC((sign) * (T)1.5957691216057307 * ((x) + (T)0.044715 * (x) * (x) * (x)))
+#define CP_SIGN_OF(x) ((x) > 0 ? 1 : (x) < 0 ? -1 : (x))                                  /* NaN stays NaN */
 #define CP_WITHIN(x, least, most) ((x) < (least) ? (least) : (x) > (most) ? (most) : (x)) /* NaN stays NaN */
 /* What an activation's alpha and beta are where nobody says. */
 static inline void cp_usual_numbers(cp_activation f, double *alpha, double *beta) {
@@ -177,6 +192,10 @@ static inline void cp_usual_numbers(cp_activation f, double *alpha, double *beta
 /* Whether the slope is told by y = f(x), else by x. */
 static inline bool cp_slope_by_value(cp_activation f) {
     return f <= CP_TANH;
+}
+/* Whether integers have it, too. */
+static inline bool cp_takes_integers(cp_activation f) {
+    return f == CP_LINEAR || f == CP_RELU || f == CP_ABS || f == CP_NEG || f == CP_SIGN;
 }
 /* y = f(x) and dx = dy * f'(x). seen: what tells the slope, y or x. */
 void cp_ref_activation(cp_activation f, double alpha, double beta, const cp_tensor *x, const cp_tensor *y);
@@ -209,6 +228,19 @@ typedef enum cp_binary {
 
 /* y = f(a, b); shapes broadcast: axes meet from the last one on, one that is missing or of size 1 is repeated. */
 void cp_ref_binary(cp_binary f, const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
+/* X(relation, truth) of a and b, of any type. */
+#define CP_RELATION_FORMULAS(X)                                                                                        \
+    X(CP_EQUAL, a == b)                                                                                                \
+    X(CP_LESS, a < b)                                                                                                  \
+    X(CP_GREATER, a > b)                                                                                               \
+    X(CP_LESS_OR_EQUAL, a <= b)                                                                                        \
+    X(CP_GREATER_OR_EQUAL, a >= b)                                                                                     \
+    X(CP_AND, a != 0 && b != 0)                                                                                        \
+    X(CP_OR, a != 0 || b != 0)                                                                                         \
+    X(CP_XOR, (a != 0) != (b != 0))
+void cp_ref_relation(cp_relation f, const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
+/* y = condition ? a : b, broadcast alike. */
+void cp_ref_where(const cp_tensor *condition, const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
 /* da = dy * df/da, summed over the axes along which a was repeated; with second that of b, in da. */
 void cp_ref_binary_gradient(cp_binary f, bool second, const cp_tensor *a, const cp_tensor *b, const cp_tensor *dy,
                             const cp_tensor *da);
@@ -223,6 +255,11 @@ void cp_ref_reduce_gradient(cp_reduction f, uint32_t axes, const cp_tensor *x, c
 
 /* y = x[0], ..., x[n-1] one behind the other along an axis. Any type. */
 void cp_ref_concat(int axis, const cp_tensor *x, int n, const cp_tensor *y);
+
+/* --- matmul.c --- */
+
+/* y[..,i,j] = sum over k of a[..,i,k] * b[..,k,j], floats or integers; the axes before the last two broadcast. */
+void cp_ref_matmul(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
 
 /* --- move.c: any type --- */
 

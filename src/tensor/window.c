@@ -378,7 +378,7 @@ static attributes conv_attributes(const cp_conv *conv) {
 }
 
 static cp_status check_conv(const cp_conv *conv) {
-    if ((unsigned)conv->activation > CP_CLIP)
+    if ((unsigned)conv->activation >= CP_ACTIVATION_COUNT)
         return cp_fail(CP_E_ARG, "activation = %d: no such activation", (int)conv->activation);
     if (conv->offset_groups) return cp_fail(CP_E_ARG, "offset_groups belongs to deformable convolutions");
     return check_reserved(conv->reserved, sizeof conv->reserved);
