@@ -51,6 +51,8 @@ typedef struct padding {
     int count;
     int64_t value[2 * CP_MAX_AXES];
 } padding;
+#define ARG_PADDING_DOC                                                                                                \
+    "same, same_lower, valid, causal, full, a number, or all begins then all ends: 1,1,2,2 (default 0)"
 padding arg_padding(const char *option, const char *text);
 int padding_for(const padding *given, const char *option, int n, cp_pad *pad, int64_t before[CP_MAX_AXES],
                 int64_t after[CP_MAX_AXES]);

@@ -31,8 +31,7 @@ static const struct argp_option option_list[] = {
     {"b", OPTION_B, "NUMBER", 0, "the bias", 1},
     {"stride", OPTION_STRIDE, "SIZE", 0, "default 1", 2},
     {"dilation", OPTION_DILATION, "SIZE", 0, "distance between taps (default 1)", 2},
-    {"padding", OPTION_PADDING, "PAD", 0,
-     "same, same_lower, valid, causal, full, a number, or all begins then all ends: 1,1,2,2 (default 0)", 2},
+    {"padding", OPTION_PADDING, "PAD", 0, ARG_PADDING_DOC, 2},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {

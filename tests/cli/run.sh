@@ -348,7 +348,7 @@ refuses 1 "the operation is missing" op
 refuses 1 "operation = conf: must be one of conv, conv-transpose" op conf
 refuses 1 "conv needs 1 --input, has 0" op conv
 refuses 1 "conv needs --weights" op conv --input x9
-refuses 1 "--kernel is missing" op max-pool --input x9
+refuses 1 "max-pool needs --kernel" op max-pool --input x9
 refuses 1 "relu does not take --kernel" op relu --input x9 --kernel 2
 refuses 1 "x9 is input and output" op relu --input x9 -o ./x9
 refuses 1 "is two outputs" op conv --input x9 --weights w2 --grad dy4 --output-dx a --output-dw a
