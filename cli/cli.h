@@ -18,6 +18,7 @@ int cmd_op(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+int cmd_onnx_test(int argc, char **argv);
 int cmd_operators(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int bench_machine(int argc, char **argv);
@@ -144,6 +145,23 @@ int load_net(cp_net **net, const char *path);
 void class_name(const cp_net *net, int class, char name[PLAIN_TEXT]);
 ink model_ink(const cp_net *net);
 int new_context(cp_ctx **ctx, int threads, cp_math math);
+
+/* --- onnx.c: networks of both kinds of files, ready to run --- */
+
+typedef struct runner {
+    cp_net *net;
+    cp_ctx *ctx;
+    cp_plan *plan;
+    cp_work *work;
+    cp_tensor *outputs; /* with memory of their own */
+    int n_outputs;
+} runner;
+bool is_onnx(const char *path);
+/* Loads a model; known: of an ONNX file. close_runner also after a failure. */
+cp_status open_runner(runner *r, const char *model, const cp_onnx *known, const cp_options *options);
+/* inputs: as they will be given, or NULL. */
+cp_status plan_runner(runner *r, const cp_tensor *inputs);
+void close_runner(runner *r);
 
 /* --- terminal.c --- */
 

@@ -582,6 +582,7 @@ CP_API bool cp_operator_at(cp_operator *found, int i);
 
 /* What is in a net. */
 CP_API cp_shape cp_net_shape(const cp_net *net, cp_node value);
+CP_API cp_type cp_net_type(const cp_net *net, cp_node value); /* F32 for no such value */
 CP_API int cp_net_inputs(const cp_net *net);
 CP_API int cp_net_outputs(const cp_net *net);
 CP_API const char *cp_net_input_name(const cp_net *net, int i);
@@ -873,6 +874,34 @@ CP_API cp_status cp_net_load_memory(cp_net **net, const void *bytes, int64_t len
 CP_API cp_status cp_trainer_save(const cp_trainer *trainer, const char *path);
 CP_API cp_status cp_trainer_load(cp_trainer **trainer, cp_ctx *ctx, const char *path);
 
+/* A network from an ONNX file (https://onnx.ai), opsets 7 to 28. Inputs and outputs have the names, shapes and order of
+ * axes that the file says (so N,C,H,W for pictures); inside, channels are last. Nothing of the file is kept. Files are
+ * not trusted: a wrong or hostile one is CP_E_FORMAT, CP_E_SHAPE or CP_E_UNSUPPORTED, with the node in the text. */
+typedef struct cp_onnx_input {
+    const char *name; /* NULL: the input with the number that this has in the list */
+    /* Its shape, where the model leaves it open; and its numbers, where the model needs them while it is loaded (sizes
+     * to reshape to, for instance), or data NULL. Read while loading only. */
+    cp_tensor tensor;
+} cp_onnx_input;
+typedef struct cp_onnx {
+    const cp_onnx_input *inputs; /* what is known of inputs; others may be missing */
+    int n_inputs;
+    int64_t max_memory; /* bytes of a value, and of all constants that the model computes; 0: 8 GiB */
+    int64_t reserved[8];
+} cp_onnx;
+/* An axis in front that is left open is any batch. External data are read from the folder of the file alone. */
+CP_API cp_status cp_onnx_load(cp_net **net, const char *path, const cp_onnx *options);
+/* The same of the `length` bytes of such a file: without external data. */
+CP_API cp_status cp_onnx_load_memory(cp_net **net, const void *bytes, int64_t length, const cp_onnx *options);
+
+/* ONNX's operators that are known. */
+typedef struct cp_onnx_operator {
+    const char *name;
+    const char *operations; /* that it becomes, with spaces between; "": it is gone once the model is loaded */
+} cp_onnx_operator;
+/* The i-th of them; false behind the last. */
+CP_API bool cp_onnx_operator_at(cp_onnx_operator *found, int i);
+
 /* One array in a .npy file (NumPy's format 1 and 2; f2, f4, f8, i4, i8, i1, u1, b1, also Fortran order, read in C
  * order).
  */
@@ -884,6 +913,8 @@ typedef struct cp_array {
 CP_API cp_status cp_npy_load(cp_array *array, const char *path);
 CP_API cp_status cp_npy_save(const cp_tensor *tensor, const char *path); /* in the order of shape */
 CP_API void cp_array_free(cp_array *array);
+/* One tensor in a file of its own, ONNX's TensorProto; halves as F32. */
+CP_API cp_status cp_onnx_tensor_load(cp_array *array, const char *path);
 
 /* ---------------------------------------------------------------------------------------------------------------
  * Explanations: the numbers behind the outputs, from the reference that ships

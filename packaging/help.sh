@@ -6,7 +6,7 @@ help_of() {
     ARGP_HELP_FMT=rmargin=2000 "$tool" "$@" --help
 }
 commands() {
-    help_of | sed -nE 's/^  ([a-z]+) {2,}.*/\1/p'
+    help_of | sed -nE 's/^  ([a-z-]+) {2,}.*/\1/p'
 }
 # subcommands COMMAND: those that the command's help refers to: 'convpool bench ops --help'.
 subcommands() {

@@ -529,7 +529,7 @@ static void wrong_plans(void **state) {
     refused(cp_net_plan(&plan, NULL, net, &(cp_plan_options){.reserved = {1}}), CP_E_ARG, "reserved");
     cp_tensor asked = cp_nhwc(NULL, 2, 5, 6, 2);
     refused(cp_net_plan(&plan, NULL, net, &(cp_plan_options){.inputs = &asked}), CP_E_SHAPE,
-            "'x' is 2x5x6x2, needs 0x5x5x2");
+            "'x' is 2x5x6x2, needs 2x5x5x2");
     asked = cp_nhwc(NULL, 1, 2, 2, 3);
     refused(cp_net_plan(&plan, NULL, net, &(cp_plan_options){.outputs = &asked}), CP_E_SHAPE,
             "'y' is 1x2x2x3, needs 1x2x2x2");

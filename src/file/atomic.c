@@ -174,57 +174,67 @@ static cp_status read_all(int file, int64_t size, int64_t limit, const char *pat
     return CP_OK;
 }
 
-cp_status cp_file_read(const char *path, int64_t limit, uint8_t **bytes, int64_t *length) {
+static cp_status read_open(int file, const char *path, int64_t limit, uint8_t **bytes, int64_t *length) {
     struct stat about;
-    cp_status status;
+    if (fstat(file, &about)) return cp_fail_errno(path, "cannot read", errno);
+    if (S_ISDIR(about.st_mode)) return cp_fail(CP_E_IO, "%s: is a directory", path);
+    if (!S_ISREG(about.st_mode))
+        return read_all(file, 1 << 16, limit < STREAM_LIMIT ? limit : STREAM_LIMIT, path, bytes, length);
+    if (about.st_size > limit)
+        return cp_fail(CP_E_LIMIT, "%s: %lld bytes, more than the limit of %lld", path, (long long)about.st_size,
+                       (long long)limit);
+    return read_all(file, about.st_size, limit, path, bytes, length);
+}
+
+static cp_status open_file(const char *path, int *file) {
+    if (!path) return cp_fail(CP_E_ARG, "the path is NULL");
+    *file = open(path, O_RDONLY | O_CLOEXEC);
+    return *file < 0 ? cp_fail_errno(path, "cannot open", errno) : CP_OK;
+}
+
+cp_status cp_file_read(const char *path, int64_t limit, uint8_t **bytes, int64_t *length) {
+    int file = -1;
     *bytes = NULL;
     *length = 0;
-    if (!path) return cp_fail(CP_E_ARG, "the path is NULL");
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return cp_fail_errno(path, "cannot open", errno);
-    if (fstat(file, &about)) {
-        status = cp_fail_errno(path, "cannot read", errno);
-    } else if (S_ISDIR(about.st_mode)) {
-        status = cp_fail(CP_E_IO, "%s: is a directory", path);
-    } else if (!S_ISREG(about.st_mode)) {
-        status = read_all(file, 1 << 16, limit < STREAM_LIMIT ? limit : STREAM_LIMIT, path, bytes, length);
-    } else if (about.st_size > limit) {
-        status = cp_fail(CP_E_LIMIT, "%s: %lld bytes, more than the limit of %lld", path, (long long)about.st_size,
-                         (long long)limit);
-    } else {
-        status = read_all(file, about.st_size, limit, path, bytes, length);
-    }
+    cp_status status = open_file(path, &file);
+    if (status) return status;
+    status = read_open(file, path, limit, bytes, length);
     close(file);
     return status;
 }
 
 /* NULL where the file is no regular one of 1 to `limit` bytes, or cannot be mapped: reading tells then what is wrong.
  */
-static void *map(const char *path, int64_t limit, int64_t *length) {
+static void *map(int file, int64_t limit, int64_t *length) {
     struct stat about;
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return NULL;
-    void *bytes = MAP_FAILED;
-    if (!fstat(file, &about) && S_ISREG(about.st_mode) && about.st_size > 0 && about.st_size <= limit) {
-        int flags = MAP_PRIVATE;
+    if (fstat(file, &about) || !S_ISREG(about.st_mode) || about.st_size < 1 || about.st_size > limit) return NULL;
+    int flags = MAP_PRIVATE;
 #ifdef MAP_POPULATE
-        flags |= MAP_POPULATE;
+    flags |= MAP_POPULATE;
 #endif
-        *length = about.st_size;
-        bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, flags, file, 0);
-    }
-    close(file);
+    *length = about.st_size;
+    void *bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, flags, file, 0);
     return bytes == MAP_FAILED ? NULL : bytes;
 }
 
-cp_status cp_file_map(cp_mapped *file, const char *path, int64_t limit) {
+cp_status cp_file_map_open(cp_mapped *file, int opened, const char *name, int64_t limit) {
     uint8_t *bytes;
     *file = (cp_mapped){0};
-    if (path) file->bytes = map(path, limit, &file->length);
+    file->bytes = map(opened, limit, &file->length);
     file->mapped = file->bytes != NULL;
     if (file->mapped) return CP_OK;
-    const cp_status status = cp_file_read(path, limit, &bytes, &file->length);
-    file->bytes = bytes;
+    const cp_status status = read_open(opened, name, limit, &bytes, &file->length);
+    file->bytes = status ? NULL : bytes;
+    return status;
+}
+
+cp_status cp_file_map(cp_mapped *file, const char *path, int64_t limit) {
+    int opened = -1;
+    *file = (cp_mapped){0};
+    cp_status status = open_file(path, &opened);
+    if (status) return status;
+    status = cp_file_map_open(file, opened, path, limit);
+    close(opened);
     return status;
 }
 

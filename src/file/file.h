@@ -32,7 +32,15 @@ typedef struct cp_mapped {
     bool mapped; /* else read */
 } cp_mapped;
 cp_status cp_file_map(cp_mapped *file, const char *path, int64_t limit);
+/* The same of a file that is open; name: for texts. */
+cp_status cp_file_map_open(cp_mapped *file, int opened, const char *name, int64_t limit);
 void cp_file_unmap(cp_mapped *file);
+
+/* --- beneath.c --- */
+
+/* cp_file_map of a file that another file names: only a regular one with one link, in that folder or beneath it, and
+ * through no symbolic link. CP_E_FORMAT for others. */
+cp_status cp_file_map_beneath(cp_mapped *file, const char *folder, const char *name, int64_t limit);
 
 /* --- plain.c --- */
 

@@ -395,6 +395,11 @@ cp_shape cp_net_shape(const cp_net *net, cp_node value) {
     return v ? v->shape : (cp_shape){0};
 }
 
+cp_type cp_net_type(const cp_net *net, cp_node value) {
+    const cp_value *v = cp_net_value(net, value);
+    return v ? v->type : CP_F32;
+}
+
 int cp_net_inputs(const cp_net *net) {
     return net ? (int)net->n_inputs : 0;
 }

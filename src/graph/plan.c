@@ -40,13 +40,11 @@ static void cover(cp_edge *edge) {
     edge->bytes = high - low + 1 == count ? count * size : 0;
 }
 
-/* One input or output as it was asked for, or without gaps; shape is what the net says, 0 in front: any batch. */
-static cp_status make_edge(planning *p, cp_edge *edge, const char *name, cp_shape shape, cp_type type,
-                           const cp_tensor *asked) {
+/* One input or output as it was asked for, or without gaps. */
+static cp_status make_edge(cp_edge *edge, const char *name, cp_shape shape, cp_type type, const cp_tensor *asked) {
     char a[CP_SHAPE_TEXT], b[CP_SHAPE_TEXT];
     if (!(edge->name = cp_copy_text(name))) return CP_E_MEMORY;
     if (!asked) {
-        if (shape.rank && !shape.dim[0]) shape.dim[0] = p->options->batch ? p->options->batch : 1;
         edge->tensor = cp_view(NULL, type, shape);
         cp_status status = cp_check_shape(shape, type, name);
         if (!status) cover(edge);
@@ -54,9 +52,7 @@ static cp_status make_edge(planning *p, cp_edge *edge, const char *name, cp_shap
     }
     cp_status status = cp_check_view(asked, type, name);
     if (status) return status;
-    cp_shape fitted = shape;
-    if (shape.rank && !shape.dim[0]) fitted.dim[0] = asked->shape.dim[0];
-    if (asked->shape.rank != shape.rank || !cp_shape_same(fitted, asked->shape))
+    if (!cp_shape_same(shape, asked->shape))
         return cp_fail(CP_E_SHAPE, "'%s' is %s, needs %s", name, cp_shape_text(asked->shape, a),
                        cp_shape_text(shape, b));
     edge->tensor = *asked;
@@ -69,8 +65,11 @@ static cp_status make_inputs(planning *p) {
     cp_plan *plan = p->plan;
     for (int i = 0; i < p->net->n_inputs; i++) {
         const cp_value *v = cp_net_value(p->net, p->net->inputs[i]);
-        cp_status status = make_edge(p, &plan->inputs[plan->n_inputs], v->name, v->shape, real_type(p, v->type),
-                                     p->options->inputs ? &p->options->inputs[i] : NULL);
+        const cp_tensor *asked = p->options->inputs ? &p->options->inputs[i] : NULL;
+        cp_shape shape = v->shape;
+        if (shape.rank && !shape.dim[0]) /* any batch */
+            shape.dim[0] = asked ? asked->shape.dim[0] : p->options->batch ? p->options->batch : 1;
+        cp_status status = make_edge(&plan->inputs[plan->n_inputs], v->name, shape, real_type(p, v->type), asked);
         plan->n_inputs++;
         if (status) return status;
         p->shapes[p->net->inputs[i]] = plan->inputs[i].tensor.shape;
@@ -432,7 +431,7 @@ static cp_status place_outputs(planning *p) {
                     shape = (cp_shape){1, {cp_panels_floats(&panels)}};
                 }
         cp_edge *edge = &plan->outputs[i];
-        cp_status status = make_edge(p, edge, output->name, shape, real_type(p, v->type),
+        cp_status status = make_edge(edge, output->name, shape, real_type(p, v->type),
                                      p->options->outputs ? &p->options->outputs[i] : NULL);
         plan->n_outputs++;
         if (!status) status = check_apart(edge);

@@ -1,4 +1,4 @@
-/* In place of file/atomic.c and file/plain.c where there are no files: whoever wants one is told so. */
+/* In place of file/atomic.c, file/beneath.c and file/plain.c where there are no files: whoever wants one is told so. */
 #include "file/file.h"
 
 static cp_status no_files(const char *path) {
@@ -34,6 +34,11 @@ cp_status cp_file_map(cp_mapped *file, const char *path, int64_t limit) {
     (void)limit;
     *file = (cp_mapped){0};
     return no_files(path);
+}
+
+cp_status cp_file_map_beneath(cp_mapped *file, const char *folder, const char *name, int64_t limit) {
+    (void)folder;
+    return cp_file_map(file, name, limit);
 }
 
 void cp_file_unmap(cp_mapped *file) {

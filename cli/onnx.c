@@ -1,0 +1,42 @@
+/* Networks from files of both kinds: loaded, planned and run on arrays. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool is_onnx(const char *path) {
+    const size_t length = strlen(path);
+    return length > 5 && !strcmp(path + length - 5, ".onnx");
+}
+
+cp_status open_runner(runner *r, const char *model, const cp_onnx *known, const cp_options *options) {
+    *r = (runner){0};
+    cp_status status = is_onnx(model) ? cp_onnx_load(&r->net, model, known) : cp_net_load(&r->net, model);
+    if (!status) status = cp_ctx_new(&r->ctx, options);
+    return status;
+}
+
+cp_status plan_runner(runner *r, const cp_tensor *inputs) {
+    cp_status status =
+        cp_net_plan(&r->plan, r->ctx, r->net, &(cp_plan_options){.inputs = inputs, .fold_batch_norm = true});
+    if (!status) status = cp_work_new(&r->work, r->plan);
+    if (status) return status;
+    r->n_outputs = cp_net_outputs(r->net);
+    r->outputs = allocate((size_t)r->n_outputs, sizeof *r->outputs);
+    for (int i = 0; i < r->n_outputs; i++) {
+        const cp_shape shape = cp_plan_output_shape(r->plan, i);
+        const cp_type type = cp_net_type(r->net, cp_net_output_node(r->net, i));
+        r->outputs[i] = cp_view(allocate((size_t)cp_shape_count(shape), (size_t)cp_type_size(type)), type, shape);
+    }
+    return CP_OK;
+}
+
+void close_runner(runner *r) {
+    for (int i = 0; i < r->n_outputs; i++) free(r->outputs[i].data);
+    free(r->outputs);
+    cp_work_free(r->work);
+    cp_plan_free(r->plan);
+    cp_ctx_free(r->ctx);
+    cp_net_free(r->net);
+    *r = (runner){0};
+}

@@ -1,0 +1,94 @@
+/* What the translations of single operators share. */
+#ifndef CP_ONNX_OPERATORS_H
+#define CP_ONNX_OPERATORS_H
+
+#include "onnx/onnx.h"
+
+/* windows.c: a convolution's attributes, with all sizes checked; and the order of its weights: kernel, I, O. */
+bool cp_onnx_read_conv(cp_onnx_loader *l, int weight, bool transposed, cp_conv *conv);
+cp_order cp_onnx_order_of_weights(int rank);
+
+/* elements.c: an order that suits n inputs which are broadcast against each other, first the input `first`, to `rank`
+ * axes; and input i as a node to be broadcast so. */
+cp_order cp_onnx_common_order(cp_onnx_loader *l, int first, int n, int *rank);
+cp_node cp_onnx_broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order);
+
+/* name, least and most inputs (-1: any number), most outputs, attributes, function, our operations that it becomes. */
+#define CP_ONNX_OPERATORS(X)                                                                                           \
+    X("Conv", 2, 3, 1, "auto_pad dilations group kernel_shape pads strides", cp_onnx_conv, "conv")                     \
+    X("ConvTranspose", 2, 3, 1, "auto_pad dilations group kernel_shape output_padding output_shape pads strides",      \
+      cp_onnx_conv_transpose, "conv-transpose")                                                                        \
+    X("MaxPool", 1, 1, 2, "auto_pad ceil_mode dilations kernel_shape pads storage_order strides", cp_onnx_max_pool,    \
+      "max-pool")                                                                                                      \
+    X("AveragePool", 1, 1, 1, "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides",              \
+      cp_onnx_average_pool, "avg-pool")                                                                                \
+    X("LpPool", 1, 1, 1, "auto_pad ceil_mode dilations kernel_shape p pads strides", cp_onnx_lp_pool, "lp-pool")       \
+    X("GlobalAveragePool", 1, 1, 1, "", cp_onnx_global_average_pool, "avg-pool")                                       \
+    X("GlobalMaxPool", 1, 1, 1, "", cp_onnx_global_max_pool, "max-pool")                                               \
+    X("GlobalLpPool", 1, 1, 1, "p", cp_onnx_global_lp_pool, "lp-pool")                                                 \
+    X("Relu", 1, 1, 1, "", cp_onnx_function, "relu")                                                                   \
+    X("LeakyRelu", 1, 1, 1, "alpha", cp_onnx_function, "leaky-relu")                                                   \
+    X("Elu", 1, 1, 1, "alpha", cp_onnx_function, "elu")                                                                \
+    X("Selu", 1, 1, 1, "alpha gamma", cp_onnx_function, "selu")                                                        \
+    X("Celu", 1, 1, 1, "alpha", cp_onnx_function, "celu")                                                              \
+    X("Sigmoid", 1, 1, 1, "", cp_onnx_function, "sigmoid")                                                             \
+    X("HardSigmoid", 1, 1, 1, "alpha beta", cp_onnx_function, "hard-sigmoid")                                          \
+    X("HardSwish", 1, 1, 1, "", cp_onnx_function, "hard-swish")                                                        \
+    X("Mish", 1, 1, 1, "", cp_onnx_function, "mish")                                                                   \
+    X("Tanh", 1, 1, 1, "", cp_onnx_function, "tanh")                                                                   \
+    X("Softplus", 1, 1, 1, "", cp_onnx_function, "softplus")                                                           \
+    X("Softsign", 1, 1, 1, "", cp_onnx_function, "softsign")                                                           \
+    X("Gelu", 1, 1, 1, "approximate", cp_onnx_gelu, "gelu gelu-tanh")                                                  \
+    X("Clip", 1, 3, 1, "max min", cp_onnx_clip, "clip min max")                                                        \
+    X("PRelu", 2, 2, 1, "", cp_onnx_prelu, "prelu")                                                                    \
+    X("Add", 2, 2, 1, "", cp_onnx_add, "add")                                                                          \
+    X("Sub", 2, 2, 1, "", cp_onnx_sub, "sub")                                                                          \
+    X("Mul", 2, 2, 1, "", cp_onnx_mul, "mul")                                                                          \
+    X("Div", 2, 2, 1, "", cp_onnx_div, "div")                                                                          \
+    X("Pow", 2, 2, 1, "", cp_onnx_pow, "pow")                                                                          \
+    X("Min", 1, -1, 1, "", cp_onnx_min, "min")                                                                         \
+    X("Max", 1, -1, 1, "", cp_onnx_max, "max")                                                                         \
+    X("Sum", 1, -1, 1, "", cp_onnx_add, "add")                                                                         \
+    X("Mean", 1, -1, 1, "", cp_onnx_mean, "add mul")                                                                   \
+    X("Softmax", 1, 1, 1, "axis", cp_onnx_softmax, "softmax")                                                          \
+    X("ReduceSum", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_sum, "reduce")                        \
+    X("ReduceMean", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_mean, "reduce")                      \
+    X("ReduceMax", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_max, "reduce")                        \
+    X("ReduceMin", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_min, "reduce")                        \
+    X("ReduceProd", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_prod, "reduce")                      \
+    X("ReduceL1", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_l1, "reduce")                          \
+    X("ReduceL2", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_l2, "reduce")                          \
+    X("Gemm", 2, 3, 1, "alpha beta transA transB", cp_onnx_gemm, "dense mul add")                                      \
+    X("BatchNormalization", 5, 5, 5, "epsilon momentum spatial training_mode", cp_onnx_batch_normalization,            \
+      "batch-norm")                                                                                                    \
+    X("InstanceNormalization", 3, 3, 1, "epsilon", cp_onnx_instance_normalization, "instance-norm")                    \
+    X("LRN", 1, 1, 1, "alpha beta bias size", cp_onnx_lrn, "lrn")                                                      \
+    X("Reshape", 2, 2, 1, "allowzero", cp_onnx_reshape, "reshape")                                                     \
+    X("Flatten", 1, 1, 1, "axis", cp_onnx_flatten, "reshape")                                                          \
+    X("Squeeze", 1, 2, 1, "axes", cp_onnx_squeeze, "reshape")                                                          \
+    X("Unsqueeze", 1, 2, 1, "axes", cp_onnx_unsqueeze, "reshape")                                                      \
+    X("Transpose", 1, 1, 1, "perm", cp_onnx_transpose, "transpose")                                                    \
+    X("Concat", 1, -1, 1, "axis", cp_onnx_concat, "concat")                                                            \
+    X("Split", 1, 2, -1, "axis num_outputs split", cp_onnx_split, "slice")                                             \
+    X("Slice", 1, 5, 1, "axes ends starts", cp_onnx_slice, "slice")                                                    \
+    X("Gather", 2, 2, 1, "axis", cp_onnx_gather, "gather")                                                             \
+    X("GatherElements", 2, 2, 1, "axis", cp_onnx_gather_elements, "gather-elements")                                   \
+    X("Pad", 1, 4, 1, "mode pads value", cp_onnx_pad, "pad")                                                           \
+    X("Expand", 2, 2, 1, "", cp_onnx_expand, "expand")                                                                 \
+    X("Tile", 2, 2, 1, "", cp_onnx_tile, "expand")                                                                     \
+    X("DepthToSpace", 1, 1, 1, "blocksize mode", cp_onnx_depth_to_space, "depth-to-space")                             \
+    X("SpaceToDepth", 1, 1, 1, "blocksize", cp_onnx_space_to_depth, "space-to-depth")                                  \
+    X("Identity", 1, 1, 1, "", cp_onnx_identity, "")                                                                   \
+    X("Dropout", 1, 3, 2, "ratio seed", cp_onnx_dropout, "")                                                           \
+    X("Cast", 1, 1, 1, "round_mode saturate to", cp_onnx_cast, "cast")                                                 \
+    X("Shape", 1, 1, 1, "end start", cp_onnx_shape, "")                                                                \
+    X("Size", 1, 1, 1, "", cp_onnx_size, "")                                                                           \
+    X("Constant", 0, 0, 1, "value value_float value_floats value_int value_ints", cp_onnx_constant, "")                \
+    X("ConstantOfShape", 1, 1, 1, "value", cp_onnx_constant_of_shape, "")                                              \
+    X("Range", 3, 3, 1, "", cp_onnx_range, "")
+
+#define CP_ONNX_PROTOTYPE(name, least, most, outputs, attributes, function, ours) void function(cp_onnx_loader *l);
+CP_ONNX_OPERATORS(CP_ONNX_PROTOTYPE)
+#undef CP_ONNX_PROTOTYPE
+
+#endif
