@@ -1,6 +1,6 @@
 #!/bin/bash
 # The README's table of operations, from the tool's own operator table, from what the comparison with other systems names
-# and from what the benchmark takes.
+# and from the benchmark's cases.
 #   operators.sh TOOL            prints the table
 #   operators.sh TOOL --write    puts it into README.md
 set -eu -o pipefail
@@ -25,13 +25,13 @@ oracles() {
         }' tests/oracle/oracle.py
 }
 
-# The operations that a case of the benchmark may have, from its help.
+# Lines "NAME PASS" of the cases that the benchmark has.
 benches() {
-    ARGP_HELP_FMT=rmargin=10000 "$tool" bench ops --help | sed -nE 's/.*[.}] op: ([a-z, -]+); pass:.*/\1/p' | tr -d ',' |
-        tr ' ' '\n'
+    sed -nE 's/.*"op": "([a-z0-9-]+)".*/\1 &/p' bench/cases/operations.jsonl |
+        awk '{ print $1, /"backward_input"/ ? "input" : /"backward_weights"/ ? "weights" : "forward" }'
 }
 
-# Neighbours of which all is the same share a row.
+# Operations of which all is the same share a row, that of the first of them.
 table() {
     awk '
         function cell(field, value) { # of a line of JSON: a list or a word
@@ -42,30 +42,32 @@ table() {
             gsub(/["\[]/, "", value)
             return value
         }
+        function passes(name, text, n, i, pass) {
+            n = split("forward input weights", pass, " ")
+            for (i = 1; i <= n; i++) if ((name, pass[i]) in bench) text = text (text ? ", " : "") pass[i]
+            return text ? text : "-"
+        }
         FILENAME == ARGV[1] { if ($2 == "onnxruntime" || !($1 in oracle)) oracle[$1] = $2; next }
-        FILENAME == ARGV[2] { bench[$1] = 1; next }
+        FILENAME == ARGV[2] { bench[$1, $2] = 1; next }
         cell("gradient") == "true" { next }
         {
             name = cell("name")
             algorithms = cell("algorithms")
-            rest = " | " (algorithms ? algorithms : "none: the same memory") " | " \
-                (cell("differentiable") == "true" ? "yes" : "no") " | " (algorithms ? "all" : "-") " | " \
-                (name in oracle ? oracle[name] : "-") " | " (name in bench ? "yes" : "-") " |"
-            if (rest != last) {
-                if (last) print row last
-                row = "| "
-            } else {
-                row = row ", "
-            }
-            row = row name
-            last = rest
+            computes = algorithms != ""
+            reference = computes && sub(/(, )?reference$/, "", algorithms) ? "yes" : "-"
+            rest = " | " reference " | " (algorithms ? algorithms : "-") " | " \
+                (cell("differentiable") == "true" ? "yes" : "-") " | " (computes ? "all" : "-") " | " \
+                (name in oracle ? oracle[name] : "-") " | " (computes ? passes(name) : "-") " |"
+            if (!(rest in names)) order[++rows] = rest
+            names[rest] = names[rest] (names[rest] ? ", " : "") name
         }
-        END { print row last }' <(oracles) <(benches) <("$tool" operators --json)
+        END { for (i = 1; i <= rows; i++) print "| " names[order[i]] order[i] }' \
+        <(oracles) <(benches) <("$tool" operators --json)
 }
 
 made() {
-    echo '| operation | algorithms | gradient | instruction sets | oracle | benchmark |'
-    echo '|---|---|---|---|---|---|'
+    echo '| operation | reference | fast algorithms | gradient | instruction sets | oracle | benchmark |'
+    echo '|---|---|---|---|---|---|---|'
     table
 }
 

@@ -686,7 +686,7 @@ bad() { # TEXT CASE
 }
 printf '%s\n' '{"name": "t", "op": "conv-transpose", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3]}' >case
 expect 0 '"algorithm": "direct"' bench ops --cases case --json --seconds 0
-bad "op must be conv" '{"name": "t", "op": "conf"}'
+bad "op must be one that 'convpool operators' names" '{"name": "t", "op": "conf"}'
 bad "unknown key 'strides'" '{"name": "t", "op": "conv", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3, 3], "strides": [1, 1]}'
 bad "kernel must be 2 whole numbers" '{"name": "t", "op": "conv", "input": [1, 8, 8, 4], "filters": 4, "kernel": [3]}'
 bad "max-pool has no weights" '{"name": "t", "op": "max-pool", "pass": "backward_weights", "input": [1, 8, 8, 4], "kernel": [3, 3]}'
