@@ -273,6 +273,42 @@ BINARY(min)
 BINARY(max)
 BINARY(pow)
 
+static cp_node build_comparison(bench_net *b, cp_node x) {
+    static const char *const words[] = {"equal", "less", "greater", "less-or-equal", "greater-or-equal"};
+    int i = 0;
+    while (strcmp(words[i], b->c->op)) i++;
+    b->out_type = CP_BOOL;
+    return cp_net_compare(b->net, x, constant(b, "second", b->c->input), (cp_relation)i);
+}
+
+/* Of conditions, which are whether numbers are above 0. */
+static cp_node condition(bench_net *b, cp_node x) {
+    const float zero = 0;
+    const cp_tensor none = cp_vec(&zero, 1);
+    return cp_net_compare(b->net, x, cp_net_constant(b->net, "zero", &none), CP_GREATER);
+}
+
+static cp_node build_logic(bench_net *b, cp_node x) {
+    static const char *const words[] = {"and", "or", "xor"};
+    int i = 0;
+    while (strcmp(words[i], b->c->op)) i++;
+    b->out_type = CP_BOOL;
+    const cp_node first = condition(b, x), second = cp_net_not(b->net, first);
+    return cp_net_compare(b->net, first, second, (cp_relation)(CP_AND + i));
+}
+
+static cp_node build_where(bench_net *b, cp_node x) {
+    const cp_node other = constant(b, "other", b->c->input);
+    return cp_net_where(b->net, condition(b, other), x, other);
+}
+
+/* With a square matrix. */
+static cp_node build_matmul(bench_net *b, cp_node x) {
+    const int64_t columns = channels_of(b->c);
+    b->w = constant(b, "second", (cp_shape){2, {columns, columns}});
+    return cp_net_matmul(b->net, x, b->w);
+}
+
 /* --- normalisations --- */
 
 static cp_node build_batch_norm(bench_net *b, cp_node x) {
@@ -369,6 +405,18 @@ static const bench_op operations[] = {{"conv", build_conv, SPACE | FILTERS | KER
                                       {"min", build_min, 0},
                                       {"max", build_max, 0},
                                       {"pow", build_pow, POSITIVE},
+                                      {"equal", build_comparison, 0},
+                                      {"less", build_comparison, 0},
+                                      {"greater", build_comparison, 0},
+                                      {"less-or-equal", build_comparison, 0},
+                                      {"greater-or-equal", build_comparison, 0},
+                                      {"and", build_logic, 0},
+                                      {"or", build_logic, 0},
+                                      {"xor", build_logic, 0},
+                                      {"where", build_where, 0},
+                                      {"matmul", build_matmul, 0},
+                                      {"log", build_activation, POSITIVE},
+                                      {"sqrt", build_activation, POSITIVE},
                                       {"softmax-cross-entropy", build_cross_entropy, LOSS},
                                       {"focal", build_focal, LOSS},
                                       {"hinge", build_hinge, LOSS},
