@@ -42,7 +42,7 @@ static const char compiler[] =
 #endif
 
 static int vector_bytes(const char *level) {
-    return !strcmp(level, "avx512") ? 64 : !strcmp(level, "avx2") ? 32 : 16;
+    return !strncmp(level, "avx512", 6) ? 64 : !strcmp(level, "avx2") ? 32 : 16;
 }
 
 static void print_table(const cp_ctx *ctx) {
@@ -72,7 +72,7 @@ int cmd_info(int argc, char **argv) {
     const struct argp parser = {.options = option_list,
                                 .parser = parse,
                                 .doc = "Prints what runs here: CPU, instruction sets, threads, build.\v"
-                                       "CONVPOOL_ISA=portable, avx2 or avx512 chooses another instruction set.",
+                                       "CONVPOOL_ISA=portable, avx2, avx512 ... chooses another instruction set.",
                                 .children = args_common};
     args_parse(&parser, "info", argc, argv, &o);
     cp_ctx *ctx;

@@ -319,8 +319,16 @@ CP_API cp_status cp_pool_gradient(cp_ctx *ctx, const cp_pool *pool, const cp_ten
  * Contexts
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* PORTABLE: 16-byte vectors (SSE2 on x86). */
-typedef enum cp_isa { CP_ISA_BEST, CP_ISA_PORTABLE, CP_ISA_AVX2, CP_ISA_AVX512 } cp_isa;
+/* PORTABLE: 16-byte vectors (SSE2 on x86, NEON on AArch64). AVX512: F, BW, VL and DQ; with VNNI bytes are multiplied
+ * four at a time, with BF16 (and VNNI) pairs of bf16. Each level contains those before it. */
+typedef enum cp_isa {
+    CP_ISA_BEST,
+    CP_ISA_PORTABLE,
+    CP_ISA_AVX2,
+    CP_ISA_AVX512,
+    CP_ISA_AVX512VNNI,
+    CP_ISA_AVX512BF16
+} cp_isa;
 
 /* What may be computed in a faster way than the formula says. FAST: convolutions by transforms whose rounding errors are a
  * few times those of a sum in f32 (Winograd's F(4x4,3x3) and the like; an infinite or NaN input spoils the outputs
@@ -349,7 +357,7 @@ typedef struct cp_options {
 CP_API cp_status cp_ctx_new(cp_ctx **ctx, const cp_options *options);
 CP_API void cp_ctx_free(cp_ctx *ctx);
 CP_API int cp_ctx_threads(const cp_ctx *ctx);
-/* The level in use: "portable", "avx2" or "avx512". */
+/* The level in use: "portable", "avx2", "avx512", "avx512vnni" or "avx512bf16". */
 CP_API const char *cp_ctx_isa(const cp_ctx *ctx);
 /* The i-th level that this CPU can run, best first, or NULL behind the last. */
 CP_API const char *cp_isa_available(int i);

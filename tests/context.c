@@ -23,7 +23,7 @@ static void test_default(void **state) {
 
 static void test_every_level_that_the_cpu_has(void **state) {
     (void)state;
-    for (int level = CP_ISA_PORTABLE; level <= CP_ISA_AVX512; level++) {
+    for (int level = CP_ISA_PORTABLE; level <= CP_ISA_AVX512BF16; level++) {
         cp_ctx *ctx;
         const cp_status status = cp_ctx_new(&ctx, &(cp_options){.isa = (cp_isa)level});
         if (cp_cpu_can((cp_isa)level)) {

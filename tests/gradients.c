@@ -322,7 +322,7 @@ static void check_single(const subject *s, cp_ctx *ctx) {
 }
 
 static void check_levels(const subject *s) {
-    for (cp_isa isa = CP_ISA_PORTABLE; isa <= CP_ISA_AVX512; isa++) {
+    for (cp_isa isa = CP_ISA_PORTABLE; isa <= CP_ISA_AVX512BF16; isa++) {
         cp_ctx *ctx;
         if (!cp_cpu_can(isa)) continue;
         CHECK(s, cp_ctx_new(&ctx, &(cp_options){.isa = isa, .threads = 2}) == CP_OK);

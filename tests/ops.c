@@ -1007,13 +1007,10 @@ typedef struct level {
     const cp_kernels *kernels;
 } level;
 
-static int levels(level found[3]) {
+enum { MOST_LEVELS = CP_ISA_AVX512BF16 };
+static int levels(level found[MOST_LEVELS]) {
     int n = 0;
-    found[n++] = (level){CP_ISA_PORTABLE, &cp_kernels_portable};
-#if defined(__x86_64__)
-    if (cp_cpu_can(CP_ISA_AVX2)) found[n++] = (level){CP_ISA_AVX2, &cp_kernels_avx2};
-    if (cp_cpu_can(CP_ISA_AVX512)) found[n++] = (level){CP_ISA_AVX512, &cp_kernels_avx512};
-#endif
+    for (cp_isa isa = CP_ISA_PORTABLE; cp_cpu_can(isa); isa++) found[n++] = (level){isa, cp_kernels_of(isa)};
     return n;
 }
 
@@ -1129,7 +1126,7 @@ static bool refuses(const cp_algo *algo, const cp_problem *problem) {
 }
 
 static void check_op(const cp_op *op, int samples) {
-    level found[3];
+    level found[MOST_LEVELS];
     const int n = levels(found);
     for (int i = 0; i < samples; i++) {
         sample s;
@@ -1166,7 +1163,7 @@ static bool cannot(const cp_algo *algo, const cp_kernels *kernels) {
 
 static void test_every_algorithm_was_reached_at_every_level(void **state) {
     (void)state;
-    level found[3];
+    level found[MOST_LEVELS];
     const int n = levels(found);
     for (int i = 0; cp_op_at(i); i++)
         for (const cp_algo *const *algo = cp_op_at(i)->algos; algo && *algo; algo++)

@@ -13,16 +13,12 @@
 
 /* --- levels and random numbers --- */
 
-static const cp_kernels *levels[4]; /* ends with NULL */
+static const cp_kernels *levels[8]; /* ends with NULL */
 
 static int find_levels(void **state) {
     (void)state;
     int n = 0;
-    levels[n++] = &cp_kernels_portable;
-#if defined(__x86_64__)
-    if (cp_cpu_can(CP_ISA_AVX2)) levels[n++] = &cp_kernels_avx2;
-    if (cp_cpu_can(CP_ISA_AVX512)) levels[n++] = &cp_kernels_avx512;
-#endif
+    for (cp_isa isa = CP_ISA_PORTABLE; cp_cpu_can(isa); isa++) levels[n++] = cp_kernels_of(isa);
     return 0;
 }
 

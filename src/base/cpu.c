@@ -14,7 +14,7 @@ static struct {
     char name[65];
 } cpu;
 
-static const char *const isa_names[] = {"best", "portable", "avx2", "avx512"};
+static const char *const isa_names[] = {"best", "portable", "avx2", "avx512", "avx512vnni", "avx512bf16"};
 
 #ifdef __x86_64__
 /* Each level contains those below it. The builtin also asks whether the system saves the wide registers. */
@@ -26,7 +26,9 @@ static cp_isa best_isa(void) {
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !f16c) return CP_ISA_PORTABLE;
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-    return avx512 ? CP_ISA_AVX512 : CP_ISA_AVX2;
+    if (!avx512) return CP_ISA_AVX2;
+    if (!__builtin_cpu_supports("avx512vnni")) return CP_ISA_AVX512;
+    return __builtin_cpu_supports("avx512bf16") ? CP_ISA_AVX512BF16 : CP_ISA_AVX512VNNI;
 }
 
 /* The brand string: 48 bytes, padded with spaces or zeros on either side. Empty where there is none. */
@@ -77,7 +79,7 @@ bool cp_cpu_can(cp_isa isa) {
 }
 
 const char *cp_isa_name(cp_isa isa) {
-    return isa <= CP_ISA_AVX512 ? isa_names[isa] : "unknown";
+    return isa <= CP_ISA_AVX512BF16 ? isa_names[isa] : "unknown";
 }
 
 const char *cp_isa_available(int i) {
@@ -90,7 +92,7 @@ cp_status cp_cpu_choose(cp_isa *isa) {
     *isa = cpu.best;
     const char *word = cp_setting("CONVPOOL_ISA");
     if (!word || !*word) return CP_OK;
-    for (int level = CP_ISA_PORTABLE; level <= CP_ISA_AVX512; level++) {
+    for (int level = CP_ISA_PORTABLE; level <= CP_ISA_AVX512BF16; level++) {
         if (strcmp(word, isa_names[level]) != 0) continue;
         if (level > (int)cpu.best)
             return cp_fail(CP_E_UNSUPPORTED, "CONVPOOL_ISA=%s: this CPU (%s) can run %s at most", word, cpu.name,
@@ -99,5 +101,6 @@ cp_status cp_cpu_choose(cp_isa *isa) {
         return CP_OK;
     }
     char text[400];
-    return cp_fail(CP_E_ARG, "CONVPOOL_ISA=%s: must be portable, avx2 or avx512", cp_escape(word, strlen(word), text));
+    return cp_fail(CP_E_ARG, "CONVPOOL_ISA=%s: must be portable, avx2, avx512, avx512vnni or avx512bf16",
+                   cp_escape(word, strlen(word), text));
 }

@@ -41,14 +41,15 @@ typedef struct cp_tile {
     int flags;
 } cp_tile;
 typedef void cp_tile_fn(const cp_tile *tile);
+typedef cp_tile_fn *const cp_tile_row[CP_MAX_VECTORS + 1]; /* [R][V], as the table's own */
 
 /* The same with the sum over pixels, for weight gradients: R input channels by V vectors of filters,
  *   c[i*c_step + j] (+)= sum over y < rows, p < pixels of a[y*a_row + p*a_step + i] * b[y*b_row + p*b_step + j].
  * b is read in whole vectors (V*lanes floats from each pixel), c written up to the tail. flags: CP_ACCUMULATE. */
 typedef struct cp_outer {
-    const float *a;
+    const void *a; /* words, as of a tile */
     int64_t a_step, a_row;
-    const float *b;
+    const void *b;
     int64_t b_step, b_row;
     int64_t rows, pixels; /* both >= 1 */
     float *c;
@@ -57,6 +58,30 @@ typedef struct cp_outer {
     int flags;
 } cp_outer;
 typedef void cp_outer_fn(const cp_outer *outer);
+typedef cp_outer_fn *const cp_outer_row[CP_MAX_VECTORS + 1];
+
+/* Products of bf16 numbers, pairs of them in words, with sums in f32. Denormal numbers count as 0. */
+typedef struct cp_bf16_kernels {
+    const cp_tile_row *tile;
+    const cp_outer_row *outer;
+    /* n floats rounded to the nearest, ties to even, in (n+1)/2 words; the missing half of the last one is 0. */
+    void (*round)(const float *x, int64_t n, void *words);
+    /* As the table's pack, two rows to one of words; the missing row of an odd number is 0. */
+    void (*pack)(const float *w, int64_t row_step, int64_t column_step, int64_t rows, int64_t columns, int64_t width,
+                 void *panel);
+} cp_bf16_kernels;
+
+/* Sums, rows of columns, to bytes: y = sum * scale rounded to the nearest integer, ties to even, plus zero, within low
+ * and high. The product is that of floats. */
+typedef struct cp_requantise {
+    const int32_t *sums;
+    int64_t sums_step;
+    const float *scale; /* one for each column */
+    int32_t zero, low, high;
+    void *y; /* bytes, signed or not */
+    int64_t y_step;
+    int64_t rows, columns;
+} cp_requantise;
 
 /* A row of outputs of a depthwise convolution, all with the same valid taps:
  *   y[p*y_step + ch] = relu?(bias[ch] + sum over r < rows, s < columns of x[p*x_step + r*x_row + s*x_column + ch] *
@@ -216,6 +241,13 @@ typedef struct cp_kernels {
     cp_tile_fn *tile_ahead[CP_MAX_ROWS + 1];
     cp_outer_fn *outer[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1];
 
+    const cp_tile_row *short_tile; /* words of two s16, sums s32 modulo 2^32; no CP_APPLY_RELU */
+    const cp_tile_row *byte_tile;  /* words of four u8 in a, four s8 in b, the same; NULL below avx512vnni */
+    const cp_bf16_kernels *bf16;   /* NULL below avx512bf16 */
+    /* n bytes minus zero as s16 in (n+1)/2 words; the missing half of the last one is 0. */
+    void (*widen)(const void *bytes, int is_signed, int zero, int64_t n, void *words);
+    void (*requantise)(const cp_requantise *);
+
     /* panel[r*width + j] = w[r*row_step + j*column_step], j < columns; the rest up to width is 0. Fast where either
      * step is 1. */
     void (*pack)(const float *w, int64_t row_step, int64_t column_step, int64_t rows, int64_t columns, int64_t width,
@@ -260,7 +292,10 @@ typedef struct cp_kernels {
 
 extern const cp_kernels cp_kernels_portable;
 #if defined(__x86_64__)
-extern const cp_kernels cp_kernels_avx2, cp_kernels_avx512;
+extern const cp_kernels cp_kernels_avx2, cp_kernels_avx512, cp_kernels_avx512vnni, cp_kernels_avx512bf16;
+/* What the last two have beside the kernels of avx512: vnni.c, bf16.c. */
+extern const cp_tile_row cp_vnni_short_tiles[CP_MAX_ROWS + 1], cp_vnni_byte_tiles[CP_MAX_ROWS + 1];
+extern const cp_bf16_kernels cp_bf16_kernels_avx512bf16;
 #endif
 
 #endif

@@ -10,23 +10,11 @@ static void pack_rows(const float *w, int64_t row_step, int64_t rows, int64_t co
         }
 }
 
-/* log2(lanes) times the same step: row 2i and 2i+1 become the interleaving of rows i and i + lanes/2. */
-INLINE void transpose(vec v[CP_LANES]) {
-    UNROLL for (int step = 1; step < CP_LANES; step *= 2) {
-        vec mixed[CP_LANES];
-        UNROLL for (int i = 0; i < CP_LANES / 2; i++) {
-            mixed[2 * i] = VEC_INTERLEAVE_LOW(v[i], v[i + CP_LANES / 2]);
-            mixed[2 * i + 1] = VEC_INTERLEAVE_HIGH(v[i], v[i + CP_LANES / 2]);
-        }
-        UNROLL for (int i = 0; i < CP_LANES; i++) v[i] = mixed[i];
-    }
-}
-
 /* A square of a matrix whose columns lie together in memory: `rows` of each of `columns` columns, the rest zero. */
 INLINE void pack_square(const float *w, int64_t column_step, int rows, int64_t columns, int64_t width, float *panel) {
     vec v[CP_LANES];
     UNROLL for (int j = 0; j < CP_LANES; j++) v[j] = j < columns ? vec_load_some(w + j * column_step, rows) : (vec){0};
-    transpose(v);
+    vec_transpose(v);
     UNROLL for (int i = 0; i < CP_LANES; i++) if (i < rows) * (vec *)(panel + i * width) = v[i];
 }
 

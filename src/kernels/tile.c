@@ -1,4 +1,25 @@
-/* The micro-kernel of matrix products, cp_tile: R pixels by V vectors of filters, summed over runs. */
+/* The micro-kernel of matrix products, cp_tile: R pixels by V vectors of filters, summed over runs. Which blocks there
+ * are, and of what kind of numbers, is for the file that includes this one. */
+
+enum { FLOATS, SHORTS, BYTES, BF16 };
+
+/* sum + x * w of the numbers in each word. */
+INLINE vec add_products(vec x, vec w, vec sum, const int kind) {
+    switch (kind) {
+    case SHORTS:
+        return vec_add_shorts(x, w, sum);
+#if defined(__AVX512VNNI__)
+    case BYTES:
+        return vec_add_bytes(x, w, sum);
+#endif
+#if defined(__AVX512BF16__)
+    case BF16:
+        return vec_add_bf16(x, w, sum);
+#endif
+    default:
+        return vec_multiply_add(x, w, sum);
+    }
+}
 
 /* Every block of R rows by V vectors whose sums fit in the registers, beside one row of the panel. */
 #define ROWS_TO_6(X, V) X(1, V) X(2, V) X(3, V) X(4, V) X(5, V) X(6, V)
@@ -16,7 +37,7 @@
 #define EACH_BLOCK(X) ROWS_TO_12(X, 1) ROWS_TO_6(X, 2)
 #endif
 
-INLINE void tile(const cp_tile *t, const int R, const int V, const int fetches) {
+INLINE void tile(const cp_tile *t, const int R, const int V, const int kind, const int fetches) {
     const int64_t a_step = t->a_step, c_step = t->c_step;
     float *const c = t->c;
     const int last = V - 1, tail = t->tail;
@@ -39,17 +60,17 @@ INLINE void tile(const cp_tile *t, const int R, const int V, const int fetches) 
     }
 
     for (int64_t r = 0; r < t->run_count; r++) {
-        const float *a = (const float *)t->a + t->runs[r].a;
-        const vec *b = (const vec *)t->b + t->runs[r].row * V;
+        const word *a = (const word *)t->a + t->runs[r].a;
+        const vec_words *b = (const vec_words *)t->b + t->runs[r].row * V;
         const char *ahead = t->ahead;
-        for (const float *a_end = a + t->run_length; a < a_end; a++, b += V) {
+        for (const word *a_end = a + t->run_length; a < a_end; a++, b += V) {
             if (fetches) {
                 __builtin_prefetch(ahead, 0, 2);
                 ahead += 64;
             }
             UNROLL for (int i = 0; i < R; i++) {
                 const vec x = vec_all(a[i * a_step]);
-                UNROLL for (int j = 0; j < V; j++) sum[i][j] = vec_multiply_add(x, b[j], sum[i][j]);
+                UNROLL for (int j = 0; j < V; j++) sum[i][j] = add_products(x, b[j], sum[i][j], kind);
             }
         }
     }
@@ -64,17 +85,3 @@ INLINE void tile(const cp_tile *t, const int R, const int V, const int fetches) 
         vec_store_some(c + i * c_step + last * CP_LANES, sum[i][last], tail);
     }
 }
-
-#define DEFINE_TILE(R, V)                                                                                              \
-    static void tile_##R##x##V(const cp_tile *t) {                                                                     \
-        tile(t, R, V, 0);                                                                                              \
-    }
-EACH_BLOCK(DEFINE_TILE)
-#define TILE_ENTRY(R, V) [R][V] = tile_##R##x##V,
-
-#define DEFINE_TILE_AHEAD(R, V)                                                                                        \
-    static void tile_ahead_##R(const cp_tile *t) {                                                                     \
-        tile(t, R, V, 1);                                                                                              \
-    }
-#define TILE_AHEAD_ENTRY(R, V) [R] = tile_ahead_##R,
-ROWS_TO_6(DEFINE_TILE_AHEAD, PANEL_VECTORS)

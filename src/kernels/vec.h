@@ -29,6 +29,9 @@
 typedef float vec __attribute__((vector_size(CP_VECTOR_BYTES)));
 typedef float vec_unaligned __attribute__((vector_size(CP_VECTOR_BYTES), aligned(4), may_alias));
 typedef int32_t vec_int __attribute__((vector_size(CP_VECTOR_BYTES)));
+/* A word of whatever kind, and a vector of them: moved as they are. */
+typedef float word __attribute__((may_alias));
+typedef float vec_words __attribute__((vector_size(CP_VECTOR_BYTES), may_alias));
 
 INLINE vec vec_load(const float *p) {
     return (vec) * (const vec_unaligned *)p;
@@ -263,6 +266,42 @@ INLINE vec_mask index_equal(vec_index v, uint8_t id) {
 
 #endif
 
+/* --- words that hold several numbers ---
+ * sum + the products of the numbers in the words of x with those in w, in each lane: two s16 each, exactly but modulo
+ * 2^32; four u8 in x by four s8 in w, exactly; two bf16, rounded as the CPU does. */
+#if defined(__AVX512VNNI__)
+INLINE vec vec_add_shorts(vec x, vec w, vec sum) {
+    return (vec)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
+}
+INLINE vec vec_add_bytes(vec x, vec w, vec sum) {
+    return (vec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
+}
+#elif CP_LANES == 16
+INLINE vec vec_add_shorts(vec x, vec w, vec sum) {
+    return (vec)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)x, (__m512i)w));
+}
+#elif CP_LANES == 8
+INLINE vec vec_add_shorts(vec x, vec w, vec sum) {
+    return (vec)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)x, (__m256i)w));
+}
+#elif defined(__SSE2__)
+INLINE vec vec_add_shorts(vec x, vec w, vec sum) {
+    return (vec)_mm_add_epi32((__m128i)sum, _mm_madd_epi16((__m128i)x, (__m128i)w));
+}
+#else
+INLINE vec vec_add_shorts(vec x, vec w, vec sum) {
+    typedef uint32_t words __attribute__((vector_size(CP_VECTOR_BYTES)));
+    const vec_int low = ((vec_int)x << 16 >> 16) * ((vec_int)w << 16 >> 16),
+                  high = ((vec_int)x >> 16) * ((vec_int)w >> 16);
+    return (vec)((words)sum + (words)low + (words)high);
+}
+#endif
+#if defined(__AVX512BF16__)
+INLINE vec vec_add_bf16(vec x, vec w, vec sum) {
+    return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)w);
+}
+#endif
+
 /* --- for all --- */
 
 INLINE vec vec_load_some(const float *p, int count) {
@@ -273,6 +312,14 @@ INLINE void vec_store_some(float *p, vec v, int count) {
         vec_store(p, v);
     else
         vec_store_part(p, v, count);
+}
+/* The lowest byte of each lane. */
+INLINE void vec_store_bytes(uint8_t *p, vec_int v, int count) {
+#if CP_LANES == 16
+    index_store(p, _mm512_cvtepi32_epi8((__m512i)v), count);
+#else
+    index_store(p, v & 255, count);
+#endif
 }
 /* What is left behind the last whole vector, in a form that lets the compiler leave out the whole ones. */
 INLINE int vec_rest(int64_t left) {
@@ -318,6 +365,19 @@ INLINE void vec_stream_fence(void) {
 #if defined(__SSE2__)
     _mm_sfence();
 #endif
+}
+
+/* Of a square of words its transpose: log2(lanes) times the same step, row 2i and 2i+1 become the interleaving of rows
+ * i and i + lanes/2. */
+INLINE void vec_transpose(vec v[CP_LANES]) {
+    UNROLL for (int step = 1; step < CP_LANES; step *= 2) {
+        vec mixed[CP_LANES];
+        UNROLL for (int i = 0; i < CP_LANES / 2; i++) {
+            mixed[2 * i] = VEC_INTERLEAVE_LOW(v[i], v[i + CP_LANES / 2]);
+            mixed[2 * i + 1] = VEC_INTERLEAVE_HIGH(v[i], v[i + CP_LANES / 2]);
+        }
+        UNROLL for (int i = 0; i < CP_LANES; i++) v[i] = mixed[i];
+    }
 }
 
 /* The mode in which denormal numbers are read and written as 0, where there is one; what it was before, to be restored.

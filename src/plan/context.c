@@ -1,9 +1,13 @@
 /* Contexts: threads, instruction set, allocator, the limit on memory. */
 #include "plan/plan.h"
 
-static const cp_kernels *kernels_of(cp_isa isa) {
+const cp_kernels *cp_kernels_of(cp_isa isa) {
     switch (isa) {
 #if defined(__x86_64__)
+    case CP_ISA_AVX512BF16:
+        return &cp_kernels_avx512bf16;
+    case CP_ISA_AVX512VNNI:
+        return &cp_kernels_avx512vnni;
     case CP_ISA_AVX512:
         return &cp_kernels_avx512;
     case CP_ISA_AVX2:
@@ -17,7 +21,7 @@ static const cp_kernels *kernels_of(cp_isa isa) {
 cp_status cp_ctx_default(cp_ctx *ctx) {
     cp_isa isa;
     const cp_status status = cp_cpu_choose(&isa);
-    *ctx = (cp_ctx){.kernels = kernels_of(status ? CP_ISA_PORTABLE : isa)};
+    *ctx = (cp_ctx){.kernels = cp_kernels_of(status ? CP_ISA_PORTABLE : isa)};
     return status;
 }
 
@@ -25,7 +29,7 @@ cp_status cp_ctx_default(cp_ctx *ctx) {
 static cp_status check_options(const cp_options *options) {
     if (options->threads < 0 || options->threads > 1024)
         return cp_fail(CP_E_ARG, "threads = %d: must be 1 to 1024", options->threads);
-    if ((unsigned)options->isa > CP_ISA_AVX512)
+    if ((unsigned)options->isa > CP_ISA_AVX512BF16)
         return cp_fail(CP_E_ARG, "isa = %d: no such instruction set", (int)options->isa);
     if (options->isa != CP_ISA_BEST && !cp_cpu_can(options->isa))
         return cp_fail(CP_E_UNSUPPORTED, "isa = %s: this CPU (%s) can run %s at most", cp_isa_name(options->isa),
@@ -51,7 +55,7 @@ cp_status cp_ctx_new(cp_ctx **ctx, const cp_options *options) {
     cp_status status = check_options(options);
     if (!status && options->isa == CP_ISA_BEST) status = cp_ctx_default(&made);
     if (status) return status;
-    if (options->isa != CP_ISA_BEST) made.kernels = kernels_of(options->isa);
+    if (options->isa != CP_ISA_BEST) made.kernels = cp_kernels_of(options->isa);
     if (options->allocator) made.allocator = *options->allocator;
     made.own_allocator = options->allocator != NULL;
     made.math = options->math;

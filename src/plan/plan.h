@@ -18,6 +18,8 @@ struct cp_ctx {
     cp_math math;
     int64_t max_memory; /* 0: no limit */
 };
+/* The table of a level. */
+const cp_kernels *cp_kernels_of(cp_isa isa);
 /* What a NULL context means: one thread, the level that CONVPOOL_ISA or the CPU says. */
 cp_status cp_ctx_default(cp_ctx *ctx);
 const cp_allocator *cp_ctx_allocator(const cp_ctx *ctx); /* NULL: the C library's */
