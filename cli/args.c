@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_THREADS 1024
 
@@ -199,6 +200,30 @@ cp_shape arg_picture(const char *option, const char *text) {
     if (numbers(text, 'x', 1, dim, 3) != 3)
         usage("%s = %s: must be height x width x channels, as 28x28x1", option, text);
     return cp_shape_nhwc(0, dim[0], dim[1], dim[2]);
+}
+
+cp_shape arg_shape(const char *option, const char *text) {
+    cp_shape shape = {0};
+    shape.rank = numbers(text, 'x', 0, shape.dim, CP_MAX_RANK);
+    if (shape.rank < 0) usage("%s = %s: must be sizes as in 1x3x224x224", option, text);
+    return shape;
+}
+
+int64_t arg_bytes(const char *option, const char *text) {
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    const long long value = strtoll(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    const int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    if (*text < '0' || *text > '9' || errno || (*end && (!unit || end[1])) || value < 1 || value > INT64_MAX >> shift)
+        usage("%s = %s: must be bytes, as 1000000, 512M or 8G", option, text);
+    return (int64_t)value << shift;
+}
+
+int64_t default_memory(void) {
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (int64_t)pages * size / 2 : (int64_t)8 << 30;
 }
 
 void arg_size(pictures_source *source, const char *text) {

@@ -60,6 +60,11 @@ int padding_for(const padding *given, const char *option, int n, cp_pad *pad, in
 /* "28x28x1": a picture's height, width, channels behind any batch. */
 /* "64x64", for pictures from class folders. */
 void arg_size(pictures_source *source, const char *text);
+/* "1x3x224x224", and "512M" as bytes. */
+cp_shape arg_shape(const char *option, const char *text);
+int64_t arg_bytes(const char *option, const char *text);
+/* Half of the machine's memory. */
+int64_t default_memory(void);
 cp_shape arg_picture(const char *option, const char *text);
 
 #endif

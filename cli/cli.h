@@ -18,6 +18,7 @@ int cmd_op(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_onnx_test(int argc, char **argv);
 int cmd_operators(int argc, char **argv);
 int cmd_info(int argc, char **argv);
@@ -159,6 +160,8 @@ typedef struct runner {
 bool is_onnx(const char *path);
 /* Loads a model; known: of an ONNX file. close_runner also after a failure. */
 cp_status open_runner(runner *r, const char *model, const cp_onnx *known, const cp_options *options);
+/* One number of an array without gaps, of any type that nets have. */
+double number_at(const void *data, cp_type type, int64_t i);
 /* inputs: as they will be given, or NULL. */
 cp_status plan_runner(runner *r, const cp_tensor *inputs);
 void close_runner(runner *r);

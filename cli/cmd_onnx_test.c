@@ -75,24 +75,6 @@ static cp_status load_arrays(arrays *list, const char *folder, const char *what)
     return CP_OK;
 }
 
-/* One number, of any type that outputs have. */
-static double number_at(const void *data, cp_type type, int64_t i) {
-    switch (type) {
-    case CP_F32:
-        return ((const float *)data)[i];
-    case CP_F64:
-        return ((const double *)data)[i];
-    case CP_I32:
-        return ((const int32_t *)data)[i];
-    case CP_I64:
-        return (double)((const int64_t *)data)[i];
-    case CP_I8:
-        return ((const int8_t *)data)[i];
-    default:
-        return ((const uint8_t *)data)[i];
-    }
-}
-
 /* Where the output first differs and by how much at most; text is empty where it does not. */
 static outcome compare(const cp_tensor *found, const cp_array *expected, double tolerance, const char *name,
                        char text[512]) {

@@ -17,6 +17,7 @@ static const struct command {
     {"explain", "show the numbers behind each output of an operation", cmd_explain},
     {"bench", "time operations (bench ops) or training (bench train)", cmd_bench},
     {"convert", "store the weights of a model in another type", cmd_convert},
+    {"run", "run a network from an ONNX file on arrays or pictures", cmd_run},
     {"onnx-test", "run ONNX's test folders", cmd_onnx_test},
     {"operators", "the operations: their algorithms, which have gradients", cmd_operators},
     {"info", "this CPU, the instruction sets, threads, the build", cmd_info},

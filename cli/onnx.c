@@ -31,6 +31,23 @@ cp_status plan_runner(runner *r, const cp_tensor *inputs) {
     return CP_OK;
 }
 
+double number_at(const void *data, cp_type type, int64_t i) {
+    switch (type) {
+    case CP_F32:
+        return ((const float *)data)[i];
+    case CP_F64:
+        return ((const double *)data)[i];
+    case CP_I32:
+        return ((const int32_t *)data)[i];
+    case CP_I64:
+        return (double)((const int64_t *)data)[i];
+    case CP_I8:
+        return ((const int8_t *)data)[i];
+    default:
+        return ((const uint8_t *)data)[i];
+    }
+}
+
 void close_runner(runner *r) {
     for (int i = 0; i < r->n_outputs; i++) free(r->outputs[i].data);
     free(r->outputs);

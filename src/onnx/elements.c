@@ -1,8 +1,5 @@
-/* Operators that go from element to element, and those that add up: functions, arithmetic, reductions, products. */
-#include <float.h>
-#include <inttypes.h>
+/* Operators that go from element to element: functions of one number, arithmetic, comparisons. */
 #include <math.h>
-#include <string.h>
 
 #include "onnx/operators.h"
 
@@ -32,6 +29,20 @@ static const function functions[] = {
     {"Tanh", CP_TANH, NULL, NULL, 0, 0},
     {"Softplus", CP_SOFTPLUS, NULL, NULL, 0, 0},
     {"Softsign", CP_SOFTSIGN, NULL, NULL, 0, 0},
+    {"ThresholdedRelu", CP_THRESHOLDED_RELU, "alpha", NULL, 1, 0},
+    {"Exp", CP_EXP, NULL, NULL, 0, 0},
+    {"Log", CP_LOG, NULL, NULL, 0, 0},
+    {"Sqrt", CP_SQRT, NULL, NULL, 0, 0},
+    {"Reciprocal", CP_RECIPROCAL, NULL, NULL, 0, 0},
+    {"Abs", CP_ABS, NULL, NULL, 0, 0},
+    {"Neg", CP_NEG, NULL, NULL, 0, 0},
+    {"Floor", CP_FLOOR, NULL, NULL, 0, 0},
+    {"Ceil", CP_CEIL, NULL, NULL, 0, 0},
+    {"Round", CP_ROUND, NULL, NULL, 0, 0},
+    {"Sign", CP_SIGN, NULL, NULL, 0, 0},
+    {"Erf", CP_ERF, NULL, NULL, 0, 0},
+    {"Sin", CP_SIN, NULL, NULL, 0, 0},
+    {"Cos", CP_COS, NULL, NULL, 0, 0},
 };
 
 static const function *function_of(cp_bytes op) {
@@ -54,7 +65,7 @@ void cp_onnx_function(cp_onnx_loader *l) {
     const bool none = alpha == 0 && beta == 0 && f->alpha; /* which our operators take for the usual ones */
     if (!none)
         set_function(l, f->activation, alpha, beta);
-    else if (f->activation == CP_LEAKY_RELU || f->activation == CP_ELU)
+    else if (f->activation == CP_LEAKY_RELU || f->activation == CP_ELU || f->activation == CP_THRESHOLDED_RELU)
         set_function(l, CP_RELU, 0, 0);
     else
         fail(l, cp_fail(CP_E_UNSUPPORTED, "%s = 0 is not supported", f->alpha));
@@ -133,9 +144,6 @@ void cp_onnx_mul(cp_onnx_loader *l) {
 void cp_onnx_div(cp_onnx_loader *l) {
     chain(l, cp_net_div, false);
 }
-void cp_onnx_pow(cp_onnx_loader *l) {
-    chain(l, cp_net_pow, false);
-}
 void cp_onnx_min(cp_onnx_loader *l) {
     chain(l, cp_net_min, false);
 }
@@ -144,6 +152,54 @@ void cp_onnx_max(cp_onnx_loader *l) {
 }
 void cp_onnx_mean(cp_onnx_loader *l) {
     chain(l, cp_net_add, true);
+}
+
+/* The exponent may be of another type than what it is of. */
+void cp_onnx_pow(cp_onnx_loader *l) {
+    int rank;
+    const cp_order order = cp_onnx_common_order(l, 0, 2, &rank);
+    const cp_node x = cp_onnx_broadcast_in(l, 0, rank, order), power = cp_onnx_broadcast_in(l, 1, rank, order);
+    const cp_type type = cp_net_type(l->net, x);
+    const bool same = cp_net_type(l->net, power) == type;
+    cp_onnx_set(l, 0, cp_net_pow(l->net, x, same ? power : cp_net_cast(l->net, power, type)), order);
+}
+
+/* --- comparisons --- */
+
+static void relate(cp_onnx_loader *l, cp_relation relation) {
+    int rank;
+    const cp_order order = cp_onnx_common_order(l, 0, 2, &rank);
+    const cp_node a = cp_onnx_broadcast_in(l, 0, rank, order), b = cp_onnx_broadcast_in(l, 1, rank, order);
+    cp_onnx_set(l, 0, cp_net_compare(l->net, a, b, relation), order);
+}
+
+void cp_onnx_relation(cp_onnx_loader *l) {
+    static const struct {
+        const char *name;
+        cp_relation relation;
+    } relations[] = {{"Equal", CP_EQUAL},
+                     {"Less", CP_LESS},
+                     {"LessOrEqual", CP_LESS_OR_EQUAL},
+                     {"Greater", CP_GREATER},
+                     {"GreaterOrEqual", CP_GREATER_OR_EQUAL},
+                     {"And", CP_AND},
+                     {"Or", CP_OR},
+                     {"Xor", CP_XOR}};
+    for (size_t i = 0; i < sizeof relations / sizeof *relations; i++)
+        if (cp_bytes_are(l->node->op, relations[i].name)) relate(l, relations[i].relation);
+}
+
+void cp_onnx_not(cp_onnx_loader *l) {
+    const cp_order order = cp_onnx_order_of(cp_onnx_in(l, 0));
+    cp_onnx_set(l, 0, cp_net_not(l->net, cp_onnx_want_in(l, 0, order)), order);
+}
+
+void cp_onnx_where(cp_onnx_loader *l) {
+    cp_node in[3];
+    int rank;
+    const cp_order order = cp_onnx_common_order(l, 0, 3, &rank);
+    for (int i = 0; i < 3; i++) in[i] = cp_onnx_broadcast_in(l, i, rank, order);
+    cp_onnx_set(l, 0, cp_net_where(l->net, in[0], in[1], in[2]), order);
 }
 
 /* The slope is broadcast to x, and not x to the slope. */
@@ -191,201 +247,4 @@ void cp_onnx_clip(cp_onnx_loader *l) {
     if (least) y = cp_net_max(l->net, y, least);
     if (most) y = cp_net_min(l->net, y, most);
     cp_onnx_set(l, 0, y, order);
-}
-
-/* --- Softmax: our operator sums over the last axis --- */
-
-static cp_order with_last(cp_order from, int rank, int axis) {
-    cp_order order = cp_order_plain();
-    int n = 0;
-    for (int i = 0; i < rank; i++)
-        if (from.axis[i] != axis) order.axis[n++] = from.axis[i];
-    order.axis[n] = (int8_t)axis;
-    return order;
-}
-
-/* Before opset 13 it was taken over all axes from `axis` on. */
-static bool flattens(const cp_onnx_loader *l, const cp_onnx_value *x, int axis) {
-    bool more = false;
-    for (int k = axis + 1; k < x->shape.rank; k++) more |= x->shape.dim[k] != 1;
-    return l->opset < 13 && more;
-}
-
-static void rows(cp_onnx_loader *l, cp_node (*build)(cp_net *net, cp_node x)) {
-    cp_onnx_value *x = cp_onnx_in(l, 0);
-    const int rank = x->shape.rank;
-    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", l->opset < 13 ? 1 : -1), rank);
-    if (axis < 0) return;
-    if (!flattens(l, x, axis)) {
-        const cp_order order = with_last(cp_onnx_order_of(x), rank, axis);
-        cp_onnx_set(l, 0, build(l->net, cp_onnx_want(l, x, order)), order);
-        return;
-    }
-    int64_t flat[2] = {1, 1};
-    for (int k = 0; k < rank; k++) flat[k >= axis] *= x->shape.dim[k];
-    cp_node y = cp_net_reshape(l->net, cp_onnx_want(l, x, cp_order_plain()), cp_shape_of(2, flat));
-    y = cp_net_reshape(l->net, build(l->net, y), x->shape);
-    cp_onnx_set(l, 0, y, cp_order_plain());
-}
-
-void cp_onnx_softmax(cp_onnx_loader *l) {
-    rows(l, cp_net_softmax);
-}
-
-/* --- reductions --- */
-
-static void reduce(cp_onnx_loader *l, cp_reduction reduction) {
-    cp_onnx_value *x = cp_onnx_in(l, 0);
-    const int rank = x->shape.rank;
-    int64_t axes[CP_MAX_RANK];
-    int n = 0, own[CP_MAX_RANK], number[CP_MAX_RANK], left = 0;
-    uint32_t gone = 0;
-    if (cp_onnx_in(l, 1))
-        cp_onnx_numbers(l, 1, "axes", axes, CP_MAX_RANK, &n);
-    else
-        cp_onnx_ints(l, "axes", axes, CP_MAX_RANK, &n);
-    const bool keep = cp_onnx_int_or(l, "keepdims", 1) != 0;
-    const bool nothing = cp_onnx_int_or(l, "noop_with_empty_axes", 0) != 0 && !n;
-    if (nothing) fail(l, cp_fail(CP_E_UNSUPPORTED, "noop_with_empty_axes without axes is not supported"));
-    const cp_order order = cp_onnx_order_of(x);
-    for (int i = 0; i < n; i++) {
-        const int axis = cp_onnx_axis(l, "axis", axes[i], rank);
-        if (axis < 0) return;
-        gone |= 1u << axis;
-        own[i] = cp_order_find(order, axis);
-    }
-    if (!n) gone = (1u << rank) - 1;
-    cp_node y = cp_net_reduce(l->net, cp_onnx_want(l, x, order), reduction, own, n, keep);
-    if (keep) {
-        cp_onnx_set(l, 0, y, order);
-        return;
-    }
-    cp_order result = cp_order_plain();
-    for (int k = 0; k < rank; k++) {
-        number[k] = left;
-        left += !(gone >> k & 1);
-    }
-    for (int i = 0, at = 0; i < rank; i++)
-        if (!(gone >> order.axis[i] & 1)) result.axis[at++] = (int8_t)number[order.axis[i]];
-    if (!left) y = cp_net_reshape(l->net, y, (cp_shape){0});
-    cp_onnx_set(l, 0, y, result);
-}
-
-void cp_onnx_reduce_sum(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_SUM);
-}
-void cp_onnx_reduce_mean(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_MEAN);
-}
-void cp_onnx_reduce_max(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_MAX);
-}
-void cp_onnx_reduce_min(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_MIN);
-}
-void cp_onnx_reduce_prod(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_PRODUCT);
-}
-void cp_onnx_reduce_l1(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_L1);
-}
-void cp_onnx_reduce_l2(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_L2);
-}
-
-/* --- products of matrices --- */
-
-static cp_node scaled(cp_onnx_loader *l, cp_node x, float factor) {
-    if (factor == 1) return x; /* NOLINT */
-    const cp_tensor view = cp_view(&factor, CP_F32, (cp_shape){0});
-    return cp_net_mul(l->net, x, cp_net_constant(l->net, "factor", &view));
-}
-
-/* alpha * A * B + beta * C; a dense layer where C is a row. */
-void cp_onnx_gemm(cp_onnx_loader *l) {
-    const cp_order turned = {{1, 0}};
-    const cp_onnx_value *a = cp_onnx_in(l, 0), *b = cp_onnx_in(l, 1), *c = cp_onnx_in(l, 2);
-    const float alpha = cp_onnx_float_or(l, "alpha", 1), beta = cp_onnx_float_or(l, "beta", 1);
-    const bool turn_a = cp_onnx_int_or(l, "transA", 0) != 0, turn_b = cp_onnx_int_or(l, "transB", 0) != 0;
-    if (a->shape.rank != 2 || b->shape.rank != 2) {
-        fail(l, cp_fail(CP_E_SHAPE, "A and B need 2 dimensions, have %d and %d", a->shape.rank, b->shape.rank));
-        return;
-    }
-    const int64_t columns = b->shape.dim[turn_b ? 0 : 1];
-    const cp_node x = cp_onnx_want_in(l, 0, turn_a ? turned : cp_order_plain());
-    const cp_node w = cp_onnx_want_in(l, 1, turn_b ? turned : cp_order_plain());
-    cp_node add = c ? cp_onnx_want_in(l, 2, cp_order_plain()) : 0;
-    const bool row = c && cp_shape_count(c->shape) == columns && c->shape.rank >= 1 &&
-                     c->shape.dim[c->shape.rank - 1] == columns && alpha == 1 && beta == 1;
-    if (row && c->shape.rank > 1) add = cp_net_reshape(l->net, add, cp_shape_of(1, &columns));
-    cp_node y = cp_net_dense_with(l->net, x, w, row ? add : 0, CP_LINEAR);
-    if (!row) {
-        y = scaled(l, y, alpha);
-        if (c) y = cp_net_add(l->net, y, scaled(l, add, beta));
-    }
-    cp_onnx_set(l, 0, y, cp_order_plain());
-}
-
-/* --- normalisation --- */
-
-static bool per_channel(cp_onnx_loader *l, int i, const char *what, int64_t channels) {
-    const cp_onnx_value *value = cp_onnx_in(l, i);
-    if (value->shape.rank == 1 && value->shape.dim[0] == channels) return true;
-    const int64_t count = cp_shape_count(value->shape);
-    fail(l, cp_fail(CP_E_SHAPE, "%s has %" PRId64 " value%s, needs %" PRId64, what, count, count == 1 ? "" : "s",
-                    channels));
-    return false;
-}
-
-/* ONNX's may be 0, which is the usual one for our operators. */
-static float epsilon_of(cp_onnx_loader *l) {
-    const float epsilon = cp_onnx_float_or(l, "epsilon", 1e-5f);
-    if (!(epsilon >= 0)) fail(l, cp_fail(CP_E_ARG, "epsilon must be >= 0"));
-    return epsilon > 0 ? epsilon : FLT_MIN;
-}
-
-void cp_onnx_batch_normalization(cp_onnx_loader *l) {
-    static const char *const names[] = {"input", "scale", "B", "mean", "variance"};
-    const cp_onnx_value *x = cp_onnx_in(l, 0);
-    const int rank = x->shape.rank;
-    cp_node p[5];
-    if (rank < 2) {
-        fail(l, cp_fail(CP_E_SHAPE, "input needs at least 2 dimensions, has %d", rank));
-        return;
-    }
-    if (cp_onnx_int_or(l, "training_mode", 0) || !cp_onnx_int_or(l, "spatial", 1))
-        fail(l, cp_fail(CP_E_UNSUPPORTED, "training_mode must be 0, and spatial 1"));
-    for (int i = 1; i < 5; i++)
-        if (!per_channel(l, i, names[i], x->shape.dim[1])) return;
-    const float epsilon = epsilon_of(l);
-    p[0] = cp_onnx_want_last(l, 0);
-    for (int i = 1; i < 5; i++) p[i] = cp_onnx_want_in(l, i, cp_order_plain());
-    cp_onnx_set(l, 0, cp_net_batch_norm_with(l->net, p[0], p[1], p[2], p[3], p[4], epsilon, 0),
-                cp_order_channels_last(rank));
-}
-
-void cp_onnx_instance_normalization(cp_onnx_loader *l) {
-    const cp_onnx_value *x = cp_onnx_in(l, 0);
-    const int rank = x->shape.rank;
-    if (rank < 3) {
-        fail(l, cp_fail(CP_E_SHAPE, "input needs at least 3 dimensions, has %d", rank));
-        return;
-    }
-    if (!per_channel(l, 1, "scale", x->shape.dim[1]) || !per_channel(l, 2, "B", x->shape.dim[1])) return;
-    const cp_node scale = cp_onnx_want_in(l, 1, cp_order_plain()), bias = cp_onnx_want_in(l, 2, cp_order_plain());
-    const float epsilon = epsilon_of(l);
-    cp_onnx_set(l, 0, cp_net_instance_norm_with(l->net, cp_onnx_want_last(l, 0), scale, bias, epsilon),
-                cp_order_channels_last(rank));
-}
-
-void cp_onnx_lrn(cp_onnx_loader *l) {
-    int64_t size;
-    if (!cp_onnx_int(l, "size", &size)) {
-        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "size is missing"));
-        return;
-    }
-    const float alpha = cp_onnx_float_or(l, "alpha", 1e-4f), beta = cp_onnx_float_or(l, "beta", 0.75f);
-    const float bias = cp_onnx_float_or(l, "bias", 1);
-    cp_onnx_set(l, 0, cp_net_lrn(l->net, cp_onnx_want_last(l, 0), size, alpha, beta, bias),
-                cp_order_channels_last(cp_onnx_in(l, 0)->shape.rank));
 }

@@ -85,7 +85,44 @@ cp_node cp_onnx_broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order)
     X("Size", 1, 1, 1, "", cp_onnx_size, "")                                                                           \
     X("Constant", 0, 0, 1, "value value_float value_floats value_int value_ints", cp_onnx_constant, "")                \
     X("ConstantOfShape", 1, 1, 1, "value", cp_onnx_constant_of_shape, "")                                              \
-    X("Range", 3, 3, 1, "", cp_onnx_range, "")
+    X("Range", 3, 3, 1, "", cp_onnx_range, "")                                                                         \
+    X("Exp", 1, 1, 1, "", cp_onnx_function, "exp")                                                                     \
+    X("Log", 1, 1, 1, "", cp_onnx_function, "log")                                                                     \
+    X("Sqrt", 1, 1, 1, "", cp_onnx_function, "sqrt")                                                                   \
+    X("Reciprocal", 1, 1, 1, "", cp_onnx_function, "reciprocal")                                                       \
+    X("Abs", 1, 1, 1, "", cp_onnx_function, "abs")                                                                     \
+    X("Neg", 1, 1, 1, "", cp_onnx_function, "neg")                                                                     \
+    X("Floor", 1, 1, 1, "", cp_onnx_function, "floor")                                                                 \
+    X("Ceil", 1, 1, 1, "", cp_onnx_function, "ceil")                                                                   \
+    X("Round", 1, 1, 1, "", cp_onnx_function, "round")                                                                 \
+    X("Sign", 1, 1, 1, "", cp_onnx_function, "sign")                                                                   \
+    X("Erf", 1, 1, 1, "", cp_onnx_function, "erf")                                                                     \
+    X("Sin", 1, 1, 1, "", cp_onnx_function, "sin")                                                                     \
+    X("Cos", 1, 1, 1, "", cp_onnx_function, "cos")                                                                     \
+    X("ThresholdedRelu", 1, 1, 1, "alpha", cp_onnx_function, "thresholded-relu")                                       \
+    X("Equal", 2, 2, 1, "", cp_onnx_relation, "equal")                                                                 \
+    X("Less", 2, 2, 1, "", cp_onnx_relation, "less")                                                                   \
+    X("LessOrEqual", 2, 2, 1, "", cp_onnx_relation, "less-or-equal")                                                   \
+    X("Greater", 2, 2, 1, "", cp_onnx_relation, "greater")                                                             \
+    X("GreaterOrEqual", 2, 2, 1, "", cp_onnx_relation, "greater-or-equal")                                             \
+    X("And", 2, 2, 1, "", cp_onnx_relation, "and")                                                                     \
+    X("Or", 2, 2, 1, "", cp_onnx_relation, "or")                                                                       \
+    X("Xor", 2, 2, 1, "", cp_onnx_relation, "xor")                                                                     \
+    X("Not", 1, 1, 1, "", cp_onnx_not, "not")                                                                          \
+    X("Where", 3, 3, 1, "", cp_onnx_where, "where")                                                                    \
+    X("MatMul", 2, 2, 1, "", cp_onnx_matmul, "matmul dense")                                                           \
+    X("GroupNormalization", 3, 3, 1, "epsilon num_groups stash_type", cp_onnx_group_normalization, "group-norm")       \
+    X("LayerNormalization", 2, 3, 3, "axis epsilon stash_type", cp_onnx_layer_normalization, "layer-norm")             \
+    X("LpNormalization", 1, 1, 1, "axis p", cp_onnx_lp_normalization, "reduce div")                                    \
+    X("MeanVarianceNormalization", 1, 1, 1, "axes", cp_onnx_mean_variance_normalization,                               \
+      "reduce sub mul sqrt add div")                                                                                   \
+    X("MaxUnpool", 2, 3, 1, "kernel_shape pads strides", cp_onnx_max_unpool, "max-unpool")                             \
+    X("Col2Im", 3, 3, 1, "dilations pads strides", cp_onnx_col2im, "col2im transpose")                                 \
+    X("Resize", 1, 4, 1,                                                                                               \
+      "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "               \
+      "keep_aspect_ratio_policy mode nearest_mode",                                                                    \
+      cp_onnx_resize, "resize")                                                                                        \
+    X("Upsample", 1, 2, 1, "mode scales", cp_onnx_resize, "resize")
 
 #define CP_ONNX_PROTOTYPE(name, least, most, outputs, attributes, function, ours) void function(cp_onnx_loader *l);
 CP_ONNX_OPERATORS(CP_ONNX_PROTOTYPE)

@@ -211,9 +211,121 @@ void cp_onnx_global_lp_pool(cp_onnx_loader *l) {
     global_pool(l, CP_LP);
 }
 
+/* Where plane c of image n begins among all numbers of [N,C,planes], as [N,1,..,C]; with as many axes as x. */
+static cp_node plane_begins(cp_onnx_loader *l, cp_shape x, int64_t plane) {
+    const int64_t batch = x.dim[0], channels = x.dim[1];
+    cp_shape shape = {.rank = x.rank};
+    for (int i = 0; i < x.rank; i++) shape.dim[i] = i == 0 ? batch : i == x.rank - 1 ? channels : 1;
+    if (l->any_batch && !batch)
+        return cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "the batch must be known here: give --shape with the input's name"));
+    int64_t *begins = cp_onnx_memory(l, batch * channels * (int64_t)sizeof *begins);
+    if (!begins) return 0;
+    for (int64_t i = 0; i < batch * channels; i++) begins[i] = i * plane;
+    const cp_tensor view = cp_view(begins, CP_I64, shape);
+    const cp_node node = cp_net_constant(l->net, "planes", &view);
+    cp_free(NULL, begins);
+    return node;
+}
+
+static int64_t plane_of(cp_shape channels_first) {
+    int64_t plane = 1;
+    for (int i = 2; i < channels_first.rank; i++) plane *= channels_first.dim[i];
+    return plane;
+}
+
+static cp_node scalar(cp_onnx_loader *l, int64_t number) {
+    const cp_tensor view = cp_view(&number, CP_I64, (cp_shape){0});
+    return cp_net_constant(l->net, "number", &view);
+}
+
+/* ONNX counts positions through the whole tensor N,C,D1,..; ours are those within a plane. With storage_order 1 they
+ * are counted down the columns of the plane. */
+static void set_indices(cp_onnx_loader *l, cp_node y) {
+    cp_net *net = l->net;
+    const cp_shape x = cp_onnx_in(l, 0)->shape;
+    cp_node at = cp_net_cast(net, cp_net_pool_positions(net, y), CP_I64);
+    if (cp_onnx_int_or(l, "storage_order", 0) && x.rank > 3) {
+        if (x.rank > 4) cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "storage_order = 1 with 3 spatial axes"));
+        const cp_node row = cp_net_div(net, at, scalar(l, x.dim[3]));
+        const cp_node column = cp_net_sub(net, at, cp_net_mul(net, row, scalar(l, x.dim[3])));
+        at = cp_net_add(net, cp_net_mul(net, column, scalar(l, x.dim[2])), row);
+    }
+    at = cp_net_add(net, at, plane_begins(l, x, plane_of(x)));
+    cp_onnx_set(l, 1, at, cp_order_channels_last(x.rank));
+}
+
 void cp_onnx_max_pool(cp_onnx_loader *l) {
     cp_pool pool;
     if (!read_pool(l, CP_MAX, &pool)) return;
-    add_pool(l, &pool);
-    if (cp_onnx_out(l, 1)) cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "output 'Indices' not supported"));
+    const cp_node y = add_pool(l, &pool);
+    if (cp_onnx_out(l, 1) && y) set_indices(l, y);
+}
+
+/* Positions are those in the result as it follows from the window; what output_shape adds lies behind it. */
+void cp_onnx_max_unpool(cp_onnx_loader *l) {
+    cp_net *net = l->net;
+    cp_pool pool;
+    int64_t asked[CP_MAX_RANK];
+    int n = 0;
+    if (!read_pool(l, CP_MAX, &pool)) return;
+    const cp_shape x = cp_onnx_in(l, 0)->shape;
+    const cp_order last = cp_order_channels_last(x.rank);
+    int64_t plane = 1, size[CP_MAX_AXES];
+    for (int d = 0; d < x.rank - 2; d++) {
+        const int64_t extent = (pool.kernel[d] - 1) * pool.dilation[d] + 1;
+        size[d] = (x.dim[2 + d] - 1) * pool.stride[d] + extent - pool.pad_before[d] - pool.pad_after[d];
+        if (size[d] < 1 || !cp_mul(plane, size[d], &plane)) {
+            cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "output dimension %d would be %" PRId64, 2 + d, size[d]));
+            return;
+        }
+    }
+    cp_node at = cp_net_sub(net, cp_onnx_want_last(l, 1), plane_begins(l, x, plane));
+    cp_node y = cp_net_max_unpool(net, cp_onnx_want_last(l, 0), cp_net_cast(net, at, CP_I32), &pool);
+    if (cp_onnx_in(l, 2) && cp_onnx_numbers(l, 2, "output_shape", asked, CP_MAX_RANK, &n)) {
+        int64_t before[CP_MAX_RANK] = {0}, after[CP_MAX_RANK] = {0};
+        if (n != x.rank) cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "output_shape needs %d values, has %d", x.rank, n));
+        for (int d = 0; d < x.rank - 2 && n == x.rank; d++) after[1 + d] = asked[2 + d] - size[d];
+        y = cp_net_pad_axes(net, y, before, after, CP_PAD_CONSTANT, 0);
+    }
+    cp_onnx_set(l, 0, y, last);
+}
+
+/* --- columns --- */
+
+/* x [N,C*taps,positions] to ours, [N,positions,taps*C]. */
+void cp_onnx_col2im(cp_onnx_loader *l) {
+    const cp_shape x = cp_onnx_in(l, 0)->shape;
+    cp_conv conv = {0};
+    int64_t size[CP_MAX_AXES], pads[2 * CP_MAX_AXES] = {0}, taps = 1;
+    int n, n_kernel;
+    if (!cp_onnx_numbers(l, 1, "image_shape", size, CP_MAX_AXES, &n) ||
+        !cp_onnx_numbers(l, 2, "block_shape", conv.kernel, CP_MAX_AXES, &n_kernel))
+        return;
+    if (x.rank != 3 || n != n_kernel || n < 1) {
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "needs 3 dimensions, and an image and a block of as many axes"));
+        return;
+    }
+    for (int d = 0; d < n; d++) {
+        conv.stride[d] = conv.dilation[d] = 1;
+        if (conv.kernel[d] < 1 || size[d] < 1 || !cp_mul(taps, conv.kernel[d], &taps)) {
+            cp_onnx_fail(l, cp_fail(CP_E_ARG, "image_shape and block_shape must be at least 1"));
+            return;
+        }
+    }
+    read_axes(l, "strides", n, 1, conv.stride);
+    read_axes(l, "dilations", n, 1, conv.dilation);
+    read_axes(l, "pads", 2 * n, 0, pads);
+    if (cp_onnx_failed(l)) return;
+    for (int d = 0; d < n; d++) {
+        conv.pad_before[d] = pads[d];
+        conv.pad_after[d] = pads[n + d];
+    }
+    if (x.dim[1] % taps) {
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "%" PRId64 " rows are no multiple of %" PRId64 " taps", x.dim[1], taps));
+        return;
+    }
+    const int64_t apart[] = {x.dim[0], x.dim[1] / taps, taps, x.dim[2]}, columns[] = {x.dim[0], x.dim[2], x.dim[1]};
+    cp_node y = cp_net_reshape(l->net, cp_onnx_want_in(l, 0, cp_order_plain()), cp_shape_of(4, apart));
+    y = cp_net_reshape(l->net, cp_net_transpose(l->net, y, (int[]){0, 3, 2, 1}), cp_shape_of(3, columns));
+    cp_onnx_set(l, 0, cp_net_col2im(l->net, y, &conv, size), cp_order_channels_last(n + 2));
 }
