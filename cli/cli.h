@@ -156,6 +156,7 @@ typedef struct runner {
     cp_work *work;
     cp_tensor *outputs; /* with memory of their own */
     int n_outputs;
+    bool onnx; /* else one of our own files */
 } runner;
 bool is_onnx(const char *path);
 /* Loads a model; known: of an ONNX file. close_runner also after a failure. */

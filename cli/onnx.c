@@ -10,15 +10,15 @@ bool is_onnx(const char *path) {
 }
 
 cp_status open_runner(runner *r, const char *model, const cp_onnx *known, const cp_options *options) {
-    *r = (runner){0};
-    cp_status status = is_onnx(model) ? cp_onnx_load(&r->net, model, known) : cp_net_load(&r->net, model);
+    *r = (runner){.onnx = is_onnx(model)};
+    cp_status status = r->onnx ? cp_onnx_load(&r->net, model, known) : cp_net_load(&r->net, model);
     if (!status) status = cp_ctx_new(&r->ctx, options);
     return status;
 }
 
 cp_status plan_runner(runner *r, const cp_tensor *inputs) {
     cp_status status =
-        cp_net_plan(&r->plan, r->ctx, r->net, &(cp_plan_options){.inputs = inputs, .fold_batch_norm = true});
+        cp_net_plan(&r->plan, r->ctx, r->net, &(cp_plan_options){.inputs = inputs, .fold_batch_norm = !r->onnx});
     if (!status) status = cp_work_new(&r->work, r->plan);
     if (status) return status;
     r->n_outputs = cp_net_outputs(r->net);

@@ -1,5 +1,5 @@
-/* Batch normalisation with its running moments is a scale and a shift of each channel: the convolution or dense layer
- * before it takes both into its weights and its bias, and a ReLU behind it as well. */
+/* Layers that take over what stands behind them: a ReLU; batch normalisation with its running moments, which is a scale
+ * and a shift of each channel, so that the layer's weights and bias can have both. */
 #include "graph/graph.h"
 
 #include <math.h>
@@ -10,34 +10,24 @@ static bool is_known(const cp_net *net, cp_node value) {
     return v && (v->kind == CP_VALUE_CONSTANT || v->kind == CP_VALUE_PARAMETER);
 }
 
-/* The layer that alone reads a value, which is no output; -1 where there is no such. */
-static int64_t only_reader(const cp_net *net, cp_node value) {
-    int64_t reader = -1;
-    int count = 0;
-    for (int64_t i = 0; i < net->n_outputs; i++) count += net->outputs[i].value == value;
-    for (int64_t i = 0; i < net->n_nodes; i++)
-        for (int k = 0; k < net->nodes[i].inputs; k++) {
-            if (net->nodes[i].in[k] != value) continue;
-            reader = i;
-            count++;
-        }
-    return count == 1 ? reader : -1;
-}
-
-static bool is_op(const cp_net *net, int64_t node, const char *name) {
-    return !strcmp(net->nodes[node].op->name, name);
-}
+/* What changes hands: how many read each value, and the value that stands for it now (0: itself). */
+typedef struct fusing {
+    cp_net *net;
+    int32_t *readers;
+    cp_node *by;
+} fusing;
 
 static cp_activation *activation_of(cp_net_node *node) {
-    return node->op == cp_op_find("conv") ? &node->attributes.conv.activation : &node->attributes.activation;
+    return node->op == &cp_op_conv ? &node->attributes.conv.activation : &node->attributes.activation;
 }
 
-/* Whether layer `at` may take over the normalisation behind it. */
-static bool can_take(cp_net *net, int64_t at) {
-    cp_net_node *node = &net->nodes[at];
-    if (!is_op(net, at, "conv") && !is_op(net, at, "dense")) return false;
-    if (*activation_of(node) != CP_LINEAR || !is_known(net, node->in[1])) return false;
-    return (!node->in[2] || is_known(net, node->in[2])) && only_reader(net, node->out[0]) >= 0;
+/* The layer whose output only this reads, if it has weights and no activation yet; else NULL. */
+static cp_net_node *layer_before(const fusing *f, cp_node value) {
+    const cp_value *v = cp_net_value(f->net, value);
+    if (!v || v->kind != CP_VALUE_COMPUTED || v->output || f->readers[value] != 1) return NULL;
+    cp_net_node *layer = &f->net->nodes[v->node];
+    if ((layer->op != &cp_op_conv && layer->op != &cp_op_dense) || *activation_of(layer) != CP_LINEAR) return NULL;
+    return layer;
 }
 
 static bool moments_known(const cp_net *net, const cp_net_node *norm) {
@@ -79,30 +69,52 @@ static cp_status scale_layer(cp_net *net, cp_net_node *layer, const cp_net_node 
     return status;
 }
 
-/* Whoever reads one value reads another from now on. */
-static void replace(cp_net *net, cp_node value, cp_node by) {
-    for (int64_t i = 0; i < net->n_outputs; i++)
-        if (net->outputs[i].value == value) net->outputs[i].value = by;
-    for (int64_t i = 0; i < net->n_nodes; i++)
-        for (int k = 0; k < net->nodes[i].inputs; k++)
-            if (net->nodes[i].in[k] == value) net->nodes[i].in[k] = by;
+/* The layer's output is what the node behind it gave. */
+static void take_over(fusing *f, const cp_net_node *node) {
+    f->by[node->out[0]] = node->in[0];
+    f->readers[node->in[0]] = f->readers[node->out[0]];
 }
 
-cp_status cp_net_fold_batch_norm(cp_net *net) {
-    for (int64_t i = 0; i < net->n_nodes; i++) {
-        const cp_net_node *norm = &net->nodes[i];
-        const cp_value *x = cp_net_value(net, norm->in[0]);
-        if (!is_op(net, i, "batch-norm") || x->kind != CP_VALUE_COMPUTED || !moments_known(net, norm)) continue;
-        if (!can_take(net, x->node)) continue;
-        cp_net_node *layer = &net->nodes[x->node];
-        const cp_status status = scale_layer(net, layer, norm);
+static cp_status fuse_node(fusing *f, int64_t i, bool batch_norm) {
+    const cp_net_node node = f->net->nodes[i];
+    cp_net_node *layer = layer_before(f, node.in[0]);
+    if (!layer) return CP_OK;
+    if (node.op == &cp_op_relu) {
+        *activation_of(layer) = CP_RELU;
+        take_over(f, &node);
+    } else if (batch_norm && node.op == &cp_op_batch_norm && moments_known(f->net, &node) &&
+               is_known(f->net, layer->in[1]) && (!layer->in[2] || is_known(f->net, layer->in[2]))) {
+        const cp_status status = scale_layer(f->net, layer, &node);
         if (status) return status;
-        const int64_t reader = only_reader(net, norm->out[0]);
-        if (reader >= 0 && is_op(net, reader, "relu")) {
-            *activation_of(layer) = CP_RELU;
-            replace(net, net->nodes[reader].out[0], layer->out[0]);
-        }
-        replace(net, norm->out[0], layer->out[0]);
+        take_over(f, &node);
     }
     return CP_OK;
+}
+
+static void count_readers(fusing *f) {
+    const cp_net *net = f->net;
+    for (int64_t i = 0; i < net->n_outputs; i++) f->readers[net->outputs[i].value]++;
+    for (int64_t i = 0; i < net->n_nodes; i++)
+        for (int k = 0; k < net->nodes[i].inputs; k++) f->readers[net->nodes[i].in[k]]++;
+}
+
+/* One pass in the order of computation: whoever reads has seen what stands for what it reads. */
+cp_status cp_net_fuse(cp_net *net, bool batch_norm) {
+    fusing f = {.net = net};
+    const int64_t n = net->n_values + 1; /* constants that come to it are read by nobody who is asked here */
+    f.readers = cp_zalloc(NULL, n * (int64_t)sizeof *f.readers);
+    f.by = cp_zalloc(NULL, n * (int64_t)sizeof *f.by);
+    cp_status status = f.readers && f.by ? CP_OK : CP_E_MEMORY;
+    if (!status) count_readers(&f);
+    for (int64_t i = 0; i < net->n_nodes && !status; i++) {
+        cp_net_node *node = &net->nodes[i];
+        for (int k = 0; k < node->inputs; k++)
+            if (node->in[k] < n && f.by[node->in[k]]) node->in[k] = f.by[node->in[k]];
+        status = fuse_node(&f, i, batch_norm);
+    }
+    for (int64_t i = 0; i < net->n_outputs && !status; i++)
+        if (f.by[net->outputs[i].value]) net->outputs[i].value = f.by[net->outputs[i].value];
+    cp_free(NULL, f.readers);
+    cp_free(NULL, f.by);
+    return status;
 }

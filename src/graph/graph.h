@@ -154,8 +154,11 @@ cp_status cp_net_plan_variables(cp_plan **plan, cp_ctx *ctx, const cp_net *net, 
 /* Bytes of a parameter as such a plan stores it, and its panels. */
 cp_panels cp_parameter_panels(const cp_net *net, const cp_kernels *kernels, int parameter);
 
-/* fuse.c: takes batch normalisation, and a ReLU behind it, into the layers before, where nothing else reads those. */
-cp_status cp_net_fold_batch_norm(cp_net *net);
+/* fuse.c: convolutions and dense layers take over what they alone are read by: a ReLU, which changes no bit, and (asked
+ * to) batch normalisation. The nodes that they replace stay, and nobody reads them. */
+cp_status cp_net_fuse(cp_net *net, bool batch_norm);
+/* net.c: lets go of nodes that lead to no output, and of the numbers of constants that nobody reads. */
+void cp_net_drop_dead(cp_net *net);
 
 /* named.c: the layers of a small net that has a name, but the last; NULL for no such name. */
 const char *cp_named_net(const char *name);

@@ -284,6 +284,38 @@ cp_node cp_net_add_node(cp_net *net, const cp_op *op, const cp_attributes *attri
     return node.out[0];
 }
 
+/* The values of nodes that are gone keep their numbers, and nothing else. */
+void cp_net_drop_dead(cp_net *net) {
+    bool *used = cp_zalloc(NULL, net->n_values + 1);
+    int64_t kept = net->n_nodes;
+    if (!used) return; /* then they stay, which does no harm */
+    for (int64_t i = 0; i < net->n_outputs; i++) used[net->outputs[i].value] = true;
+    for (int64_t i = net->n_nodes; i-- > 0;) { /* the living ones gather at the end */
+        const cp_net_node node = net->nodes[i];
+        bool live = false;
+        for (int k = 0; k < node.op->outputs; k++) live |= used[node.out[k]];
+        for (int k = 0; k < node.inputs && live; k++) used[node.in[k]] = true;
+        if (live) {
+            net->nodes[--kept] = node;
+            continue;
+        }
+        cp_free(NULL, node.name);
+        cp_free(NULL, node.detail);
+    }
+    net->n_nodes -= kept;
+    memmove(net->nodes, net->nodes + kept, (size_t)net->n_nodes * sizeof *net->nodes);
+    for (int64_t i = 0; i < net->n_nodes; i++)
+        for (int k = 0; k < net->nodes[i].op->outputs; k++) net->values[net->nodes[i].out[k]].node = (int32_t)i;
+    for (int64_t v = 1; v <= net->n_values; v++) {
+        if (net->values[v].kind != CP_VALUE_CONSTANT || used[v]) continue;
+        cp_free(NULL, net->values[v].data);
+        net->values[v].data = NULL;
+        net->values[v].lent = (cp_tensor){0};
+        net->values[v].shape = (cp_shape){.rank = 1};
+    }
+    cp_free(NULL, used);
+}
+
 /* --- copies --- */
 
 /* Into memory of its own: what was lent may be gone when the copy still lives. */

@@ -563,7 +563,7 @@ cp_status cp_net_plan(cp_plan **plan, cp_ctx *ctx, const cp_net *net, const cp_p
     cp_net *folded;
     cp_status status = cp_net_clone(&folded, net);
     if (status) return status;
-    status = cp_net_fold_batch_norm(folded);
+    status = cp_net_fuse(folded, true);
     if (!status) status = cp_net_plan_variables(plan, ctx, folded, options, NULL);
     cp_net_free(folded);
     return status;

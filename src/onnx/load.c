@@ -266,6 +266,8 @@ static cp_status load_graph(cp_onnx_loader *l) {
     for (int64_t i = 0; i < m->n_inputs && !status; i++) status = add_input(l, &m->inputs[i]);
     for (int64_t i = 0; i < m->n_nodes && !status; i++) status = translate(l, &m->nodes[m->order[i]]);
     for (int64_t i = 0; i < m->n_outputs && !status; i++) status = add_output(l, &m->outputs[i]);
+    if (!status) status = cp_net_fuse(l->net, true);
+    if (!status) cp_net_drop_dead(l->net);
     return status;
 }
 
