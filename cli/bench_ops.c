@@ -332,7 +332,6 @@ static void print_result(options *o, const bench_case *c, const bench *b, cp_ctx
         json_object_set_new(line, "limit", json_number(1e-9 * share.limit));
         print_json(line, stdout);
     }
-    fflush(stdout);
 }
 
 static void print_refusal(const options *o, const bench_case *c) {
@@ -377,6 +376,7 @@ static int bench_line(options *o, const char *line, int number, cp_ctx *ctx) {
     const bool timed = read_case(&c, object) && time_case(o, &c, ctx);
     json_decref(object);
     if (!timed) print_refusal(o, &c);
+    fflush(stdout); /* whoever sends the cases waits for each answer */
     return timed ? STATUS_OK : STATUS_INPUT;
 }
 
