@@ -223,11 +223,24 @@ typedef struct cp_winograd_weights {
     int64_t u_step, u_row;
 } cp_winograd_weights;
 
+/* What the elements' gradients say of the weights: w[tap*w_tap + row*w_row + column] = (G^T u G)[tap], u[e] as of
+ * cp_winograd_weights. u is read in whole vectors. */
+typedef struct cp_winograd_weight_gradient {
+    const float *u;
+    int64_t u_step, u_row;
+    int64_t rows, columns;
+    float *w;
+    int64_t w_tap, w_row;
+} cp_winograd_weight_gradient;
+
 typedef struct cp_winograd {
     int outputs, taps, axes; /* m, r; 1 or 2 */
     void (*input)(const cp_winograd_input *);
     void (*output)(const cp_winograd_output *);
     void (*weights)(const cp_winograd_weights *);
+    /* The same from the gradient by a tile's outputs, A dy A^T: x is that of the outputs, row and column are inside. */
+    void (*gradient)(const cp_winograd_input *);
+    void (*weight_gradient)(const cp_winograd_weight_gradient *);
 } cp_winograd;
 
 typedef struct cp_kernels {

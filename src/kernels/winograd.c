@@ -206,6 +206,72 @@ INLINE void winograd_weights(const cp_winograd_weights *w, const int points, con
     }
 }
 
+/* The lanes of `count` channels of one tile of the gradient by the outputs. */
+INLINE void gradient_vector(const cp_winograd_input *w, const int points, const int outputs, const int axes,
+                            int64_t channel, int count) {
+    const int rows = axes == 2 ? fitting(w->row, w->rows, outputs) : 1;
+    const int columns = fitting(w->column, w->columns, outputs);
+    const float *dy = w->x + w->row * w->x_row + w->column * w->x_column + channel;
+    float *z = w->v + channel;
+    vec half[MOST_POINTS][MOST_POINTS], d[MOST_POINTS], value[MOST_POINTS];
+    for (int i = 0; i < (axes == 2 ? outputs : 1); i++) {
+        UNROLL for (int j = 0; j < outputs; j++) {
+            const bool inside = i < rows && j < columns;
+            d[j] = inside ? vec_load_some(dy + i * w->x_row + j * w->x_column, count) : (vec){0};
+        }
+        evaluate(points, outputs, false, d, half[i]);
+    }
+    UNROLL for (int j = 0; j < points; j++) {
+        if (axes == 1) {
+            vec_store(z + j * w->v_step, half[0][j]);
+            continue;
+        }
+        UNROLL for (int i = 0; i < outputs; i++) d[i] = half[i][j];
+        evaluate(points, outputs, false, d, value);
+        UNROLL for (int i = 0; i < points; i++) vec_store(z + (i * points + j) * w->v_step, value[i]);
+    }
+}
+
+INLINE void winograd_gradient(const cp_winograd_input *w, const int points, const int outputs, const int axes) {
+    int64_t channel = 0;
+    for (; channel + CP_LANES <= w->channels; channel += CP_LANES)
+        gradient_vector(w, points, outputs, axes, channel, CP_LANES);
+    if (channel < w->channels) gradient_vector(w, points, outputs, axes, channel, vec_rest(w->channels - channel));
+}
+
+INLINE void weight_gradient_vector(const cp_winograd_weight_gradient *w, const int points, const int taps,
+                                   const int axes, int64_t row, int64_t column, int count) {
+    const float *u = w->u + row * w->u_row + column;
+    float *g = w->w + row * w->w_row + column;
+    vec half[MOST_POINTS][MOST_POINTS], value[MOST_POINTS], tap[MOST_POINTS];
+    if (axes == 1) {
+        UNROLL for (int j = 0; j < points; j++) value[j] = vec_load(u + j * w->u_step);
+        evaluate_transposed(points, taps, true, value, tap);
+        UNROLL for (int s = 0; s < taps; s++) vec_store_some(g + s * w->w_tap, tap[s], count);
+        return;
+    }
+    UNROLL for (int j = 0; j < points; j++) {
+        UNROLL for (int i = 0; i < points; i++) value[i] = vec_load(u + (i * points + j) * w->u_step);
+        evaluate_transposed(points, taps, true, value, tap);
+        UNROLL for (int r = 0; r < taps; r++) half[r][j] = tap[r];
+    }
+    UNROLL for (int r = 0; r < taps; r++) {
+        evaluate_transposed(points, taps, true, half[r], tap);
+        UNROLL for (int s = 0; s < taps; s++) vec_store_some(g + (r * taps + s) * w->w_tap, tap[s], count);
+    }
+}
+
+INLINE void winograd_weight_gradient(const cp_winograd_weight_gradient *w, const int points, const int taps,
+                                     const int axes) {
+    for (int64_t row = 0; row < w->rows; row++) {
+        int64_t column = 0;
+        for (; column + CP_LANES <= w->columns; column += CP_LANES)
+            weight_gradient_vector(w, points, taps, axes, row, column, CP_LANES);
+        if (column < w->columns)
+            weight_gradient_vector(w, points, taps, axes, row, column, vec_rest(w->columns - column));
+    }
+}
+
 /* name, outputs, taps, axes */
 #define EACH_WINOGRAD(X) X(4X4_3X3, 4, 3, 2) X(2X2_3X3, 2, 3, 2) X(2X2_5X5, 2, 5, 2) X(4_3, 4, 3, 1)
 
@@ -218,6 +284,12 @@ INLINE void winograd_weights(const cp_winograd_weights *w, const int points, con
     }                                                                                                                  \
     static void winograd_weights_##name(const cp_winograd_weights *w) {                                                \
         winograd_weights(w, outputs + taps - 1, taps, axes);                                                           \
+    }                                                                                                                  \
+    static void winograd_gradient_##name(const cp_winograd_input *w) {                                                 \
+        winograd_gradient(w, outputs + taps - 1, outputs, axes);                                                       \
+    }                                                                                                                  \
+    static void winograd_weight_gradient_##name(const cp_winograd_weight_gradient *w) {                                \
+        winograd_weight_gradient(w, outputs + taps - 1, taps, axes);                                                   \
     }
 EACH_WINOGRAD(DEFINE_WINOGRAD)
 #define WINOGRAD_ENTRY(name, o, t, a)                                                                                  \
@@ -228,4 +300,6 @@ EACH_WINOGRAD(DEFINE_WINOGRAD)
         .input = winograd_input_##name,                                                                                \
         .output = winograd_output_##name,                                                                              \
         .weights = winograd_weights_##name,                                                                            \
+        .gradient = winograd_gradient_##name,                                                                          \
+        .weight_gradient = winograd_weight_gradient_##name,                                                            \
     },

@@ -10,8 +10,9 @@ TABLE(conv_input_gradient, &cp_algo_depthwise_input_gradient, &cp_algo_grouped_i
       &cp_algo_winograd_4x4_3x3_input_gradient, &cp_algo_winograd_2x2_3x3_input_gradient,
       &cp_algo_winograd_2x2_5x5_input_gradient, &cp_algo_winograd_4_3_input_gradient, &cp_algo_direct_input_gradient,
       &cp_algo_conv_input_gradient_reference);
-TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_outer_weight_gradient,
-      &cp_algo_conv_weight_gradient_reference);
+TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_winograd_4x4_3x3_weight_gradient,
+      &cp_algo_winograd_2x2_3x3_weight_gradient, &cp_algo_winograd_2x2_5x5_weight_gradient,
+      &cp_algo_winograd_4_3_weight_gradient, &cp_algo_outer_weight_gradient, &cp_algo_conv_weight_gradient_reference);
 /* A dense layer has no groups. */
 TABLE(dense, &cp_algo_direct, &cp_algo_conv_reference);
 TABLE(dense_input_gradient, &cp_algo_direct_input_gradient, &cp_algo_conv_input_gradient_reference);

@@ -260,6 +260,12 @@ static inline int64_t cp_rows_step(const cp_rows *r, int input) {
     return r->step[input][r->axes - 1];
 }
 
+/* --- weight_gradient.c --- */
+
+/* The sum of partial[part*floats + i], parts >= 2 of them, in their order: share id of n. */
+void cp_add_parts(const cp_kernels *kernels, const float *partial, int64_t parts, int64_t floats, float *sum, int id,
+                  int n);
+
 /* --- axes.c: reductions --- */
 
 /* Axes of dense memory, the innermost first. */

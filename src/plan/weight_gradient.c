@@ -294,15 +294,16 @@ static void run_products(const outer *o, const cp_call *call, sources s, float *
 
 /* --- phase 2: parts added up, in order --- */
 
-static void add_parts(const outer *o, const cp_kernels *kernels, const float *partial, float *dw, int id, int n) {
+void cp_add_parts(const cp_kernels *kernels, const float *partial, int64_t parts, int64_t floats, float *sum, int id,
+                  int n) {
     int64_t first, last;
-    cp_share((o->floats + 15) / 16, id, n, &first, &last);
+    cp_share((floats + 15) / 16, id, n, &first, &last);
     first *= 16;
-    last = last * 16 < o->floats ? last * 16 : o->floats;
+    last = last * 16 < floats ? last * 16 : floats;
     if (first >= last) return;
-    kernels->add(partial + first, partial + o->floats + first, dw + first, last - first);
-    for (int64_t i = 2; i < o->parts; i++)
-        kernels->add(dw + first, partial + i * o->floats + first, dw + first, last - first);
+    kernels->add(partial + first, partial + floats + first, sum + first, last - first);
+    for (int64_t i = 2; i < parts; i++)
+        kernels->add(sum + first, partial + i * floats + first, sum + first, last - first);
 }
 
 static void run(const cp_call *call, int number, int id, int n) {
@@ -328,7 +329,7 @@ static void run(const cp_call *call, int number, int id, int n) {
         sources s = {o->pads ? padded : o->copies_x ? copied_x : x, o->copies_y ? copied_y : dy};
         run_products(o, call, s, partial, id, n);
     } else if (o->parts > 1) {
-        add_parts(o, p->kernels, partial, call->out[0], id, n);
+        cp_add_parts(p->kernels, partial, o->parts, o->floats, call->out[0], id, n);
     }
 }
 

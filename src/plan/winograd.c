@@ -9,22 +9,12 @@
  * A share has a V and an M of its own: it works on some panels of some blocks, and transforms their input itself, which
  * costs less than waiting for others. */
 #include "plan/algos.h"
-
-typedef struct tiled_axis {
-    int64_t in, out, before, tiles;
-    int64_t outputs; /* of a tile; 1: this axis is not transformed */
-} tiled_axis;
+#include "plan/winograd.h"
 
 typedef struct winograd {
-    const cp_winograd *transform;
-    int64_t elements;
-    int64_t images;
-    tiled_axis row, column;              /* of a tile, as the kernels call them */
-    int64_t in_row, in_column, in_image; /* floats from one to the next */
-    int64_t out_row, out_column, out_image;
-    int64_t channels, filters; /* read, written */
-    int64_t tiles, block;      /* tiles of all images; at most in a block */
-    cp_panels panels;          /* of the matrix of one element */
+    cp_winograd_tiles tiles;
+    int64_t block;    /* tiles that are done together, at most */
+    cp_panels panels; /* of the matrix of one element */
     int64_t v_tile, v_step, m_step;
 } winograd;
 
@@ -43,80 +33,86 @@ static bool along_columns(const cp_window *w) {
     return w->axis[2].kernel > 1;
 }
 
-static const char *refuse(const cp_problem *p, const cp_winograd *transform) {
-    enum { MOST_CHANNELS = 1 << 20 }; /* products of sizes stay far below 2^63 */
+const char *cp_winograd_refuse(const cp_problem *p, int number, bool strict) {
+    enum { MOST_CHANNELS = 1 << 20 };                                     /* products of sizes stay far below 2^63 */
+    const cp_winograd *transform = &cp_kernels_portable.winograd[number]; /* of every level the same */
     const cp_axis *a = p->window.axis;
+    const int taps = transform->taps;
     if (p->type != CP_F32) return "needs f32";
+    if (!strict && p->math == CP_MATH_STRICT) return "not in strict math";
     if (p->groups > 1) return "needs one group";
     if (p->window.values != CP_PAD_CONSTANT) return "padding has values";
     if (p->channels > MOST_CHANNELS || p->filters > MOST_CHANNELS) return "too many channels";
-    const bool fits = transform->axes == 2 ? is_filtered(&a[1], transform->taps) && is_filtered(&a[2], transform->taps)
-                                           : (is_filtered(&a[1], transform->taps) && is_still(&a[2])) ||
-                                                 (is_still(&a[1]) && is_filtered(&a[2], transform->taps));
+    const bool y = is_filtered(&a[1], taps), x = is_filtered(&a[2], taps);
+    const bool fits = transform->axes == 2 ? y && x : (y && is_still(&a[2])) || (is_still(&a[1]) && x);
     return is_still(&a[0]) && fits ? NULL : "another kernel, stride or dilation";
 }
 
 /* --- preparing --- */
 
-static tiled_axis tile_axis(const cp_axis *a, int64_t outputs, bool backward) {
-    tiled_axis t = {.in = a->in, .out = a->out, .before = a->before, .outputs = outputs};
-    if (backward) t = (tiled_axis){.in = a->out, .out = a->in, .before = a->kernel - 1 - a->before, .outputs = outputs};
+static cp_tiled_axis tile_axis(const cp_axis *a, int64_t outputs, bool backward) {
+    cp_tiled_axis t = {.in = a->in, .out = a->out, .before = a->before, .outputs = outputs};
+    if (backward) {
+        t.in = a->out;
+        t.out = a->in;
+        t.before = a->kernel - 1 - a->before;
+    }
     t.tiles = (t.out + outputs - 1) / outputs;
     return t;
 }
 
-/* Transposed weights of the input gradient: what is read is dy. */
-static winograd describe(const cp_problem *p, const cp_winograd *transform, bool backward) {
+cp_winograd_tiles cp_winograd_tiles_of(const cp_problem *p, const cp_winograd *transform, bool backward) {
     const cp_axis *y = &p->window.axis[1], *x = &p->window.axis[2];
     const int64_t points = transform->outputs + transform->taps - 1;
-    winograd w = {.transform = transform, .elements = transform->axes == 2 ? points * points : points};
-    w.channels = backward ? p->filters : p->channels;
-    w.filters = backward ? p->channels : p->filters;
     const bool two = transform->axes == 2, swapped = !two && !along_columns(&p->window);
-    const tiled_axis ty = tile_axis(y, two || swapped ? transform->outputs : 1, backward);
-    const tiled_axis tx = tile_axis(x, swapped ? 1 : transform->outputs, backward);
-    w.row = swapped ? tx : ty;
-    w.column = swapped ? ty : tx;
-    w.in_row = swapped ? w.channels : tx.in * w.channels;
-    w.in_column = swapped ? tx.in * w.channels : w.channels;
-    w.out_row = swapped ? w.filters : tx.out * w.filters;
-    w.out_column = swapped ? tx.out * w.filters : w.filters;
-    w.in_image = ty.in * tx.in * w.channels;
-    w.out_image = ty.out * tx.out * w.filters;
-    w.images = p->batch * p->window.axis[0].in;
-    w.tiles = w.images * w.row.tiles * w.column.tiles;
-    w.panels = cp_panels_of(p->kernels, 1, w.channels, w.filters);
-    return w;
+    cp_winograd_tiles t = {.transform = transform, .elements = two ? points * points : points};
+    t.channels = backward ? p->filters : p->channels;
+    t.filters = backward ? p->channels : p->filters;
+    const cp_tiled_axis ty = tile_axis(y, two || swapped ? transform->outputs : 1, backward);
+    const cp_tiled_axis tx = tile_axis(x, swapped ? 1 : transform->outputs, backward);
+    t.row = swapped ? tx : ty;
+    t.column = swapped ? ty : tx;
+    t.in_row = swapped ? t.channels : tx.in * t.channels;
+    t.in_column = swapped ? tx.in * t.channels : t.channels;
+    t.out_row = swapped ? t.filters : tx.out * t.filters;
+    t.out_column = swapped ? tx.out * t.filters : t.filters;
+    t.in_image = ty.in * tx.in * t.channels;
+    t.out_image = ty.out * tx.out * t.filters;
+    t.images = p->batch * p->window.axis[0].in;
+    t.count = t.images * ty.tiles * tx.tiles;
+    return t;
 }
 
 /* Floats between the elements of one panel's weights: not a power of two, at which they would meet in the same sets of
  * the cache when they are written side by side. */
 static int64_t u_step(const winograd *w, int64_t panel) {
-    return w->channels * cp_panel_width(&w->panels, panel) + 16;
+    return w->tiles.channels * cp_panel_width(&w->panels, panel) + 16;
 }
 static int64_t u_offset(const winograd *w, int64_t panel) {
-    return w->elements * (cp_panel_offset(&w->panels, 0, panel) + panel * 16);
+    return w->tiles.elements * (cp_panel_offset(&w->panels, 0, panel) + panel * 16);
 }
 
 /* The more tiles in a block, the less often the weights are read; but V and M of a block should stay in the cache. */
-static int64_t block_of(const winograd *w) {
+static int64_t block_of(const cp_winograd_tiles *t) {
     enum { USUAL = 36, MANY = 72, MANY_WEIGHTS = 512 * 512 };
-    return w->channels * w->filters < MANY_WEIGHTS ? USUAL : MANY;
+    return t->channels * t->filters < MANY_WEIGHTS ? USUAL : MANY;
 }
 
 static cp_status prepare(const cp_problem *p, cp_prepared *prepared, const cp_winograd *transform, bool backward) {
     winograd *w = cp_alloc(NULL, sizeof *w);
     if (!w) return CP_E_MEMORY;
-    *w = describe(p, transform, backward);
-    const int64_t lanes = p->kernels->lanes;
-    w->block = block_of(w);
-    w->v_tile = cp_round_up(w->channels, lanes);
+    *w = (winograd){.tiles = cp_winograd_tiles_of(p, transform, backward)};
+    const cp_winograd_tiles *t = &w->tiles;
+    w->block = block_of(t);
+    w->panels = cp_panels_of(p->kernels, 1, t->channels, t->filters);
+    w->v_tile = cp_round_up(t->channels, p->kernels->lanes);
     w->v_step = w->block * w->v_tile + 16;
     w->m_step = w->block * w->panels.width + 16;
     prepared->state = w;
-    prepared->packed = u_offset(w, w->panels.count - 1) + w->elements * u_step(w, w->panels.count - 1);
+    prepared->packed = u_offset(w, w->panels.count - 1) + w->tiles.elements * u_step(w, w->panels.count - 1);
     prepared->packed *= (int64_t)sizeof(float);
-    prepared->scratch_of_share = cp_round_up(w->elements * (w->v_step + w->m_step) * (int64_t)sizeof(float), CP_ALIGN);
+    prepared->scratch_of_share =
+        cp_round_up(w->tiles.elements * (w->v_step + w->m_step) * (int64_t)sizeof(float), CP_ALIGN);
     return CP_OK;
 }
 
@@ -126,17 +122,18 @@ static void pack_forward(const cp_call *call, int id, int n) {
     enum { BLOCK = 8 }; /* channels: a unit of work for a thread */
     const cp_problem *p = call->problem;
     const winograd *w = call->prepared->state;
+    const cp_winograd_tiles *t = &w->tiles;
     const float *weights = call->in[1];
-    const int64_t blocks = (w->channels + BLOCK - 1) / BLOCK;
+    const int64_t blocks = (t->channels + BLOCK - 1) / BLOCK;
     int64_t first, last;
     const cp_panels stored = cp_weight_panels(p);
     cp_share(w->panels.count * blocks, id, n, &first, &last);
     for (int64_t u = first; u < last; u++) {
         const int64_t panel = u / blocks, row = u % blocks * BLOCK, width = cp_panel_width(&w->panels, panel);
-        const int64_t column = panel * w->panels.width, rest = w->filters - column;
-        cp_winograd_weights job = {.w = weights + row * w->filters + column,
-                                   .w_row = w->filters,
-                                   .rows = w->channels - row < BLOCK ? w->channels - row : BLOCK,
+        const int64_t column = panel * w->panels.width, rest = t->filters - column;
+        cp_winograd_weights job = {.w = weights + row * t->filters + column,
+                                   .w_row = t->filters,
+                                   .rows = t->channels - row < BLOCK ? t->channels - row : BLOCK,
                                    .columns = rest < width ? rest : width,
                                    .u = (float *)call->out[0] + u_offset(w, panel) + row * width,
                                    .u_step = u_step(w, panel),
@@ -145,8 +142,8 @@ static void pack_forward(const cp_call *call, int id, int n) {
             job.w = weights + cp_panel_offset(&stored, 0, panel) + row * width;
             job.w_row = width;
         }
-        job.w_tap = w->channels * job.w_row;
-        w->transform->weights(&job);
+        job.w_tap = t->channels * job.w_row;
+        t->transform->weights(&job);
     }
 }
 
@@ -156,25 +153,26 @@ static void pack_input_gradient(const cp_call *call, int id, int n) {
     _Alignas(CP_ALIGN) float square[MOST_TAPS * MOST_LANES * MOST_LANES];
     const cp_problem *p = call->problem;
     const winograd *w = call->prepared->state;
+    const cp_winograd_tiles *t = &w->tiles;
     const int64_t taps = cp_window_taps(&p->window), lanes = p->kernels->lanes;
-    const int64_t blocks = (w->channels + lanes - 1) / lanes, columns = (w->filters + lanes - 1) / lanes;
+    const int64_t blocks = (t->channels + lanes - 1) / lanes, columns = (t->filters + lanes - 1) / lanes;
     const cp_panels stored = cp_weight_panels(p);
     int64_t first, last;
     cp_share(columns * blocks, id, n, &first, &last);
     for (int64_t i = first; i < last; i++) {
         const int64_t row = i % blocks * lanes, column = i / blocks * lanes;
-        const int64_t rows = w->channels - row < lanes ? w->channels - row : lanes;
-        const int64_t there = w->filters - column < lanes ? w->filters - column : lanes;
+        const int64_t rows = t->channels - row < lanes ? t->channels - row : lanes;
+        const int64_t there = t->filters - column < lanes ? t->filters - column : lanes;
         const int64_t panel = column / w->panels.width, width = cp_panel_width(&w->panels, panel);
         const float *from = (const float *)call->in[1] + row;
-        int64_t step = w->channels;
+        int64_t step = t->channels;
         if (p->weights_in_panels) {
             step = cp_panel_width(&stored, row / stored.width);
             from += cp_panel_offset(&stored, 0, row / stored.width) - row / stored.width * stored.width;
         }
-        for (int64_t t = 0; t < taps; t++)
-            p->kernels->pack(from + (t * w->filters + column) * step, 1, step, rows, there, lanes,
-                             square + (taps - 1 - t) * lanes * lanes);
+        for (int64_t tap = 0; tap < taps; tap++)
+            p->kernels->pack(from + (tap * t->filters + column) * step, 1, step, rows, there, lanes,
+                             square + (taps - 1 - tap) * lanes * lanes);
         const cp_winograd_weights job = {.w = square,
                                          .w_tap = lanes * lanes,
                                          .w_row = lanes,
@@ -184,36 +182,27 @@ static void pack_input_gradient(const cp_call *call, int id, int n) {
                                               (column - panel * w->panels.width),
                                          .u_step = u_step(w, panel),
                                          .u_row = width};
-        w->transform->weights(&job);
+        t->transform->weights(&job);
     }
 }
 
 /* --- running --- */
 
-typedef struct place {
-    int64_t image, row, column; /* of a tile's first output */
-} place;
-
-static place place_of(const winograd *w, int64_t tile) {
-    const int64_t of_image = w->row.tiles * w->column.tiles, in_image = tile % of_image;
-    return (place){tile / of_image, in_image / w->column.tiles * w->row.outputs,
-                   in_image % w->column.tiles * w->column.outputs};
-}
-
-static void transform_block(const winograd *w, const float *x, float *v, int64_t first, int64_t last) {
-    for (int64_t tile = first; tile < last; tile++, v += w->v_tile) {
-        const place at = place_of(w, tile);
-        const cp_winograd_input job = {.x = x + at.image * w->in_image,
-                                       .x_row = w->in_row,
-                                       .x_column = w->in_column,
-                                       .rows = w->row.in,
-                                       .columns = w->column.in,
-                                       .row = at.row - w->row.before,
-                                       .column = at.column - w->column.before,
+void cp_winograd_transform(const cp_winograd_tiles *t, const float *x, int64_t channels, int64_t first, int64_t last,
+                           float *v, int64_t v_step, int64_t v_tile) {
+    for (int64_t tile = first; tile < last; tile++, v += v_tile) {
+        const cp_tile_place at = cp_tile_at(t, tile);
+        const cp_winograd_input job = {.x = x + at.image * t->in_image,
+                                       .x_row = t->in_row,
+                                       .x_column = t->in_column,
+                                       .rows = t->row.in,
+                                       .columns = t->column.in,
+                                       .row = at.row - t->row.before,
+                                       .column = at.column - t->column.before,
                                        .v = v,
-                                       .v_step = w->v_step,
-                                       .channels = w->channels};
-        w->transform->input(&job);
+                                       .v_step = v_step,
+                                       .channels = channels};
+        t->transform->input(&job);
     }
 }
 
@@ -222,16 +211,17 @@ static void transform_block(const winograd *w, const float *x, float *v, int64_t
 static void multiply(const winograd *w, const cp_kernels *kernels, const float *v, const float *u, const float *next,
                      int64_t step, int64_t width, float *m, int64_t tiles) {
     static const cp_run whole = {0, 0};
+    const cp_winograd_tiles *t = &w->tiles;
     const int64_t vectors = width / kernels->lanes, most = kernels->rows[vectors], pieces = (tiles + most - 1) / most;
-    const int64_t line = 16 * w->channels, lines = vectors == kernels->vectors ? width * w->channels / line : 0;
+    const int64_t line = 16 * t->channels, lines = vectors == kernels->vectors ? width * t->channels / line : 0;
     cp_tile tile = {.a_step = w->v_tile,
                     .runs = &whole,
                     .run_count = 1,
-                    .run_length = w->channels,
+                    .run_length = t->channels,
                     .c_step = width,
                     .tail = kernels->lanes};
-    for (int64_t e = 0; e < w->elements; e++) {
-        const float *ahead = e + 1 < w->elements ? u + step : next;
+    for (int64_t e = 0; e < t->elements; e++) {
+        const float *ahead = e + 1 < t->elements ? u + step : next;
         tile.b = u;
         for (int64_t i = 0; i < pieces; i++) {
             const int64_t begin = tiles * i / pieces, end = tiles * (i + 1) / pieces;
@@ -251,47 +241,50 @@ static void multiply(const winograd *w, const cp_kernels *kernels, const float *
 static void finish_block(const winograd *w, const cp_call *call, const float *m, int64_t panel, int64_t first,
                          int64_t last) {
     const int64_t width = cp_panel_width(&w->panels, panel), column = panel * w->panels.width,
-                  rest = w->filters - column;
+                  rest = w->tiles.filters - column;
+    const cp_winograd_tiles *t = &w->tiles;
     const float *bias = call->in[2];
     for (int64_t tile = first; tile < last; tile++, m += width) {
-        const place at = place_of(w, tile);
+        const cp_tile_place at = cp_tile_at(t, tile);
         const cp_winograd_output job = {.m = m,
                                         .m_step = w->m_step,
-                                        .y = (float *)call->out[0] + at.image * w->out_image + column,
-                                        .y_row = w->out_row,
-                                        .y_column = w->out_column,
-                                        .rows = w->row.out,
-                                        .columns = w->column.out,
+                                        .y = (float *)call->out[0] + at.image * t->out_image + column,
+                                        .y_row = t->out_row,
+                                        .y_column = t->out_column,
+                                        .rows = t->row.out,
+                                        .columns = t->column.out,
                                         .row = at.row,
                                         .column = at.column,
                                         .bias = bias ? bias + column : NULL,
                                         .filters = rest < width ? rest : width,
                                         .flags = call->problem->relu ? CP_APPLY_RELU : 0};
-        w->transform->output(&job);
+        t->transform->output(&job);
     }
 }
 
 /* So many blocks that they, or together with the panels, can be shared evenly. */
 static int64_t blocks_for(const winograd *w, int n) {
-    const int64_t blocks = (w->tiles + w->block - 1) / w->block, panels = w->panels.count;
+    const int64_t blocks = (w->tiles.count + w->block - 1) / w->block, panels = w->panels.count;
     if (blocks >= n) return (blocks + n - 1) / n * n;
-    const int64_t enough = (n + panels - 1) / panels, most = enough < w->tiles ? enough : w->tiles;
+    const int64_t enough = (n + panels - 1) / panels, most = enough < w->tiles.count ? enough : w->tiles.count;
     return blocks > most ? blocks : most;
 }
 
 static void run(const cp_call *call, int number, int id, int n) {
     (void)number;
     const winograd *w = call->prepared->state;
+    const cp_winograd_tiles *t = &w->tiles;
     const cp_kernels *kernels = call->problem->kernels;
     const float *weights = call->in[1];
-    float *v = cp_share_scratch(call, id), *m = v + w->elements * w->v_step;
+    float *v = cp_share_scratch(call, id), *m = v + t->elements * w->v_step;
     const int64_t blocks = blocks_for(w, n), panels = w->panels.count;
     int64_t begin, end;
     cp_share(blocks * panels, id, n, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         const int64_t block = u / panels, panel = u % panels;
-        const int64_t first = w->tiles * block / blocks, last = w->tiles * (block + 1) / blocks;
-        if (u == begin || panel == 0) transform_block(w, call->in[0], v, first, last);
+        const int64_t first = t->count * block / blocks, last = t->count * (block + 1) / blocks;
+        if (u == begin || panel == 0)
+            cp_winograd_transform(t, call->in[0], t->channels, first, last, v, w->v_step, w->v_tile);
         multiply(w, kernels, v, weights + u_offset(w, panel), weights + u_offset(w, (panel + 1) % panels),
                  u_step(w, panel), cp_panel_width(&w->panels, panel), m, last - first);
         finish_block(w, call, m, panel, first, last);
@@ -304,20 +297,19 @@ static void run(const cp_call *call, int number, int id, int n) {
  * that comes from memory, WEIGHT: in strict mode it does not count, for what is chosen must not depend on the batch. */
 static double cost(const cp_problem *p, const cp_winograd *transform, bool backward) {
     enum { TRANSFORM = 10, WEIGHT = 8 };
-    const winograd w = describe(p, transform, backward);
-    const double filters = (double)cp_round_up(w.filters, p->kernels->lanes);
-    const double channels = (double)w.channels, read = (double)cp_round_up(w.channels, p->kernels->lanes);
-    const double products = (double)w.tiles * channels * filters;
+    const cp_winograd_tiles t = cp_winograd_tiles_of(p, transform, backward);
+    const double filters = (double)cp_round_up(t.filters, p->kernels->lanes);
+    const double channels = (double)t.channels, read = (double)cp_round_up(t.channels, p->kernels->lanes);
+    const double products = (double)t.count * channels * filters;
     const double weights = p->math == CP_MATH_STRICT ? 0 : WEIGHT * channels * filters;
-    const double transforms = TRANSFORM * (double)w.tiles * (read + filters);
-    return (double)w.elements * ((products > weights ? products : weights) + transforms);
+    const double transforms = TRANSFORM * (double)t.count * (read + filters);
+    return (double)t.elements * ((products > weights ? products : weights) + transforms);
 }
 
 /* An algorithm by one of the kernels' transforms; strict: its error is not larger than that of a direct sum. */
 #define DEFINE_ALGORITHM(name_, symbol, transform, strict, backward_, pack_)                                           \
     static const char *refuse_##symbol(const cp_problem *p) {                                                          \
-        return !strict && p->math == CP_MATH_STRICT ? "not in strict math"                                             \
-                                                    : refuse(p, &cp_kernels_portable.winograd[transform]);             \
+        return cp_winograd_refuse(p, transform, strict);                                                               \
     }                                                                                                                  \
     static double cost_##symbol(const cp_problem *p) {                                                                 \
         return cost(p, &p->kernels->winograd[transform], backward_);                                                   \
