@@ -282,6 +282,25 @@ typedef struct cp_resize {
  * at b*C + c (ONNX DCR, TensorFlow), CHANNEL_FIRST at c*B + b (ONNX CRD, PyTorch's pixel shuffle). */
 typedef enum cp_depth_order { CP_DEPTH_FIRST, CP_CHANNEL_FIRST } cp_depth_order;
 
+/* Regions of pictures, pooled to one size: rows of rois [R,5] are image, x1, y1, x2, y2, the coordinates times
+ * spatial_scale those of pixels. MAX RoI pooling (Girshick 2015; ONNX MaxRoiPool) rounds them and takes the maximum of
+ * each bin, whole pixels from floor(o*extent/out) to ceil((o+1)*extent/out), 0 where nothing of it is inside. RoI ALIGN
+ * (He et al. 2017; ONNX RoiAlign) samples each bin at a grid of points, linearly between pixels, and takes their mean
+ * or maximum; points more than a pixel outside are 0. */
+typedef struct cp_roi {
+    int64_t output_size[CP_MAX_AXES]; /* height, width */
+    float spatial_scale;              /* 0: 1 */
+    /* The rest is RoI align's. Points along each axis of a bin; 0: as many as it has pixels, rounded up. */
+    int64_t sampling;
+    bool output_half_pixel; /* coordinates are not moved by half a pixel, and a region has one at least (ONNX before 16)
+                             */
+    bool max;               /* the maximum instead of the mean */
+    /* The maximum is that of single pixels times their weights, as ONNX's reference and onnxruntime take it, not that
+     * of the interpolated values of its text. */
+    bool max_of_corners;
+    int64_t reserved[8];
+} cp_roi;
+
 /* ---------------------------------------------------------------------------------------------------------------
  * One operation, now
  * ------------------------------------------------------------------------------------------------------------- */
@@ -330,10 +349,10 @@ typedef enum cp_isa {
     CP_ISA_AVX512BF16
 } cp_isa;
 
-/* What may be computed in a faster way than the formula says. FAST: convolutions by transforms whose rounding errors are a
- * few times those of a sum in f32 (Winograd's F(4x4,3x3) and the like; an infinite or NaN input spoils the outputs
- * beside it). STRICT: none whose errors are larger than a sum's, and an image's results do not depend on the batch
- * that it is in. */
+/* What may be computed in a faster way than the formula says. FAST: convolutions by transforms whose rounding errors
+ * are a few times those of a sum in f32 (Winograd's F(4x4,3x3) and the like; an infinite or NaN input spoils the
+ * outputs beside it). STRICT: none whose errors are larger than a sum's, and an image's results do not depend on the
+ * batch that it is in. */
 typedef enum cp_math { CP_MATH_FAST, CP_MATH_STRICT } cp_math;
 
 /* alloc returns memory aligned to alignment (a power of two, at most 64), or NULL; free takes what alloc gave. */
@@ -344,8 +363,8 @@ typedef struct cp_allocator {
 } cp_allocator;
 
 typedef struct cp_options {
-    int threads;                   /* 1 to 1024; 0: 1 */
-    cp_isa isa;                    /* BEST: CONVPOOL_ISA where it is set, else the CPU's best */
+    int threads; /* 1 to 1024; 0: 1 */
+    cp_isa isa;  /* BEST: CONVPOOL_ISA where it is set, else the CPU's best */
     cp_math math;
     const cp_allocator *allocator; /* copied; NULL: malloc */
     int64_t max_memory;            /* bytes that one plan's work may need; 0: no limit */
@@ -420,6 +439,10 @@ CP_API cp_node cp_net_pool_positions(cp_net *net, cp_node y);
  * one place. pool tells the size, by output_size or as that at which its last window ends. A position outside is
  * CP_E_ARG when the plan runs. Source: ONNX MaxUnpool; Zeiler and Fergus (2014). */
 CP_API cp_node cp_net_max_unpool(cp_net *net, cp_node x, cp_node positions, const cp_pool *pool);
+/* Regions rois [R,5] of x [N,H,W,C]: [R,output_size,C]. There is no gradient by rois. An image that is none of x is
+ * CP_E_ARG when the plan runs. */
+CP_API cp_node cp_net_max_roi_pool(cp_net *net, cp_node x, cp_node rois, const cp_roi *roi);
+CP_API cp_node cp_net_roi_align(cp_net *net, cp_node x, cp_node rois, const cp_roi *roi);
 /* Spatial pyramid pooling (He et al. 2014): adaptive poolings to levels[l] positions along each axis, flattened one
  * behind the other: [N, sum of levels[l]^axes * C]. kind: CP_MAX or CP_AVERAGE. */
 CP_API cp_node cp_net_pyramid_pool(cp_net *net, cp_node x, cp_pooling kind, const int64_t *levels, int n);

@@ -642,6 +642,24 @@ static cp_node build_computed(cp_net *net, cp_node x) {
     return cp_net_where(net, cp_net_compare(net, product, one, CP_LESS), cp_net_activation(net, one, CP_TANH), product);
 }
 
+/* Regions that overlap, partly outside, of both images. */
+static cp_node build_regions(cp_net *net, cp_node x) {
+    static const float numbers[] = {0, 0.3f, 0.4f, 3.1f, 2.9f, 1, -1.3f, 0.2f, 2.2f, 5.7f, 0, 1.1f, -0.6f, 4.4f, 3.3f};
+    const cp_tensor rois = cp_mat(numbers, 3, 5);
+    const cp_node r = cp_net_constant(net, "rois", &rois), t = cp_net_activation(net, x, CP_TANH);
+    const cp_node parts[] = {cp_net_roi_align(net, t, r, &(cp_roi){.output_size = {2, 3}}),
+                             cp_net_roi_align(net, t, r, &(cp_roi){.output_size = {2, 3}, .sampling = 3, .max = true}),
+                             cp_net_roi_align(net, t, r,
+                                              &(cp_roi){.output_size = {2, 3},
+                                                        .sampling = 2,
+                                                        .output_half_pixel = true,
+                                                        .spatial_scale = 0.7f,
+                                                        .max = true,
+                                                        .max_of_corners = true}),
+                             cp_net_max_roi_pool(net, t, r, &(cp_roi){.output_size = {2, 3}})};
+    return cp_net_concat(net, parts, 4, 3);
+}
+
 static void built(void **state) {
     static const subject subjects[] = {
         {"batch norm", PLANE(3, 4, 3, 2), build_batch_norm, SQUARED},
@@ -649,6 +667,7 @@ static void built(void **state) {
         {"pow", LINE(2, 3, 3), build_pow, SQUARED},
         {"reductions", LINE(2, 4, 3), build_reductions, SQUARED},
         {"unpool", PLANE(2, 4, 5, 2), build_unpool, SQUARED},
+        {"regions", PLANE(2, 4, 5, 2), build_regions, SQUARED},
         {"pyramid", PLANE(2, 4, 5, 2), build_pyramid, SQUARED},
         {"pieces", LINE(2, 3, 5), build_pieces, SQUARED},
         {"computed", LINE(2, 4, 3), build_computed, SQUARED},

@@ -57,7 +57,8 @@ static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type,
     for (int i = 0; i < s->inputs; i++) {
         problem->in[i] = s->in[i];
         problem->in_type[i] = !s->integer[i] ? type : s->below <= 256 ? CP_U8 : CP_I32;
-        const bool bytes = strstr(s->op->name, "pool") && !strstr(s->op->name, "unpool"); /* the tap of a window */
+        const bool bytes = strstr(s->op->name, "pool") && !strstr(s->op->name, "unpool") &&
+                           !strstr(s->op->name, "roi-"); /* the tap of a window */
         if (s->integer[i] && !bytes) problem->in_type[i] = CP_I32;
         if (s->bytes) problem->in_type[i] = s->bytes;
         if (s->truth[i]) problem->in_type[i] = CP_BOOL;
@@ -642,6 +643,64 @@ static bool draw_deform(sample *s) {
     return true;
 }
 
+static bool is_regional(const cp_op *op) {
+    return strstr(op->name, "roi-");
+}
+
+/* Which input the regions are. */
+static int rois_of(const cp_op *op) {
+    return op == &cp_op_max_roi_pool_gradient ? 2 : 1;
+}
+
+/* Pooling of regions of interest, or its gradients. */
+static void draw_roi(sample *s) {
+    const cp_op *const op = s->op;
+    const bool align = op == &cp_op_roi_align || op == &cp_op_roi_align_gradient;
+    const cp_shape x = {.rank = 4, .dim = {draw_batch(), draw(1, 12), draw(1, 12), draw_channels()}};
+    const cp_shape rois = {.rank = 2, .dim = {draw(0, 5), 5}};
+    cp_roi *roi = &s->attributes.roi;
+    *roi =
+        (cp_roi){.output_size = {draw(1, 4), draw(1, 4)}, .spatial_scale = one_in(2) ? 0 : 0.25f * (float)draw(1, 8)};
+    if (align) {
+        roi->sampling = draw(0, 3);
+        roi->output_half_pixel = one_in(2);
+        roi->max = one_in(2);
+        roi->max_of_corners = roi->max && one_in(2);
+    }
+    const cp_shape y = {.rank = 4, .dim = {rois.dim[0], roi->output_size[0], roi->output_size[1], x.dim[3]}};
+    s->chain = 200;
+    s->inputs = op == &cp_op_max_roi_pool_gradient ? 4 : op == &cp_op_roi_align_gradient ? 3 : 2;
+    s->in[0] = s->in[1] = y;
+    s->in[rois_of(op)] = rois;
+    s->in[s->inputs == 2 ? 0 : s->inputs - 1] = x;
+    if (op == &cp_op_max_roi_pool_gradient) {
+        s->integer[1] = true;
+        s->below = 1; /* fill_regions knows which fit */
+    }
+}
+
+/* Regions in and around the input, one in a while of no image or of no size; positions that fit them. */
+static void fill_regions(const sample *s, double *const *in) {
+    const cp_shape x = s->in[s->inputs == 2 ? 0 : s->inputs - 1];
+    double *rois = in[rois_of(s->op)];
+    for (int64_t r = 0; r < s->in[rois_of(s->op)].dim[0]; r++, rois += 5) {
+        const int64_t images = x.dim[0], pixels = x.dim[1] * x.dim[2];
+        rois[0] = one_in(12) ? (double)draw(-1, 9) : (double)draw(0, images ? images - 1 : 0);
+        for (int i = 0; i < 2; i++) {
+            rois[1 + i] = (float)draw(-40, 10 * x.dim[2 - i]) / 10;
+            rois[3 + i] = rois[1 + i] + (float)draw(one_in(6) ? -20 : 0, 10 * x.dim[2 - i]) / 10;
+        }
+        if (one_in(20)) rois[draw(1, 4)] = one_in(2) ? 1e30 : (double)INFINITY;
+        for (int i = 1; i < 5; i++) rois[i] = (float)rois[i];
+        if (s->op != &cp_op_max_roi_pool_gradient) continue;
+        const int64_t of_region = cp_shape_count(cp_shape_of(3, &s->in[0].dim[1]));
+        for (int64_t k = 0; k < of_region; k++)
+            in[1][r * of_region + k] = rois[0] < 0 || rois[0] >= (double)images || one_in(9)
+                                           ? -1
+                                           : rois[0] * (double)pixels + (double)draw(0, pixels - 1);
+    }
+}
+
 /* im2col, or the same the other way. */
 static bool draw_matrix(sample *s) {
     const cp_op *const op = s->op;
@@ -745,6 +804,10 @@ static bool draw_sample(sample *s, const cp_op *op) {
         *s = (sample){.op = op};
         possible = draw_span_pool(s);
     }
+    if (is_regional(op)) {
+        *s = (sample){.op = op};
+        draw_roi(s);
+    }
     if (op == &cp_op_bias_gradient) {
         s->inputs = 1;
         s->in[0] = (cp_shape){.rank = 2, .dim = {one_in(3) ? draw(200, 2000) : draw_batch(), draw_channels()}};
@@ -783,7 +846,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     for (int i = 0; i < problem.inputs; i++) most = cp_shape_count(s->in[i]) > most ? cp_shape_count(s->in[i]) : most;
     most = cp_shape_count(problem.out[0]) > most ? cp_shape_count(problem.out[0]) : most;
     if (spans) most *= s->chain;
-    if (strstr(op->name, "pool") && !strstr(op->name, "unpool") && !spans) {
+    if (strstr(op->name, "pool") && !strstr(op->name, "unpool") && !spans && !is_regional(op)) {
         s->chain = cp_window_taps(&problem.window);
         most *= s->chain;
     }
@@ -804,6 +867,7 @@ static nearness nearness_of(const cp_op *op) {
         op == &cp_op_max_pool_gradient || op == &cp_op_im2col || op == &cp_op_col2im || op == &cp_op_pad ||
         op == &cp_op_pad_gradient || op == &cp_op_stochastic_pool_gradient || op == &cp_op_position_gradient)
         return SUMS;
+    if (is_regional(op)) return op == &cp_op_max_roi_pool ? SAME : FACTORS;
     if (op == &cp_op_resize || op == &cp_op_resize_gradient) return AVERAGES;
     if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth) return SAME;
     if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient || op == &cp_op_adaptive_average_pool ||
@@ -868,6 +932,7 @@ static void fill_inputs(const sample *s, expected *e) {
                 e->in[i][k] = (float)(scale * ((double)bits() / (1u << 31) - 1));
         }
     }
+    if (is_regional(s->op)) fill_regions(s, e->in);
     const bool knows_special =
         s->op == &cp_op_max_pool || s->op->algos == cp_algos_span_max_pool || s->op == &cp_op_relu;
     if (!knows_special || s->bytes) return;

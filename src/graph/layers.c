@@ -347,6 +347,19 @@ cp_node cp_net_pyramid_pool(cp_net *net, cp_node x, cp_pooling kind, const int64
     return cp_net_concat(net, parts, n, 1);
 }
 
+static cp_node add_roi(cp_net *net, const char *op, cp_node x, cp_node rois, const cp_roi *roi) {
+    if (!roi) return cp_net_fail(net, cp_fail(CP_E_ARG, "%s needs its output's size", op));
+    return add(net, op, &(cp_attributes){.roi = *roi}, (cp_node[]){x, rois}, 2);
+}
+
+cp_node cp_net_max_roi_pool(cp_net *net, cp_node x, cp_node rois, const cp_roi *roi) {
+    return add_roi(net, "max-roi-pool", x, rois, roi);
+}
+
+cp_node cp_net_roi_align(cp_net *net, cp_node x, cp_node rois, const cp_roi *roi) {
+    return add_roi(net, "roi-align", x, rois, roi);
+}
+
 cp_node cp_net_flatten(cp_net *net, cp_node x) {
     return add(net, "flatten", &(cp_attributes){0}, &x, 1);
 }

@@ -1,16 +1,18 @@
 /* Rows of channels that are blended, as interpolation between pixels wants it; and what its gradients need. */
 
-INLINE void blend_vector(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int count) {
-    vec sum = {0};
+INLINE void blend_vector(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int flags,
+                         int count) {
+    vec sum = flags & CP_ACCUMULATE ? vec_load_some(y, count) : (vec){0};
     for (int64_t t = 0; t < n; t++)
         sum = vec_multiply_add(vec_all(weight[t]), vec_load_some(x + offset[t], count), sum);
     vec_store_some(y, sum, count);
 }
 
-static void blend(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int64_t channels) {
+static void blend(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int64_t channels,
+                  int flags) {
     int64_t c = 0;
-    for (; c + CP_LANES <= channels; c += CP_LANES) blend_vector(x + c, offset, weight, n, y + c, CP_LANES);
-    if (c < channels) blend_vector(x + c, offset, weight, n, y + c, vec_rest(channels - c));
+    for (; c + CP_LANES <= channels; c += CP_LANES) blend_vector(x + c, offset, weight, n, y + c, flags, CP_LANES);
+    if (c < channels) blend_vector(x + c, offset, weight, n, y + c, flags, vec_rest(channels - c));
 }
 
 INLINE void spread_vector(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int count) {

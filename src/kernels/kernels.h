@@ -275,10 +275,11 @@ typedef struct cp_kernels {
     void (*average_pool_gather)(const cp_pool_gather *);
 
     /* Of rows of channels that begin at offset[t] of one of the arrays, t < n, for each ch < channels:
-     *   blend: y[ch] = sum over t of weight[t] * x[offset[t] + ch];   n may be 0
+     *   blend: y[ch] (+)= sum over t of weight[t] * x[offset[t] + ch];   n may be 0
      *   spread: y[offset[t] + ch] += weight[t] * x[ch], one t after the other
      *   products: sums[t] = sum over ch of x[ch] * y[offset[t] + ch]; depends on channels and the level alone */
-    void (*blend)(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int64_t channels);
+    void (*blend)(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int64_t channels,
+                  int flags);
     void (*spread)(const float *x, const int64_t *offset, const float *weight, int64_t n, float *y, int64_t channels);
     void (*products)(const float *x, const float *y, const int64_t *offset, int64_t n, int64_t channels, float *sums);
 

@@ -15,6 +15,7 @@ typedef struct cp_attributes {
     cp_resize resize;
     int64_t block; /* of depth-to-space and space-to-depth */
     cp_depth_order depth_order;
+    cp_roi roi;
     cp_activation activation;
     float alpha, beta; /* of an activation; both 0: the usual. alpha of a loss: its parameter */
     float rate;
@@ -106,6 +107,7 @@ extern const cp_op cp_op_lp_pool, cp_op_lp_pool_gradient, cp_op_stochastic_pool,
 extern const cp_op cp_op_max_pool_positions, cp_op_max_unpool, cp_op_max_unpool_gradient;
 extern const cp_op cp_op_adaptive_max_pool, cp_op_fractional_max_pool, cp_op_position_gradient;
 extern const cp_op cp_op_adaptive_average_pool, cp_op_adaptive_average_pool_gradient;
+extern const cp_op cp_op_max_roi_pool, cp_op_max_roi_pool_gradient, cp_op_roi_align, cp_op_roi_align_gradient;
 #define CP_ACTIVATION_OPS(name, identifier, ...) extern const cp_op cp_op_##identifier, cp_op_##identifier##_gradient;
 CP_ACTIVATIONS(CP_ACTIVATION_OPS)
 #undef CP_ACTIVATION_OPS

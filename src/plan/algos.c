@@ -55,6 +55,11 @@ TABLE(adaptive_average_pool, &cp_algo_adaptive_average_pool_boxes, &cp_algo_adap
 TABLE(adaptive_average_pool_gradient, &cp_algo_adaptive_average_pool_gather,
       &cp_algo_adaptive_average_pool_gradient_reference);
 
+TABLE(max_roi_pool, &cp_algo_max_roi_pool_bins, &cp_algo_max_roi_pool_reference);
+TABLE(max_roi_pool_gradient, &cp_algo_max_roi_pool_gradient_scatter, &cp_algo_max_roi_pool_gradient_reference);
+TABLE(roi_align, &cp_algo_roi_align_points, &cp_algo_roi_align_reference);
+TABLE(roi_align_gradient, &cp_algo_roi_align_gradient_scatter, &cp_algo_roi_align_gradient_reference);
+
 TABLE(activation, &cp_algo_activation_vector, &cp_algo_activation_reference);
 TABLE(activation_gradient, &cp_algo_activation_gradient_vector, &cp_algo_activation_gradient_reference);
 TABLE(binary, &cp_algo_binary_rows, &cp_algo_binary_reference);

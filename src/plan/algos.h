@@ -45,6 +45,11 @@ void cp_check_positions(const cp_call *call, int64_t limit);
 /* span_pool.c */
 extern const cp_algo cp_algo_span_max_pool_boxes, cp_algo_position_gradient_scatter;
 extern const cp_algo cp_algo_adaptive_average_pool_boxes, cp_algo_adaptive_average_pool_gather;
+/* roi.c */
+extern const cp_algo cp_algo_max_roi_pool_bins, cp_algo_max_roi_pool_gradient_scatter;
+extern const cp_algo cp_algo_roi_align_points, cp_algo_roi_align_gradient_scatter;
+/* Share 0's look at the regions in[i]: the first of an image that is not one of `images` is a fault. */
+void cp_check_rois(const cp_call *call, int i, int64_t images);
 /* elementwise.c */
 extern const cp_algo cp_algo_activation_vector, cp_algo_activation_gradient_vector;
 extern const cp_algo cp_algo_dropout_blocks;
@@ -95,6 +100,8 @@ extern const cp_algo cp_algo_max_unpool_gradient_reference;
 extern const cp_algo cp_algo_span_max_pool_reference, cp_algo_position_gradient_reference;
 extern const cp_algo cp_algo_adaptive_average_pool_reference, cp_algo_adaptive_average_pool_gradient_reference;
 extern const cp_algo cp_algo_average_pool_reference, cp_algo_average_pool_gradient_reference;
+extern const cp_algo cp_algo_max_roi_pool_reference, cp_algo_max_roi_pool_gradient_reference;
+extern const cp_algo cp_algo_roi_align_reference, cp_algo_roi_align_gradient_reference;
 extern const cp_algo cp_algo_activation_reference, cp_algo_activation_gradient_reference;
 extern const cp_algo cp_algo_softmax_reference, cp_algo_softmax_gradient_reference;
 extern const cp_algo cp_algo_binary_reference, cp_algo_binary_gradient_reference, cp_algo_dropout_reference;

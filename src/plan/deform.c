@@ -112,7 +112,7 @@ static void gather(const cp_problem *p, const float *x, const float *offset, con
         channels = piece(p, c, end, &group);
         look(p, offset, mask, at, group, t, reach, &v);
         p->kernels->blend(x + at->image * image_floats(p) + c, v.offset, masked(&v, weight), v.count, to + c - first,
-                          channels);
+                          channels, 0);
     }
 }
 

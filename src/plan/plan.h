@@ -49,7 +49,8 @@ typedef struct cp_problem {
     int64_t offset_groups;             /* of a deformable convolution */
     cp_sampling sampling[CP_MAX_AXES]; /* of padding and resizing */
     float constant;                    /* what stands in the padding */
-    int64_t block;                     /* of depth-to-space and space-to-depth */
+    cp_roi roi;
+    int64_t block; /* of depth-to-space and space-to-depth */
     cp_depth_order depth_order;
     bool relu;              /* applied to the output */
     cp_divisor divisor;     /* of an average */
@@ -150,6 +151,8 @@ extern const cp_algo *const cp_algos_max_pool_positions[], *const cp_algos_max_u
 extern const cp_algo *const cp_algos_max_unpool_gradient[];
 extern const cp_algo *const cp_algos_span_max_pool[], *const cp_algos_adaptive_average_pool[];
 extern const cp_algo *const cp_algos_adaptive_average_pool_gradient[], *const cp_algos_position_gradient[];
+extern const cp_algo *const cp_algos_max_roi_pool[], *const cp_algos_max_roi_pool_gradient[];
+extern const cp_algo *const cp_algos_roi_align[], *const cp_algos_roi_align_gradient[];
 extern const cp_algo *const cp_algos_activation[], *const cp_algos_activation_gradient[];
 extern const cp_algo *const cp_algos_bias_gradient[], *const cp_algos_dropout[];
 extern const cp_algo *const cp_algos_binary[], *const cp_algos_binary_gradient[];
@@ -186,6 +189,8 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   lp_pool x -> y                           lp_pool_gradient x y dy -> dx
  *   stochastic_pool x -> y index             stochastic_pool_gradient dy index x -> dx
  *   span_max_pool x -> y position            position_gradient dy position -> dx
+ *   max_roi_pool x rois -> y position        max_roi_pool_gradient dy position rois x -> dx
+ *   roi_align x rois -> y                    roi_align_gradient dy rois x -> dx
  *   max_pool_positions index -> position     max_unpool x position -> y
  *   max_unpool_gradient dy position -> dx
  *   adaptive_average_pool x -> y             adaptive_average_pool_gradient dy -> dx

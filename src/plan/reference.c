@@ -295,6 +295,39 @@ static void adaptive_average_pool_gradient(const cp_call *call, int phase, int i
     cp_ref_adaptive_average_pool_gradient(&call->problem->spans, &dy, &dx);
 }
 
+/* Regions are shared; one share gathers their gradients. */
+static void max_roi_pool(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    double unread;
+    const cp_tensor x = cp_call_in(call, 0), rois = images(cp_call_in(call, 1), id, n);
+    const cp_tensor y = images(output(call, 0, &unread), id, n), position = images(output(call, 1, &unread), id, n);
+    if (id == 0) cp_check_rois(call, 1, x.shape.dim[0]);
+    cp_ref_max_roi_pool(&call->problem->roi, &x, &rois, &y, &position);
+}
+
+static void max_roi_pool_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor dy = cp_call_in(call, 0), position = cp_call_in(call, 1), dx = cp_call_out(call, 0);
+    cp_ref_max_roi_pool_gradient(&dy, &position, &dx);
+}
+
+static void roi_align(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_tensor x = cp_call_in(call, 0), rois = images(cp_call_in(call, 1), id, n);
+    const cp_tensor y = images(cp_call_out(call, 0), id, n);
+    if (id == 0) cp_check_rois(call, 1, x.shape.dim[0]);
+    cp_ref_roi_align(&call->problem->roi, &x, &rois, &y);
+}
+
+static void roi_align_gradient(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor dy = cp_call_in(call, 0), rois = cp_call_in(call, 1), x = cp_call_in(call, 2);
+    const cp_tensor dx = cp_call_out(call, 0);
+    cp_ref_roi_align_gradient(&call->problem->roi, &dy, &rois, &x, &dx);
+}
+
 /* --- elements and rows --- */
 
 static void activation(const cp_call *call, int phase, int id, int n) {
@@ -599,6 +632,10 @@ REFERENCE(span_max_pool);
 REFERENCE(position_gradient);
 REFERENCE(adaptive_average_pool);
 REFERENCE(adaptive_average_pool_gradient);
+REFERENCE(max_roi_pool);
+REFERENCE(max_roi_pool_gradient);
+REFERENCE(roi_align);
+REFERENCE(roi_align_gradient);
 REFERENCE(activation);
 REFERENCE(activation_gradient);
 REFERENCE(softmax);

@@ -128,6 +128,18 @@ void cp_ref_max_unpool_gradient(const cp_tensor *dy, const cp_tensor *position, 
 void cp_ref_adaptive_average_pool(const cp_spans *s, const cp_tensor *x, const cp_tensor *y);
 void cp_ref_adaptive_average_pool_gradient(const cp_spans *s, const cp_tensor *dy, const cp_tensor *dx);
 
+/* Regions of interest, rois [R,5], y [R,bins,C]. Each bin's maximum over its pixels, 0 where it has none; position,
+ * I32: the flat pixel of x [N*space] that was it, or -1; dx[i,c] = sum over the r, o with position[r,o,c] = i of
+ * dy[r,o,c]. */
+void cp_ref_max_roi_pool(const cp_roi *roi, const cp_tensor *x, const cp_tensor *rois, const cp_tensor *y,
+                         const cp_tensor *position);
+void cp_ref_max_roi_pool_gradient(const cp_tensor *dy, const cp_tensor *position, const cp_tensor *dx);
+/* The mean, or the maximum, of x between pixels at the points of each bin; its gradient by each pixel, dy times what it
+ * has of them. Regions of images that are not there give 0. */
+void cp_ref_roi_align(const cp_roi *roi, const cp_tensor *x, const cp_tensor *rois, const cp_tensor *y);
+void cp_ref_roi_align_gradient(const cp_roi *roi, const cp_tensor *dy, const cp_tensor *rois, const cp_tensor *x,
+                               const cp_tensor *dx);
+
 /* y[n,k] = b[k] + sum over c of x[n,c] * w[c,k] */
 void cp_ref_dense(bool relu, const cp_tensor *x, const cp_tensor *w, const cp_tensor *b, const cp_tensor *y);
 void cp_ref_dense_input_gradient(const cp_tensor *dy, const cp_tensor *w, const cp_tensor *dx);

@@ -197,4 +197,33 @@ static inline int64_t cp_groups(const cp_conv *conv) {
     return conv->groups ? conv->groups : 1;
 }
 
+/* --- roi.c: bins of regions of interest; bin o is flat, row-major --- */
+
+enum { CP_ROI_NUMBERS = 5 }; /* of a region: image, x1, y1, x2, y2 */
+/* The image of a region; false where there is no such. */
+bool cp_roi_image(const double region[CP_ROI_NUMBERS], int64_t images, int64_t *image);
+/* Max RoI pooling: the rows and columns of a bin, cut to the size; both empty where nothing is left. */
+void cp_roi_bin(cp_span bin[2], const cp_roi *roi, const int64_t size[2], const double region[CP_ROI_NUMBERS],
+                int64_t o);
+/* RoI align: the points of a bin along one axis, at begin + k*step, first <= k < first + count. The others of all
+ * `points` are outside the input, some of these may be, too. */
+typedef struct cp_roi_axis {
+    int64_t size, count;
+    double first, points, begin, step;
+} cp_roi_axis;
+typedef struct cp_roi_grid {
+    cp_roi_axis axis[2];
+} cp_roi_grid;
+void cp_roi_points(cp_roi_grid *grid, const cp_roi *roi, const int64_t size[2], const double region[CP_ROI_NUMBERS],
+                   int64_t o);
+static inline int64_t cp_roi_count(const cp_roi_grid *grid) {
+    return grid->axis[0].count * grid->axis[1].count;
+}
+/* How many there are with those outside. */
+static inline double cp_roi_all(const cp_roi_grid *grid) {
+    return grid->axis[0].points * grid->axis[1].points;
+}
+/* The pixels around point i of cp_roi_count; false where it is outside, more than a pixel from the input. */
+bool cp_roi_corners(cp_corners *corners, const cp_roi_grid *grid, int64_t i);
+
 #endif
