@@ -152,6 +152,27 @@ static cp_node build_max_unpool(bench_net *b, cp_node x) {
     return cp_net_max_unpool(b->net, x, integers(b, "positions", c->input, to / from ? to / from : 1, to), &pool);
 }
 
+/* 100 regions, each half as high and wide as the picture, all over it. */
+static cp_node regions(bench_net *b) {
+    enum { REGIONS = 100, NUMBERS = 5 };
+    const int64_t *dim = b->c->input.dim;
+    float rois[REGIONS * NUMBERS];
+    for (int i = 0; i < REGIONS; i++) {
+        const float x = (float)(dim[2] * (i % 10)) / 20, y = (float)(dim[1] * (i / 10)) / 20;
+        const float region[] = {(float)(i % dim[0]), x, y, x + (float)dim[2] / 2, y + (float)dim[1] / 2};
+        memcpy(rois + i * NUMBERS, region, sizeof region);
+    }
+    const cp_tensor tensor = cp_mat(rois, REGIONS, NUMBERS);
+    return cp_net_constant(b->net, "rois", &tensor);
+}
+
+static cp_node build_roi(bench_net *b, cp_node x) {
+    const bool align = !strcmp(b->c->op, "roi-align");
+    cp_roi roi = {.sampling = align ? 2 : 0};
+    memcpy(roi.output_size, b->c->size.dim, (size_t)b->c->axes * sizeof *roi.output_size);
+    return align ? cp_net_roi_align(b->net, x, regions(b), &roi) : cp_net_max_roi_pool(b->net, x, regions(b), &roi);
+}
+
 static cp_node build_spans(bench_net *b, cp_node x, cp_pooling kind, cp_fractional fractional) {
     cp_pool pool = {.kind = kind, .fractional = fractional};
     memcpy(pool.output_size, b->c->size.dim, (size_t)b->c->axes * sizeof *pool.output_size);
@@ -378,6 +399,8 @@ static const bench_op operations[] = {{"conv", build_conv, SPACE | FILTERS | KER
                                       {"adaptive-max-pool", build_adaptive_max, SPACE | SIZE},
                                       {"adaptive-avg-pool", build_adaptive_average, SPACE | SIZE},
                                       {"fractional-max-pool", build_fractional_max, SPACE | SIZE},
+                                      {"max-roi-pool", build_roi, SPACE | SIZE},
+                                      {"roi-align", build_roi, SPACE | SIZE},
                                       {"pad", build_pad, SPACE},
                                       {"resize", build_resize, SPACE | SIZE},
                                       {"depth-to-space", build_depth_to_space, SPACE},
