@@ -197,7 +197,7 @@ class System:
 def start_systems(options):
     cpus = sorted(os.sched_getaffinity(0))[:options.threads]
     os.sched_setaffinity(0, cpus)  # children inherit it
-    tool = str(options.tool)
+    tool = str(options.tool.resolve())
     version = subprocess.run([tool, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
     ours = System(OURS, [tool, "bench", "ops", "--cases", "-", "--json", "--threads", str(options.threads),
                          "--seconds", str(options.seconds)], options.threads, version)
