@@ -45,16 +45,15 @@ static const char *const words[] = {
 #undef WORD
 };
 
-enum { PASSES = CP_MEASURE_ROWS - CP_MEASURE_READ + 1 };
+enum { PRODUCTS = CP_MEASURE_READ, PASSES = CP_MEASURE_ROWS - CP_MEASURE_READ + 1 };
 
 typedef struct machine {
-    double fp32, tile;                    /* operations of a second */
+    double products[PRODUCTS];            /* operations of a second; 0: the level has no such instructions */
     double memory[MEMORY_LEVELS][PASSES]; /* bytes of a second */
 } machine;
 
 static void measure(machine *m, cp_ctx *ctx, double seconds) {
-    m->fp32 = measure_limit(ctx, CP_MEASURE_F32, 0, seconds);
-    m->tile = measure_limit(ctx, CP_MEASURE_TILE, 0, seconds);
+    for (int i = 0; i < PRODUCTS; i++) m->products[i] = measure_limit(ctx, (cp_measure)i, 0, seconds);
     for (memory_level level = MEMORY_L1; level < MEMORY_LEVELS; level++)
         for (int i = 0; i < PASSES; i++)
             m->memory[level][i] = measure_limit(ctx, CP_MEASURE_READ + (cp_measure)i,
@@ -71,8 +70,8 @@ static double best_of(const double *passes) {
 static void print_table(const machine *m, cp_ctx *ctx) {
     const int threads = cp_ctx_threads(ctx);
     printf("%s, %s, %d thread%s\n", cp_cpu_name(), cp_ctx_isa(ctx), threads, threads > 1 ? "s" : "");
-    printf("%-6s %8.1f GFLOP/s\n", words[CP_MEASURE_F32], 1e-9 * m->fp32);
-    printf("%-6s %8.1f GFLOP/s\n", words[CP_MEASURE_TILE], 1e-9 * m->tile);
+    for (int i = 0; i < PRODUCTS; i++)
+        if (m->products[i] > 0) printf("%-6s %8.1f GFLOP/s\n", words[i], 1e-9 * m->products[i]);
     printf("%-6s %12s", "GB/s", "of a thread");
     for (int i = 0; i < PASSES; i++) printf(" %8s", words[CP_MEASURE_READ + i]);
     printf(" %8s\n", "best");
@@ -98,8 +97,8 @@ static void print_object(const machine *m, cp_ctx *ctx) {
     json_object_set_new(line, "cpu", json_plain(cp_cpu_name()));
     json_object_set_new(line, "isa", json_plain(cp_ctx_isa(ctx)));
     json_object_set_new(line, "threads", json_integer(cp_ctx_threads(ctx)));
-    json_object_set_new(line, words[CP_MEASURE_F32], json_number(1e-9 * m->fp32));
-    json_object_set_new(line, words[CP_MEASURE_TILE], json_number(1e-9 * m->tile));
+    for (int i = 0; i < PRODUCTS; i++)
+        json_object_set_new(line, words[i], m->products[i] > 0 ? json_number(1e-9 * m->products[i]) : json_null());
     json_object_set_new(line, "memory", memory);
     print_json(line, stdout);
 }
@@ -126,7 +125,8 @@ int bench_machine(int argc, char **argv) {
         .parser = parse,
         .doc = "Measures what the machine gives at most: multiply-adds, and passes over memory that "
                "lies in each cache or in none.\v"
-               "fp32: multiply-adds in registers; tile: the micro-kernel that all products go through. GB/s count the "
+               "fp32: multiply-adds in registers; tile, bf16, int8: the micro-kernel that all products go through. "
+               "GB/s count the "
                "bytes that a pass names, those written once. read: sum of an array; copy: y = x; triad: "
                "y = x + z/2; stream: a copy stored past the caches; rows: sums of four rows, the next four prefetched, "
                "stored past the caches. 'bench ops' compares with the best of them.",

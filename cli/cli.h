@@ -211,7 +211,7 @@ typedef enum memory_level { MEMORY_L1, MEMORY_L2, MEMORY_L3, MEMORY_DRAM, MEMORY
 const char *level_name(memory_level level);
 /* How much memory of each thread is passed over to measure it. */
 int64_t level_footprint(memory_level level, int threads);
-/* cp_measure_rate, without which the tool ends; and the best of all passes over memory. */
+/* cp_measure_rate, 0 for what this CPU cannot; other failures end the tool; and the best of all passes over memory. */
 double measure_limit(cp_ctx *ctx, cp_measure what, int64_t bytes, double seconds);
 double measure_memory(cp_ctx *ctx, memory_level level, double seconds);
 

@@ -36,7 +36,8 @@ int64_t level_footprint(memory_level level, int threads) {
 
 double measure_limit(cp_ctx *ctx, cp_measure what, int64_t bytes, double seconds) {
     double rate;
-    if (cp_measure_rate(&rate, ctx, what, bytes, seconds)) exit(fail(STATUS_LIMIT, "%s", cp_error()));
+    const cp_status status = cp_measure_rate(&rate, ctx, what, bytes, seconds);
+    if (status && status != CP_E_UNSUPPORTED) exit(fail_library(status));
     return rate;
 }
 

@@ -962,11 +962,13 @@ CP_API const char *cp_cpu_name(void);
  * What the machine gives at most: limits to compare times with (Williams et al., "Roofline", 2009)
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* identifier, word, what it does. F32 and TILE count operations, two for each multiply-add; the passes over memory
+/* identifier, word, what it does. F32 and TILE... count operations, two for each multiply-add; the passes over memory
  * count the bytes that they name, those written once. */
 #define CP_MEASURES(X)                                                                                                 \
     X(CP_MEASURE_F32, "fp32", "multiply-adds in registers")                                                            \
     X(CP_MEASURE_TILE, "tile", "the micro-kernel that all products go through, on data in the first cache")            \
+    X(CP_MEASURE_TILE_BF16, "bf16", "the same of bf16 numbers")                                                        \
+    X(CP_MEASURE_TILE_INT8, "int8", "the same of bytes")                                                               \
     X(CP_MEASURE_READ, "read", "sum of an array")                                                                      \
     X(CP_MEASURE_COPY, "copy", "y = x")                                                                                \
     X(CP_MEASURE_TRIAD, "triad", "y = x + z/2")                                                                        \
@@ -980,8 +982,8 @@ typedef enum cp_measure {
 } cp_measure;
 
 /* The most of that in a second, by all threads of ctx together, each with its own memory of about `bytes` (at least a
- * few KiB; without meaning for the first two). Repeats it for `seconds`; the shortest time counts. CP_E_UNSUPPORTED
- * without a clock. */
+ * few KiB; without meaning where operations are counted). Repeats it for `seconds`; the shortest time counts.
+ * CP_E_UNSUPPORTED without a clock. */
 CP_API cp_status cp_measure_rate(double *rate, cp_ctx *ctx, cp_measure what, int64_t bytes, double seconds);
 
 #ifdef __cplusplus

@@ -20,6 +20,7 @@ typedef struct measurement {
     int64_t each; /* floats of the memory for each thread */
     int64_t n;    /* floats of one array in a pass, of which each row has `row` */
     int64_t row;
+    cp_tile_fn *tile;
     double work; /* of one thread in one job: operations, or bytes */
     int64_t repetitions;
 } measurement;
@@ -53,7 +54,7 @@ static void multiply(void *argument, int id, int n) {
                           .c = memory + (rows + width) * RUN_LENGTH,
                           .c_step = width,
                           .tail = k->lanes};
-    for (int64_t i = 0; i < m->repetitions; i++) k->tile[rows][k->vectors](&tile);
+    for (int64_t i = 0; i < m->repetitions; i++) m->tile(&tile);
 }
 
 static void sweep(void *argument, int id, int n) {
@@ -67,12 +68,14 @@ static void sweep(void *argument, int id, int n) {
     memory[0] += sum; /* so that nobody finds the sums without use */
 }
 
-static void size_tile(measurement *m) {
+/* products: in each word of 32 bits. */
+static void size_tile(measurement *m, const cp_tile_row *tiles, int products) {
     const cp_kernels *k = m->kernels;
     const int64_t rows = k->rows[k->vectors], width = k->vectors * k->lanes;
     m->each = cp_round_up((rows + width) * RUN_LENGTH + rows * width, CP_ALIGN);
     m->repetitions = JOB_TILES;
-    m->work = 2.0 * JOB_TILES * (double)(rows * width * RUN_LENGTH * RUNS);
+    m->work = 2.0 * JOB_TILES * products * (double)(rows * width * RUN_LENGTH * RUNS);
+    m->tile = tiles ? tiles[rows][k->vectors] : NULL;
 }
 
 /* `bytes` are divided among the arrays of a pass. */
@@ -91,6 +94,7 @@ static void size_sweep(measurement *m, int64_t bytes) {
     m->work = moved * sizeof(float) * (double)(m->n * m->repetitions);
 }
 
+/* NULL: the level has no instructions for it. */
 static cp_job prepare(measurement *m, int64_t bytes) {
     switch (m->what) {
     case CP_MEASURE_F32:
@@ -98,12 +102,19 @@ static cp_job prepare(measurement *m, int64_t bytes) {
         m->work = 2.0 * JOB_ROUNDS * CP_MULTIPLY_ADD_SUMS * m->kernels->lanes;
         return multiply_add;
     case CP_MEASURE_TILE:
-        size_tile(m);
-        return multiply;
+        size_tile(m, (const cp_tile_row *)m->kernels->tile, 1);
+        break;
+    case CP_MEASURE_TILE_BF16:
+        size_tile(m, m->kernels->bf16 ? m->kernels->bf16->tile : NULL, 2);
+        break;
+    case CP_MEASURE_TILE_INT8:
+        size_tile(m, m->kernels->byte_tile, 4);
+        break;
     default:
         size_sweep(m, bytes);
         return sweep;
     }
+    return m->tile ? multiply : NULL;
 }
 
 /* The shortest job counts: what others disturb is no limit of the machine. */
@@ -138,6 +149,7 @@ cp_status cp_measure_rate(double *rate, cp_ctx *ctx, cp_measure what, int64_t by
     const int threads = cp_ctx_threads(ctx);
     measurement m = {.kernels = ctx->kernels, .what = what};
     const cp_job job = prepare(&m, bytes);
+    if (!job) return cp_fail(CP_E_UNSUPPORTED, "%s has no instructions for such products", ctx->kernels->name);
     m.memory = cp_alloc(cp_ctx_allocator(ctx), threads * m.each * (int64_t)sizeof *m.memory);
     if (!m.memory) return CP_E_MEMORY;
     const double time = shortest(ctx->threads, job, &m, seconds);
