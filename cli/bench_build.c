@@ -269,7 +269,30 @@ static cp_node build_dropout(bench_net *b, cp_node x) {
 }
 
 static cp_node build_softmax(bench_net *b, cp_node x) {
-    return cp_net_softmax(b->net, x);
+    return cp_net_softmax_axis(b->net, x, b->c->axis);
+}
+
+static cp_node build_log_softmax(bench_net *b, cp_node x) {
+    return cp_net_log_softmax(b->net, x, b->c->axis);
+}
+
+static cp_node build_arg_max(bench_net *b, cp_node x) {
+    b->out_type = CP_I64;
+    return cp_net_arg_max(b->net, x, b->c->axis, false, false);
+}
+
+static cp_node build_arg_min(bench_net *b, cp_node x) {
+    b->out_type = CP_I64;
+    return cp_net_arg_min(b->net, x, b->c->axis, false, false);
+}
+
+/* A tenth of them. */
+static cp_node build_top_k(bench_net *b, cp_node x) {
+    return cp_net_top_k(b->net, x, b->c->axis, (b->c->input.dim[b->c->axis] + 9) / 10, false, NULL);
+}
+
+static cp_node build_cumulative_sum(bench_net *b, cp_node x) {
+    return cp_net_cumulative_sum(b->net, x, b->c->axis, false, false);
 }
 
 static cp_node build_reduce(bench_net *b, cp_node x) {
@@ -414,6 +437,11 @@ static const bench_op operations[] = {{"conv", build_conv, SPACE | FILTERS | KER
                                       {"cast", build_cast, 0},
                                       {"reduce", build_reduce, 0},
                                       {"softmax", build_softmax, 0},
+                                      {"log-softmax", build_log_softmax, 0},
+                                      {"arg-max", build_arg_max, 0},
+                                      {"arg-min", build_arg_min, 0},
+                                      {"top-k", build_top_k, 0},
+                                      {"cumulative-sum", build_cumulative_sum, 0},
                                       {"dropout", build_dropout, 0},
                                       {"batch-norm", build_batch_norm, 0},
                                       {"layer-norm", build_layer_norm, 0},

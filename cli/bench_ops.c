@@ -214,7 +214,8 @@ typedef struct bench {
 
 /* Memory for an input or output; where the type is another, the bits of floats are numbers as well. */
 static cp_tensor values(cp_type type, cp_shape shape, bool positive) {
-    return cp_view(bench_numbers(cp_shape_count(shape), positive), type, shape);
+    const int64_t bytes = cp_shape_count(shape) * cp_type_size(type), size = sizeof(float);
+    return cp_view(bench_numbers((bytes + size - 1) / size, positive), type, shape);
 }
 
 /* A net of the operation alone, or of its gradient too. */

@@ -98,7 +98,8 @@ static void take_math(op_options *o, const char *text) {
 /* --- the table --- */
 
 /* By value. */
-static const char *const reductions[] = {"sum", "mean", "max", "min", "product", "l1", "l2", NULL};
+static const char *const reductions[] = {"sum", "mean",       "max",     "min",         "product", "l1",
+                                         "l2",  "sum-square", "log-sum", "log-sum-exp", NULL};
 static const char *const interpolations[] = {"nearest", "linear", NULL};
 static const char *const coordinates[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", NULL};
 static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
@@ -146,7 +147,7 @@ static const op_option table[] = {
     {"base", "REAL", 2, REAL, AT(base), .low = 0, .high = FLT_MAX,
      .doc = "of lrn: what the squares are added to (default 1)"},
     {"kind", "NAME", 2, WORD, AT(reduction), .words = reductions,
-     .doc = "of reduce: sum (default), mean, max, min, product, l1, l2"},
+     .doc = "of reduce: sum (default), mean, max, min, product, l1, l2, sum-square, log-sum, log-sum-exp"},
     {"axes", "LIST", 2, BY_ITSELF, .take = take_axes,
      .doc = "of reduce: 1,2; 0 is the batch, the last are the channels (default all)"},
     {"keep", NULL, 2, FLAG, AT(keep), .doc = "of reduce: its axes stay, with size 1"},

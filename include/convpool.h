@@ -488,7 +488,10 @@ CP_API cp_node cp_net_activation(cp_net *net, cp_node x, cp_activation activatio
 /* The same with other numbers than the usual; alpha = beta = 0 are the usual. CP_E_ARG where they are not finite, where
  * CELU's alpha is 0 or clip's beta below alpha. */
 CP_API cp_node cp_net_activation_with(cp_net *net, cp_node x, cp_activation activation, float alpha, float beta);
-CP_API cp_node cp_net_softmax(cp_net *net, cp_node x); /* over the last axis */
+CP_API cp_node cp_net_softmax(cp_net *net, cp_node x);                /* over the last axis */
+CP_API cp_node cp_net_softmax_axis(cp_net *net, cp_node x, int axis); /* -1: the last */
+/* Its logarithm, x - log(sum of e^x), which does not overflow. */
+CP_API cp_node cp_net_log_softmax(cp_net *net, cp_node x, int axis);
 /* While training a share `rate` of the values is zero and the others are scaled by 1/(1-rate); else nothing. */
 CP_API cp_node cp_net_dropout(cp_net *net, cp_node x, float rate);
 /* Element by element; both are floats or integers of one type, and so is the result: a quotient of integers is cut
@@ -527,8 +530,9 @@ CP_API cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b);
 CP_API cp_node cp_net_prelu(cp_net *net, cp_node x);
 CP_API cp_node cp_net_prelu_with(cp_net *net, cp_node x, cp_node slope);
 /* The sum (mean, ...) over n axes, 0 for the first of the channels-last order; n = 0: over all. keep: they stay, with
- * size 1; else they are gone (of the last one [1] stays). l1 and l2 are norms. Of equal maxima (minima) the first gets
- * the gradient. */
+ * size 1; else they are gone (of the last one [1] stays). l1 and l2 are norms; log-sum-exp is the logarithm of the sum
+ * of e^x. Of equal maxima (minima) the first gets the gradient. Of floats or integers; those wrap around, and fractions
+ * are cut off. */
 typedef enum cp_reduction {
     CP_REDUCE_SUM,
     CP_REDUCE_MEAN,
@@ -536,9 +540,22 @@ typedef enum cp_reduction {
     CP_REDUCE_MIN,
     CP_REDUCE_PRODUCT,
     CP_REDUCE_L1,
-    CP_REDUCE_L2
+    CP_REDUCE_L2,
+    CP_REDUCE_SUM_SQUARE,
+    CP_REDUCE_LOG_SUM,
+    CP_REDUCE_LOG_SUM_EXP
 } cp_reduction;
 CP_API cp_node cp_net_reduce(cp_net *net, cp_node x, cp_reduction reduction, const int *axes, int n, bool keep);
+/* Where along an axis the largest (smallest) number is, I64: of equal ones the first, or the last; a NaN is larger
+ * (smaller) than all numbers. keep: the axis stays, with size 1. */
+CP_API cp_node cp_net_arg_max(cp_net *net, cp_node x, int axis, bool keep, bool last);
+CP_API cp_node cp_net_arg_min(cp_net *net, cp_node x, int axis, bool keep, bool last);
+/* The k largest (smallest) numbers along an axis in their order, of equal ones the first before; *indices, I64: where
+ * they were. NaNs are larger than all numbers. */
+CP_API cp_node cp_net_top_k(cp_net *net, cp_node x, int axis, int64_t k, bool smallest, cp_node *indices);
+/* Each number plus all before it along an axis (exclusive: without itself; reverse: those behind it). Floats, I32, I64.
+ */
+CP_API cp_node cp_net_cumulative_sum(cp_net *net, cp_node x, int axis, bool exclusive, bool reverse);
 /* n values one behind the other along an axis (-1: the last); other sizes are the same. */
 CP_API cp_node cp_net_concat(cp_net *net, const cp_node *values, int n, int axis);
 /* `count` rows from `begin` on along an axis, next to each other or `step` apart (below 0: backwards); cp_net_split: n

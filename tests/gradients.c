@@ -569,10 +569,13 @@ static cp_node build_pow(cp_net *net, cp_node x) {
 
 /* The reductions side by side. */
 static cp_node build_reductions(cp_net *net, cp_node x) {
-    cp_node parts[8];
+    cp_node parts[10];
     int n = 0;
-    for (int f = CP_REDUCE_SUM; f <= CP_REDUCE_L2; f++)
+    for (int f = CP_REDUCE_SUM; f <= CP_REDUCE_SUM_SQUARE; f++)
         parts[n++] = cp_net_reduce(net, x, (cp_reduction)f, (int[]){1, 2}, f % 2 ? 2 : 1, true);
+    const cp_node positive = cp_net_activation(net, x, CP_EXP);
+    parts[n++] = cp_net_reduce(net, positive, CP_REDUCE_LOG_SUM, (int[]){1}, 1, true);
+    parts[n++] = cp_net_reduce(net, x, CP_REDUCE_LOG_SUM_EXP, (int[]){1, 2}, 2, true);
     for (int i = 0; i < n; i++)
         if (cp_net_shape(net, parts[i]).dim[2] != 3) parts[i] = cp_net_mul(net, parts[i], x);
     return cp_net_reduce(net, cp_net_concat(net, parts, n, 1), CP_REDUCE_L2, (int[]){0}, 1, false);
@@ -660,6 +663,14 @@ static cp_node build_regions(cp_net *net, cp_node x) {
     return cp_net_concat(net, parts, 4, 3);
 }
 
+/* Sums of all before, the largest, softmax along axes that are not the last. */
+static cp_node build_ordered(cp_net *net, cp_node x) {
+    cp_node y = cp_net_cumulative_sum(net, x, 1, true, false);
+    y = cp_net_add(net, y, cp_net_cumulative_sum(net, x, 2, false, true));
+    y = cp_net_mul(net, cp_net_softmax_axis(net, y, 1), cp_net_log_softmax(net, y, 0));
+    return cp_net_top_k(net, cp_net_add(net, y, cp_net_log_softmax(net, x, -1)), 1, 3, true, NULL);
+}
+
 static void built(void **state) {
     static const subject subjects[] = {
         {"batch norm", PLANE(3, 4, 3, 2), build_batch_norm, SQUARED},
@@ -671,6 +682,7 @@ static void built(void **state) {
         {"pyramid", PLANE(2, 4, 5, 2), build_pyramid, SQUARED},
         {"pieces", LINE(2, 3, 5), build_pieces, SQUARED},
         {"computed", LINE(2, 4, 3), build_computed, SQUARED},
+        {"ordered", LINE(2, 4, 3), build_ordered, SQUARED},
         {"moved", LINE(2, 3, 5), build_moved, SQUARED},
     };
     (void)state;

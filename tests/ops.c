@@ -413,7 +413,7 @@ static void draw_binary(sample *s) {
 static void draw_reduce(sample *s) {
     s->inputs = 1;
     s->in[0] = draw_shape(1);
-    s->attributes.reduction = (cp_reduction)draw(CP_REDUCE_SUM, CP_REDUCE_L2);
+    s->attributes.reduction = (cp_reduction)draw(CP_REDUCE_SUM, CP_REDUCE_LOG_SUM_EXP);
     if (s->attributes.reduction == CP_REDUCE_PRODUCT && cp_shape_count(s->in[0]) > 50) /* no float is so large */
         s->attributes.reduction = CP_REDUCE_SUM;
     s->attributes.keep = one_in(2);
@@ -508,6 +508,21 @@ static void draw_choice(sample *s) {
         s->truth[i] = chooses ? i == 0 : s->op == &cp_op_and || s->op == &cp_op_or || s->op == &cp_op_xor;
     }
     s->chain = 1;
+}
+
+/* Along an axis: the largest, the k largest, sums. */
+static void draw_order(sample *s) {
+    s->inputs = 1;
+    s->in[0] = draw_shape(1);
+    if (one_in(3)) s->in[0] = (cp_shape){.rank = 3, .dim = {draw(1, 2), draw_channels(), draw_channels()}};
+    s->attributes.axis = draw(0, s->in[0].rank - 1);
+    s->attributes.count = draw(1, s->in[0].dim[s->attributes.axis]);
+    s->attributes.keep = one_in(2);
+    s->attributes.last = one_in(2);
+    s->attributes.smallest = one_in(2);
+    s->attributes.exclusive = one_in(2);
+    s->attributes.reverse = one_in(2);
+    s->chain = s->in[0].dim[s->attributes.axis];
 }
 
 static void draw_matmul(sample *s) {
@@ -813,9 +828,10 @@ static bool draw_sample(sample *s, const cp_op *op) {
         s->in[0] = (cp_shape){.rank = 2, .dim = {one_in(3) ? draw(200, 2000) : draw_batch(), draw_channels()}};
         s->chain = s->in[0].dim[0] + 1;
     }
-    if (op->algos == cp_algos_activation || op == &cp_op_softmax) draw_elements(s, 1);
+    if (op->algos == cp_algos_activation || op->algos == cp_algos_softmax) draw_elements(s, 1);
     if (op->algos == cp_algos_activation_gradient) draw_elements(s, 2);
-    if (op == &cp_op_softmax_gradient) draw_elements(s, 2);
+    if (op->algos == cp_algos_softmax_gradient) draw_elements(s, 2);
+    if (op->algos == cp_algos_softmax || op->algos == cp_algos_softmax_gradient) s->attributes.behind = draw(0, 2);
     if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient) draw_binary(s);
     if (op == &cp_op_reduce || op == &cp_op_reduce_gradient) draw_reduce(s);
     if (strstr(op->name, "norm")) draw_norm(s);
@@ -827,6 +843,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_cast) draw_cast(s);
     if (op->algos == cp_algos_relation || op == &cp_op_where) draw_choice(s);
     if (op == &cp_op_matmul) draw_matmul(s);
+    if (op->algos == cp_algos_arg || op == &cp_op_top_k || op == &cp_op_cumulative_sum) draw_order(s);
     if (op == &cp_op_dropout) {
         draw_elements(s, 1);
         s->attributes.rate = (float)draw(0, 9) / 10;
@@ -878,9 +895,10 @@ static nearness nearness_of(const cp_op *op) {
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
         op == &cp_op_concat || op->algos == cp_algos_move || op->algos == cp_algos_move_gradient ||
         op->algos == cp_algos_gather || op->algos == cp_algos_gather_elements || op == &cp_op_cast ||
-        op->algos == cp_algos_relation || op == &cp_op_where)
+        op->algos == cp_algos_relation || op == &cp_op_where || op->algos == cp_algos_arg || op == &cp_op_top_k)
         return SAME;
-    if (op == &cp_op_matmul || op->algos == cp_algos_gather_gradient || op->algos == cp_algos_gather_elements_gradient)
+    if (op == &cp_op_matmul || op == &cp_op_cumulative_sum || op->algos == cp_algos_gather_gradient ||
+        op->algos == cp_algos_gather_elements_gradient)
         return SUMS;
     if (op->algos == cp_algos_binary || op->algos == cp_algos_binary_gradient || op->algos == cp_algos_reduce ||
         op->algos == cp_algos_reduce_gradient || strncmp(op->name, "deform-conv", 11) == 0 ||

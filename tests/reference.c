@@ -597,22 +597,22 @@ static void activations_and_their_slopes(void **state) {
         for (int64_t e = 0; e < 12; e++) {
             const double kept = values(&x)[e];
             if (softmax)
-                cp_ref_softmax(&x, &y);
+                cp_ref_softmax(false, x.shape.rank - 1, &x, &y);
             else
                 cp_ref_activation((cp_activation)f, 0.4, 0.7, &x, &y);
             if (softmax)
-                cp_ref_softmax_gradient(&y, &dy, &dx);
+                cp_ref_softmax_gradient(false, y.shape.rank - 1, &y, &dy, &dx);
             else
                 cp_ref_activation_gradient((cp_activation)f, 0.4, 0.7, cp_slope_by_value((cp_activation)f) ? &y : &x,
                                            &dy, &dx);
             values(&x)[e] = kept + h;
             if (softmax)
-                cp_ref_softmax(&x, &above);
+                cp_ref_softmax(false, x.shape.rank - 1, &x, &above);
             else
                 cp_ref_activation((cp_activation)f, 0.4, 0.7, &x, &above);
             values(&x)[e] = kept - h;
             if (softmax)
-                cp_ref_softmax(&x, &below);
+                cp_ref_softmax(false, x.shape.rank - 1, &x, &below);
             else
                 cp_ref_activation((cp_activation)f, 0.4, 0.7, &x, &below);
             values(&x)[e] = kept;
@@ -856,7 +856,7 @@ static void softmax_of_large_numbers(void **state) {
     (void)state;
     const cp_tensor x = filled(cp_shape_of(2, (int64_t[]){2, 2}), (double[]){1000, 1000, -1e6, -1e6 + log(3)});
     const cp_tensor y = tensor(x.shape);
-    cp_ref_softmax(&x, &y);
+    cp_ref_softmax(false, x.shape.rank - 1, &x, &y);
     for (int i = 0; i < 4; i++) assert_true(fabs(values(&y)[i] - (double[]){0.5, 0.5, 0.25, 0.75}[i]) < 1e-9);
 }
 

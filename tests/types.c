@@ -388,12 +388,77 @@ static void products(void **state) {
     }
 }
 
+/* --- along axes --- */
+
+static void reductions(void **state) {
+    (void)state;
+    static const struct {
+        cp_reduction f;
+        double y[2];
+    } cases[] = {
+        {CP_REDUCE_SUM, {6, 5}}, {CP_REDUCE_MEAN, {2, 5.0 / 3}},   {CP_REDUCE_MAX, {3, 3}},
+        {CP_REDUCE_MIN, {1, 0}}, {CP_REDUCE_PRODUCT, {6, 0}},      {CP_REDUCE_L1, {6, 5}},
+        {CP_REDUCE_L2, {3, 3}},  {CP_REDUCE_SUM_SQUARE, {14, 13}},
+    };
+    const double x[] = {1, 2, 3, 0, 2, 3};
+    EACH_NUMBER
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cp_is_real(*type) && (cases[i].f == CP_REDUCE_MEAN || cases[i].f == CP_REDUCE_L2)) continue;
+        toy t = begin();
+        const cp_node y = cp_net_reduce(t.net, given(&t, *type, SHAPE(2, 3), x), cases[i].f, (int[]){1}, 1, false);
+        gives(&t, y, *type, SHAPE(2), LIST(floor(cases[i].y[0]), floor(cases[i].y[1])));
+    }
+    toy t = begin();
+    const double far[] = {-1000, -1000, -INFINITY, -INFINITY};
+    const cp_node y =
+        cp_net_reduce(t.net, given(&t, CP_F64, SHAPE(2, 2), far), CP_REDUCE_LOG_SUM_EXP, (int[]){1}, 1, true);
+    gives(&t, y, CP_F64, SHAPE(2, 1), LIST(log(2) - 1000, -INFINITY));
+}
+
+static void order(void **state) {
+    (void)state;
+    const double x[] = {2, 1, 3, 3, 1, 0};
+    EACH_NUMBER {
+        toy t = begin();
+        gives(&t, cp_net_arg_max(t.net, given(&t, *type, SHAPE(2, 3), x), 1, false, false), CP_I64, SHAPE(2),
+              LIST(2, 0));
+        t = begin();
+        gives(&t, cp_net_arg_min(t.net, given(&t, *type, SHAPE(2, 3), x), 0, true, true), CP_I64, SHAPE(1, 3),
+              LIST(0, 1, 1));
+        t = begin();
+        gives(&t, cp_net_arg_max(t.net, given(&t, *type, SHAPE(3), LIST(3, 1, 3)), 0, false, true), CP_I64, SCALAR,
+              LIST(2));
+        t = begin();
+        gives(&t, cp_net_top_k(t.net, given(&t, *type, SHAPE(2, 3), x), 1, 2, false, NULL), *type, SHAPE(2, 2),
+              LIST(3, 2, 3, 1));
+        t = begin();
+        cp_node indices;
+        cp_net_top_k(t.net, given(&t, *type, SHAPE(6), x), 0, 6, true, &indices);
+        gives(&t, indices, CP_I64, SHAPE(6), LIST(5, 1, 4, 0, 2, 3));
+        if (*type == CP_U8 || *type == CP_I8) continue;
+        t = begin();
+        gives(&t, cp_net_cumulative_sum(t.net, given(&t, *type, SHAPE(2, 3), x), 1, true, true), *type, SHAPE(2, 3),
+              LIST(4, 3, 0, 1, 0, 0));
+        t = begin();
+        gives(&t, cp_net_cumulative_sum(t.net, given(&t, *type, SHAPE(2, 3), x), 0, false, false), *type, SHAPE(2, 3),
+              LIST(2, 1, 3, 5, 2, 3));
+    }
+    for (cp_type type = CP_F32; type <= CP_F64; type++) { /* a NaN is the largest, and the one to be found */
+        toy t = begin();
+        gives(&t, cp_net_arg_min(t.net, given(&t, type, SHAPE(4), LIST(1, NAN, 0, NAN)), 0, false, false), CP_I64,
+              SCALAR, LIST(1));
+        t = begin();
+        gives(&t, cp_net_top_k(t.net, given(&t, type, SHAPE(4), LIST(1, NAN, 0, INFINITY)), 0, 3, false, NULL), type,
+              SHAPE(3), LIST(NAN, INFINITY, 1));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes),    cmocka_unit_test(open_batches), cmocka_unit_test(long_numbers_stay_exact),
         cmocka_unit_test(padding),   cmocka_unit_test(gathering),    cmocka_unit_test(casting),
         cmocka_unit_test(functions), cmocka_unit_test(pairs),        cmocka_unit_test(truths),
-        cmocka_unit_test(products),
+        cmocka_unit_test(products),  cmocka_unit_test(reductions),   cmocka_unit_test(order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,11 @@ static cp_node add(cp_net *net, const char *op, const cp_attributes *attributes,
     return cp_net_add_node(net, cp_op_find(op), attributes, in, inputs);
 }
 
+/* -1 is the last axis. */
+static int64_t axis_of(const cp_net *net, cp_node x, int axis) {
+    return axis == -1 ? cp_net_shape(net, x).rank - 1 : axis;
+}
+
 cp_node cp_net_activation_with(cp_net *net, cp_node x, cp_activation activation, float alpha, float beta) {
     if ((unsigned)activation >= CP_ACTIVATION_COUNT)
         return cp_net_fail(net, cp_fail(CP_E_ARG, "activation %d is none of CP_ACTIVATIONS", (int)activation));
@@ -367,6 +372,19 @@ cp_node cp_net_softmax(cp_net *net, cp_node x) {
     return add(net, "softmax", &(cp_attributes){0}, &x, 1);
 }
 
+static cp_node add_softmax(cp_net *net, const char *op, cp_node x, int axis) {
+    const int rank = cp_net_shape(net, x).rank;
+    return add(net, op, &(cp_attributes){.behind = axis == -1 ? 0 : rank - 1 - axis}, &x, 1);
+}
+
+cp_node cp_net_softmax_axis(cp_net *net, cp_node x, int axis) {
+    return add_softmax(net, "softmax", x, axis);
+}
+
+cp_node cp_net_log_softmax(cp_net *net, cp_node x, int axis) {
+    return add_softmax(net, "log-softmax", x, axis);
+}
+
 cp_node cp_net_dropout(cp_net *net, cp_node x, float rate) {
     if (cp_net_check(net)) return 0;
     return add(net, "dropout", &(cp_attributes){.rate = rate, .layer = next_stream(net)}, &x, 1);
@@ -483,6 +501,30 @@ cp_node cp_net_reduce(cp_net *net, cp_node x, cp_reduction reduction, const int 
         return cp_net_fail(net, cp_fail(CP_E_ARG, "reduce: %d axes, or no list of them", n));
     for (int i = 0; i < n; i++) attributes.axes.dim[i] = axes[i];
     return add(net, "reduce", &attributes, &x, 1);
+}
+
+static cp_node add_arg(cp_net *net, const char *op, cp_node x, int axis, bool keep, bool last) {
+    return add(net, op, &(cp_attributes){.axis = axis_of(net, x, axis), .keep = keep, .last = last}, &x, 1);
+}
+
+cp_node cp_net_arg_max(cp_net *net, cp_node x, int axis, bool keep, bool last) {
+    return add_arg(net, "arg-max", x, axis, keep, last);
+}
+
+cp_node cp_net_arg_min(cp_net *net, cp_node x, int axis, bool keep, bool last) {
+    return add_arg(net, "arg-min", x, axis, keep, last);
+}
+
+cp_node cp_net_top_k(cp_net *net, cp_node x, int axis, int64_t k, bool smallest, cp_node *indices) {
+    const cp_attributes attributes = {.axis = axis_of(net, x, axis), .count = k, .smallest = smallest};
+    const cp_node y = add(net, "top-k", &attributes, &x, 1);
+    if (indices) *indices = y ? net->nodes[net->values[y].node].out[1] : 0;
+    return y;
+}
+
+cp_node cp_net_cumulative_sum(cp_net *net, cp_node x, int axis, bool exclusive, bool reverse) {
+    const cp_attributes attributes = {.axis = axis_of(net, x, axis), .exclusive = exclusive, .reverse = reverse};
+    return add(net, "cumulative-sum", &attributes, &x, 1);
 }
 
 /* --- what moves numbers --- */
@@ -627,11 +669,6 @@ cp_node cp_net_gather_elements(cp_net *net, cp_node x, cp_node indices, int axis
 
 cp_node cp_net_cast(cp_net *net, cp_node x, cp_type type) {
     return add(net, "cast", &(cp_attributes){.type = type}, &x, 1);
-}
-
-/* -1 is the last axis. */
-static int64_t axis_of(const cp_net *net, cp_node x, int axis) {
-    return axis == -1 ? cp_net_shape(net, x).rank - 1 : axis;
 }
 
 /* As many at once as an operation takes. */

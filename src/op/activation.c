@@ -94,37 +94,64 @@ static void words(const cp_attributes *attributes, char *text, size_t size) {
 
 CP_ACTIVATIONS(ACTIVATION)
 
-/* --- softmax, over the last axis --- */
+/* --- softmax, and its logarithm --- */
 
-static cp_status check_rows(cp_shape x) {
-    if (x.rank > 0 && x.dim[x.rank - 1] > 0) return CP_OK;
-    return cp_fail(CP_E_SHAPE, "softmax needs a last dimension of at least 1");
+static cp_status set_axis(cp_problem *problem, const cp_attributes *attributes) {
+    const cp_shape x = problem->in[0];
+    const int64_t axis = x.rank - 1 - attributes->behind;
+    if (attributes->behind < 0 || (attributes->behind && axis < 0))
+        return cp_fail(CP_E_ARG, "behind = %lld: the input has %d axes", (long long)attributes->behind, x.rank);
+    if (axis < 0 || x.dim[axis] == 0)
+        return cp_fail(CP_E_SHAPE, attributes->behind ? "softmax needs a dimension of at least 1"
+                                                      : "softmax needs a last dimension of at least 1");
+    problem->axis = (int)axis;
+    return CP_OK;
 }
 
 static cp_status infer_softmax(cp_problem *problem, const cp_attributes *attributes) {
-    (void)attributes;
     const cp_status status = infer(problem);
-    return status ? status : check_rows(problem->in[0]);
+    return status ? status : set_axis(problem, attributes);
 }
 
 static cp_status infer_softmax_gradient(cp_problem *problem, const cp_attributes *attributes) {
-    (void)attributes;
     const cp_status status = infer_gradient(problem, "output");
-    return status ? status : check_rows(problem->in[0]);
+    return status ? status : set_axis(problem, attributes);
+}
+
+static cp_status infer_log_softmax(cp_problem *problem, const cp_attributes *attributes) {
+    problem->logarithm = true;
+    return infer_softmax(problem, attributes);
+}
+
+static cp_status infer_log_softmax_gradient(cp_problem *problem, const cp_attributes *attributes) {
+    problem->logarithm = true;
+    return infer_softmax_gradient(problem, attributes);
 }
 
 static void backward_softmax(cp_backward *b) {
     backward(b, b->out[0], "softmax-gradient");
 }
 
+static void backward_log_softmax(cp_backward *b) {
+    backward(b, b->out[0], "log-softmax-gradient");
+}
+
+static void words_of_softmax(const cp_attributes *attributes, char *text, size_t size) {
+    text[0] = 0;
+    if (attributes->behind) cp_words_add(text, size, "behind %lld", (long long)attributes->behind);
+}
+
+static const cp_field softmax_fields[] = {CP_FIELD("behind", CP_FIELD_COUNT, behind, NULL), {0}};
+
 const cp_op cp_op_softmax = {.name = "softmax",
-                             .fields = cp_no_fields,
+                             .fields = softmax_fields,
                              .min_inputs = 1,
                              .max_inputs = 1,
                              .outputs = 1,
                              .infer = infer_softmax,
                              .algos = cp_algos_softmax,
-                             .backward = backward_softmax};
+                             .backward = backward_softmax,
+                             .words = words_of_softmax};
 
 const cp_op cp_op_softmax_gradient = {.name = "softmax-gradient",
                                       .min_inputs = 2,
@@ -132,3 +159,20 @@ const cp_op cp_op_softmax_gradient = {.name = "softmax-gradient",
                                       .outputs = 1,
                                       .infer = infer_softmax_gradient,
                                       .algos = cp_algos_softmax_gradient};
+
+const cp_op cp_op_log_softmax = {.name = "log-softmax",
+                                 .fields = softmax_fields,
+                                 .min_inputs = 1,
+                                 .max_inputs = 1,
+                                 .outputs = 1,
+                                 .infer = infer_log_softmax,
+                                 .algos = cp_algos_softmax,
+                                 .backward = backward_log_softmax,
+                                 .words = words_of_softmax};
+
+const cp_op cp_op_log_softmax_gradient = {.name = "log-softmax-gradient",
+                                          .min_inputs = 2,
+                                          .max_inputs = 2,
+                                          .outputs = 1,
+                                          .infer = infer_log_softmax_gradient,
+                                          .algos = cp_algos_softmax_gradient};

@@ -87,12 +87,13 @@ CP_BINARIES(BINARY)
 
 /* --- reductions --- */
 
-static const char *const reductions[] = {"sum", "mean", "max", "min", "product", "l1", "l2", NULL};
+static const char *const reductions[] = {"sum", "mean",       "max",     "min",         "product", "l1",
+                                         "l2",  "sum-square", "log-sum", "log-sum-exp", NULL};
 
 /* The set of axes, and the shape that is left. */
 static cp_status set_reduction(cp_problem *problem, const cp_attributes *attributes, cp_shape *y) {
     const cp_shape x = problem->in[0];
-    if ((unsigned)attributes->reduction > CP_REDUCE_L2)
+    if ((unsigned)attributes->reduction > CP_REDUCE_LOG_SUM_EXP)
         return cp_fail(CP_E_ARG, "reduction = %d: there is no such", (int)attributes->reduction);
     uint32_t axes = 0;
     for (int i = 0; i < attributes->axes.rank; i++) {
@@ -117,10 +118,11 @@ static cp_status set_reduction(cp_problem *problem, const cp_attributes *attribu
 }
 
 static cp_status infer_reduce(cp_problem *problem, const cp_attributes *attributes) {
+    const cp_type type = cp_number_type(problem);
     cp_shape y;
-    cp_status status = cp_check_in(problem, 0, problem->type, "input");
+    cp_status status = cp_check_in(problem, 0, type, "input");
     if (!status) status = set_reduction(problem, attributes, &y);
-    return status ? status : cp_set_output(problem, 0, problem->type, y);
+    return status ? status : cp_set_output(problem, 0, type, y);
 }
 
 static cp_status infer_reduce_gradient(cp_problem *problem, const cp_attributes *attributes) {

@@ -27,6 +27,10 @@ typedef struct cp_attributes {
     cp_shape axes; /* of a reduction: a list of their numbers; empty: all. Of a transpose: their order */
     bool keep;
     cp_type type;                     /* of a cast's output */
+    int64_t behind;                   /* of softmax: how many axes stand behind its own; 0: it is the last */
+    bool last;                        /* of arg-max and arg-min: of equal numbers the last */
+    bool smallest;                    /* of top-k */
+    bool exclusive, reverse;          /* of a cumulative sum */
     int64_t axis, begin, count, step; /* of pieces; size[0] is that of the whole, in a gradient */
 } cp_attributes;
 
@@ -111,7 +115,7 @@ extern const cp_op cp_op_max_roi_pool, cp_op_max_roi_pool_gradient, cp_op_roi_al
 #define CP_ACTIVATION_OPS(name, identifier, ...) extern const cp_op cp_op_##identifier, cp_op_##identifier##_gradient;
 CP_ACTIVATIONS(CP_ACTIVATION_OPS)
 #undef CP_ACTIVATION_OPS
-extern const cp_op cp_op_softmax, cp_op_softmax_gradient;
+extern const cp_op cp_op_softmax, cp_op_softmax_gradient, cp_op_log_softmax, cp_op_log_softmax_gradient;
 extern const cp_op cp_op_local_conv, cp_op_local_conv_input_gradient, cp_op_local_conv_weight_gradient;
 extern const cp_op cp_op_deform_conv, cp_op_deform_conv_input_gradient, cp_op_deform_conv_weight_gradient;
 extern const cp_op cp_op_deform_conv_offset_gradient;
@@ -137,7 +141,7 @@ extern const cp_op cp_op_transpose, cp_op_expand, cp_op_slice, cp_op_slice_gradi
 #define CP_RELATION_OPS(value, id, word) extern const cp_op cp_op_##id;
 CP_RELATIONS(CP_RELATION_OPS)
 #undef CP_RELATION_OPS
-extern const cp_op cp_op_where, cp_op_matmul;
+extern const cp_op cp_op_where, cp_op_matmul, cp_op_arg_max, cp_op_arg_min, cp_op_top_k, cp_op_cumulative_sum;
 extern const cp_op cp_op_gather, cp_op_gather_gradient, cp_op_gather_elements, cp_op_gather_elements_gradient;
 extern const cp_op cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;

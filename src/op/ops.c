@@ -55,6 +55,8 @@ static const cp_op *const table[] = {
     &cp_op_roi_align_gradient,
     &cp_op_softmax,
     &cp_op_softmax_gradient,
+    &cp_op_log_softmax,
+    &cp_op_log_softmax_gradient,
     &cp_op_dropout,
     &cp_op_batch_norm,
     &cp_op_batch_norm_input_gradient,
@@ -82,6 +84,10 @@ static const cp_op *const table[] = {
         /* clang-format on */
         & cp_op_where,
     &cp_op_matmul,
+    &cp_op_arg_max,
+    &cp_op_arg_min,
+    &cp_op_top_k,
+    &cp_op_cumulative_sum,
     &cp_op_flatten,
     &cp_op_reshape,
     /* clang-format off */

@@ -82,6 +82,9 @@ TABLE(cast, &cp_algo_cast_loops, &cp_algo_cast_reference);
 TABLE(relation, &cp_algo_relation_rows, &cp_algo_relation_reference);
 TABLE(where, &cp_algo_where_rows, &cp_algo_where_reference);
 TABLE(matmul, &cp_algo_matmul_panels, &cp_algo_matmul_reference);
+TABLE(arg, &cp_algo_arg_rows, &cp_algo_arg_reference);
+TABLE(top_k, &cp_algo_top_k_heaps, &cp_algo_top_k_reference);
+TABLE(cumulative_sum, &cp_algo_cumulative_sum_rows, &cp_algo_cumulative_sum_reference);
 TABLE(dropout, &cp_algo_dropout_blocks, &cp_algo_dropout_reference);
 
 TABLE(softmax, &cp_algo_softmax_rows, &cp_algo_softmax_reference);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char *refuse(const cp_problem *problem) {
-    return problem->type == CP_F32 ? NULL : "needs f32";
+    return problem->type == CP_F32 && problem->in_type[0] == CP_F32 ? NULL : "needs f32";
 }
 
 /* --- the axes of a dense tensor in two lists, neighbours of one list merged --- */
@@ -57,11 +57,12 @@ static int64_t block_width(const cp_reduced *r, int64_t o, int64_t last) {
             sum[j] = expression;                                                                                       \
         }
 
-/* width > 1 only where run is 1 */
-static void accumulate(cp_reduction f, const float *x, int64_t run, int64_t width, double *sum) {
+/* width > 1 only where run is 1. largest: what a log-sum-exp takes out of its powers. */
+static void accumulate(cp_reduction f, const float *x, int64_t run, int64_t width, const double *largest, double *sum) {
     switch (f) {
     case CP_REDUCE_SUM:
     case CP_REDUCE_MEAN:
+    case CP_REDUCE_LOG_SUM:
         STEPS(s + v) break;
     case CP_REDUCE_MAX:
         STEPS(v > s || v != v ? v : s) break;
@@ -72,7 +73,10 @@ static void accumulate(cp_reduction f, const float *x, int64_t run, int64_t widt
     case CP_REDUCE_L1:
         STEPS(s + fabs(v)) break;
     case CP_REDUCE_L2:
+    case CP_REDUCE_SUM_SQUARE:
         STEPS(s + v * v) break;
+    case CP_REDUCE_LOG_SUM_EXP:
+        STEPS(s + exp(v - largest[j])) break;
     }
 }
 
@@ -80,20 +84,42 @@ static double start_of(cp_reduction f) {
     return f == CP_REDUCE_MAX ? -INFINITY : f == CP_REDUCE_MIN ? INFINITY : f == CP_REDUCE_PRODUCT ? 1 : 0;
 }
 
+static double end_of(cp_reduction f, double sum, int64_t parts, double largest) {
+    switch (f) {
+    case CP_REDUCE_MEAN:
+        return sum / (double)parts;
+    case CP_REDUCE_L2:
+        return sqrt(sum);
+    case CP_REDUCE_LOG_SUM:
+    case CP_REDUCE_LOG_SUM_EXP:
+        return largest + log(sum);
+    default:
+        return sum;
+    }
+}
+
+/* The results of neighbours. */
+static void reduce_block(const cp_reduced *r, cp_reduction f, const float *x, int64_t width, const double *largest,
+                         double *sum) {
+    for (int64_t j = 0; j < width; j++) sum[j] = start_of(f);
+    for (int64_t p = 0; p < r->parts; p += r->run)
+        accumulate(f, x + offset_of(&r->reduced, p), r->run, width, largest, sum);
+    for (int64_t j = 0; j < width; j++) sum[j] = end_of(f, sum[j], r->parts, largest[j]);
+}
+
 void cp_reduce_share(const cp_reduced *r, cp_reduction f, const float *x, float *y, int id, int n) {
     int64_t first, last;
     cp_share(r->outputs, id, n, &first, &last);
     for (int64_t o = first, width; o < last; o += width) {
         const float *from = x + offset_of(&r->kept, o);
-        double sum[BLOCK];
+        double sum[BLOCK], largest[BLOCK] = {0};
         width = block_width(r, o, last);
-        for (int64_t j = 0; j < width; j++) sum[j] = start_of(f);
-        for (int64_t p = 0; p < r->parts; p += r->run)
-            accumulate(f, from + offset_of(&r->reduced, p), r->run, width, sum);
-        for (int64_t j = 0; j < width; j++) {
-            if (f == CP_REDUCE_MEAN) sum[j] /= (double)r->parts;
-            y[o + j] = (float)(f == CP_REDUCE_L2 ? sqrt(sum[j]) : sum[j]);
+        if (f == CP_REDUCE_LOG_SUM_EXP) {
+            reduce_block(r, CP_REDUCE_MAX, from, width, largest, sum);
+            for (int64_t j = 0; j < width; j++) largest[j] = isfinite(sum[j]) ? sum[j] : 0;
         }
+        reduce_block(r, f, from, width, largest, sum);
+        for (int64_t j = 0; j < width; j++) y[o + j] = (float)sum[j];
     }
 }
 
@@ -139,6 +165,12 @@ static double slope_of(cp_reduction f, int64_t parts, output *o, double x) {
         return (x > 0) - (x < 0);
     case CP_REDUCE_L2:
         return o->y > 0 ? x / o->y : 0;
+    case CP_REDUCE_SUM_SQUARE:
+        return 2 * x;
+    case CP_REDUCE_LOG_SUM:
+        return exp(-o->y);
+    case CP_REDUCE_LOG_SUM_EXP:
+        return exp(x - o->y);
     }
     return 1;
 }

@@ -71,9 +71,12 @@ typedef struct cp_problem {
     bool second;
     cp_relation relation;
     cp_reduction reduction;
-    uint32_t axes; /* of a reduction: bit d for axis d */
-    int axis;      /* of pieces */
-    cp_move move;  /* of what moves elements: where in the input those of the output lie; in a gradient the other way */
+    uint32_t axes;           /* of a reduction: bit d for axis d */
+    int axis;                /* of pieces, and of what goes along one */
+    bool logarithm;          /* of a softmax */
+    bool last, smallest;     /* of equal numbers the last; the smallest instead of the largest */
+    bool exclusive, reverse; /* of a cumulative sum */
+    cp_move move; /* of what moves elements: where in the input those of the output lie; in a gradient the other way */
     uint32_t layer;        /* of what draws: its stream of random numbers */
     int64_t multiply_adds; /* padded taps counted */
 } cp_problem;
@@ -163,7 +166,8 @@ extern const cp_algo *const cp_algos_concat[], *const cp_algos_move[], *const cp
 extern const cp_algo *const cp_algos_gather[], *const cp_algos_gather_gradient[];
 extern const cp_algo *const cp_algos_gather_elements[], *const cp_algos_gather_elements_gradient[];
 extern const cp_algo *const cp_algos_cast[], *const cp_algos_relation[], *const cp_algos_where[];
-extern const cp_algo *const cp_algos_matmul[];
+extern const cp_algo *const cp_algos_matmul[], *const cp_algos_arg[], *const cp_algos_top_k[];
+extern const cp_algo *const cp_algos_cumulative_sum[];
 extern const cp_algo *const cp_algos_softmax[], *const cp_algos_softmax_gradient[];
 extern const cp_algo *const cp_algos_softmax_cross_entropy[], *const cp_algos_softmax_cross_entropy_gradient[];
 extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_squared_error_gradient[];
@@ -185,7 +189,8 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   concat x.. -> y                          move x -> y                           move_gradient dy -> dx
  *   gather[_elements] x indices -> y         gather[_elements]_gradient dy indices -> dx
  *   cast x -> y                              relation a b -> truth                 where condition a b -> y
- *   matmul a b -> y
+ *   matmul a b -> y                          arg x -> indices                      top_k x -> y indices
+ *   cumulative_sum x -> y
  *   lp_pool x -> y                           lp_pool_gradient x y dy -> dx
  *   stochastic_pool x -> y index             stochastic_pool_gradient dy index x -> dx
  *   span_max_pool x -> y position            position_gradient dy position -> dx

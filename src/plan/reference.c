@@ -350,14 +350,14 @@ static void softmax(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
     const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
-    cp_ref_softmax(&x, &y);
+    cp_ref_softmax(call->problem->logarithm, call->problem->axis, &x, &y);
 }
 
 static void softmax_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase, (void)n;
     if (id != 0) return;
     const cp_tensor y = cp_call_in(call, 0), dy = cp_call_in(call, 1), dx = cp_call_out(call, 0);
-    cp_ref_softmax_gradient(&y, &dy, &dx);
+    cp_ref_softmax_gradient(call->problem->logarithm, call->problem->axis, &y, &dy, &dx);
 }
 
 static void dropout(const cp_call *call, int phase, int id, int n) {
@@ -490,6 +490,33 @@ static void matmul(const cp_call *call, int phase, int id, int n) {
     if (id != 0) return;
     const cp_tensor a = cp_call_in(call, 0), b = cp_call_in(call, 1), y = cp_call_out(call, 0);
     cp_ref_matmul(&a, &b, &y);
+}
+
+/* --- order along an axis --- */
+
+static void arg(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_problem *p = call->problem;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_arg(p->axis, p->smallest, p->last, &x, &y);
+}
+
+static void top_k(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_problem *p = call->problem;
+    double unread;
+    const cp_tensor x = cp_call_in(call, 0), y = output(call, 0, &unread), indices = output(call, 1, &unread);
+    cp_ref_top_k(p->axis, p->smallest, &x, &y, &indices);
+}
+
+static void cumulative_sum(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_problem *p = call->problem;
+    const cp_tensor x = cp_call_in(call, 0), y = cp_call_out(call, 0);
+    cp_ref_cumulative_sum(p->axis, p->exclusive, p->reverse, &x, &y);
 }
 
 /* --- normalisation --- */
@@ -660,6 +687,9 @@ REFERENCE(cast);
 REFERENCE(relation);
 REFERENCE(where);
 REFERENCE(matmul);
+REFERENCE(arg);
+REFERENCE(top_k);
+REFERENCE(cumulative_sum);
 REFERENCE(dropout);
 REFERENCE(softmax_cross_entropy);
 REFERENCE(softmax_cross_entropy_gradient);

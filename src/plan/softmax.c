@@ -32,31 +32,81 @@ static void softmax_row(const float *x, int64_t C, float maximum, double sum, fl
     for (int64_t c = 0; c < C; c++) y[c] = expf(x[c] - maximum) * factor;
 }
 
+/* --- softmax, or its logarithm: rows along any axis; those that lie side by side, x [outer, C, inner], are done at
+ * once, a block of them --- */
+
+enum { BLOCK = 32 };
+typedef struct columns {
+    int64_t C, inner, blocks, units;
+} columns;
+
+static columns columns_of(const cp_problem *problem) {
+    const cp_shape x = problem->in[0];
+    columns k = {.C = x.dim[problem->axis],
+                 .inner = cp_shape_count(cp_shape_of(x.rank - problem->axis - 1, x.dim + problem->axis + 1))};
+    k.blocks = (k.inner + BLOCK - 1) / BLOCK;
+    k.units = k.blocks * cp_shape_count(cp_shape_of(problem->axis, x.dim));
+    return k;
+}
+
+/* Where block `unit` begins, and how wide it is. */
+static int64_t block_at(const columns *k, int64_t unit, int64_t *width) {
+    const int64_t first = unit % k->blocks * BLOCK, rest = k->inner - first;
+    *width = rest < BLOCK ? rest : BLOCK;
+    return unit / k->blocks * k->C * k->inner + first;
+}
+
+static void softmax_block(bool logarithm, const columns *k, int64_t width, const float *x, float *y) {
+    float maximum[BLOCK];
+    double sum[BLOCK] = {0};
+    for (int64_t j = 0; j < width; j++) maximum[j] = -INFINITY;
+    for (int64_t c = 0; c < k->C; c++)
+        for (int64_t j = 0; j < width; j++) maximum[j] = fmaxf(maximum[j], x[c * k->inner + j]);
+    for (int64_t c = 0; c < k->C; c++)
+        for (int64_t j = 0; j < width; j++) sum[j] += expf(x[c * k->inner + j] - maximum[j]);
+    for (int64_t j = 0; j < width; j++) sum[j] = logarithm ? log(sum[j]) : 1 / sum[j];
+    for (int64_t c = 0; c < k->C; c++)
+        for (int64_t j = 0; j < width; j++) {
+            const float z = x[c * k->inner + j] - maximum[j];
+            y[c * k->inner + j] = logarithm ? (float)(z - sum[j]) : expf(z) * (float)sum[j];
+        }
+}
+
 static void softmax(const cp_call *call, int phase, int id, int n) {
     (void)phase;
-    const int64_t C = row_length(call->problem->in[0]);
-    int64_t first, last;
-    share(call, id, n, &first, &last);
-    for (int64_t r = first; r < last; r++) {
-        const float *x = (const float *)call->in[0] + r * C;
-        float maximum;
-        double sum;
-        sum_of_exponentials(x, C, &maximum, &sum);
-        softmax_row(x, C, maximum, sum, (float *)call->out[0] + r * C);
+    const columns k = columns_of(call->problem);
+    int64_t unit, last, width;
+    cp_share(k.units, id, n, &unit, &last);
+    for (; unit < last; unit++) {
+        const int64_t at = block_at(&k, unit, &width);
+        softmax_block(call->problem->logarithm, &k, width, (const float *)call->in[0] + at, (float *)call->out[0] + at);
     }
+}
+
+static void gradient_block(bool logarithm, const columns *k, int64_t width, const float *y, const float *dy,
+                           float *dx) {
+    double sum[BLOCK] = {0};
+    for (int64_t c = 0; c < k->C; c++)
+        for (int64_t j = 0; j < width; j++) {
+            const int64_t e = c * k->inner + j;
+            sum[j] += logarithm ? (double)dy[e] : (double)y[e] * dy[e];
+        }
+    for (int64_t c = 0; c < k->C; c++)
+        for (int64_t j = 0; j < width; j++) {
+            const int64_t e = c * k->inner + j;
+            dx[e] = (float)(logarithm ? dy[e] - expf(y[e]) * sum[j] : y[e] * (dy[e] - sum[j]));
+        }
 }
 
 static void softmax_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
-    const int64_t C = row_length(call->problem->in[0]);
-    int64_t first, last;
-    share(call, id, n, &first, &last);
-    for (int64_t r = first; r < last; r++) {
-        const float *y = (const float *)call->in[0] + r * C, *dy = (const float *)call->in[1] + r * C;
-        float *dx = (float *)call->out[0] + r * C;
-        double sum = 0;
-        for (int64_t c = 0; c < C; c++) sum += (double)y[c] * dy[c];
-        for (int64_t c = 0; c < C; c++) dx[c] = (float)(y[c] * (dy[c] - sum));
+    const columns k = columns_of(call->problem);
+    int64_t unit, last, width;
+    cp_share(k.units, id, n, &unit, &last);
+    for (; unit < last; unit++) {
+        const int64_t at = block_at(&k, unit, &width);
+        gradient_block(call->problem->logarithm, &k, width, (const float *)call->in[0] + at,
+                       (const float *)call->in[1] + at, (float *)call->out[0] + at);
     }
 }
 

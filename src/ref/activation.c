@@ -56,27 +56,50 @@ void cp_ref_activation_gradient(cp_activation f, double alpha, double beta, cons
     for (int64_t e = 0; e < count; e++) put(dx, e, get(dy, e) * slope_of(f, alpha, beta, get(seen, e)));
 }
 
-/* y[r,c] = exp(x[r,c] - m) / sum over c of exp(x[r,c] - m), m the row's maximum: the same quotient, but exp stays
- * finite */
-void cp_ref_softmax(const cp_tensor *x, const cp_tensor *y) {
-    const int64_t C = x->shape.dim[x->shape.rank - 1], count = cp_shape_count(x->shape);
+/* Where row r, along an axis, begins. */
+static int64_t row_at(const cp_tensor *x, int axis, int64_t r) {
+    int64_t offset = 0;
+    for (int d = x->shape.rank - 1; d >= 0; d--) {
+        if (d == axis) continue;
+        offset += r % x->shape.dim[d] * x->stride[d];
+        r /= x->shape.dim[d];
+    }
+    return offset;
+}
 
-    for (int64_t row = 0; row < count; row += C) {
+/* y[r,c] = exp(x[r,c] - m) / sum over c of exp(x[r,c] - m), m the row's maximum: the same quotient, but exp stays
+ * finite; its logarithm x[r,c] - m - log(sum) */
+void cp_ref_softmax(bool logarithm, int axis, const cp_tensor *x, const cp_tensor *y) {
+    const int64_t C = x->shape.dim[axis], R = C ? cp_shape_count(x->shape) / C : 0;
+
+    for (int64_t r = 0; r < R; r++) {
+        const int64_t from = row_at(x, axis, r), to = row_at(y, axis, r);
         double m = -INFINITY, sum = 0;
-        for (int64_t c = 0; c < C; c++) m = fmax(m, get(x, row + c));
-        for (int64_t c = 0; c < C; c++) sum += exp(get(x, row + c) - m);
-        for (int64_t c = 0; c < C; c++) put(y, row + c, exp(get(x, row + c) - m) / sum);
+        for (int64_t c = 0; c < C; c++) m = fmax(m, cp_get(x, from + c * x->stride[axis]));
+        for (int64_t c = 0; c < C; c++) sum += exp(cp_get(x, from + c * x->stride[axis]) - m);
+        for (int64_t c = 0; c < C; c++) {
+            const double z = cp_get(x, from + c * x->stride[axis]) - m;
+            cp_put(y, to + c * y->stride[axis], logarithm ? z - log(sum) : exp(z) / sum);
+        }
     }
 }
 
-/* dx[r,c] = y[r,c] * (dy[r,c] - sum over j of y[r,j] * dy[r,j]) */
-void cp_ref_softmax_gradient(const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx) {
-    const int64_t C = y->shape.dim[y->shape.rank - 1], count = cp_shape_count(y->shape);
+/* dx[r,c] = y[r,c] * (dy[r,c] - sum over j of y[r,j] * dy[r,j]); of the logarithm dy[r,c] - exp(y[r,c]) * sum over j of
+ * dy[r,j] */
+void cp_ref_softmax_gradient(bool logarithm, int axis, const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx) {
+    const int64_t C = y->shape.dim[axis], R = C ? cp_shape_count(y->shape) / C : 0;
 
-    for (int64_t row = 0; row < count; row += C) {
+    for (int64_t r = 0; r < R; r++) {
+        const int64_t at_y = row_at(y, axis, r), at_dy = row_at(dy, axis, r), to = row_at(dx, axis, r);
         double sum = 0;
-        for (int64_t j = 0; j < C; j++) sum += get(y, row + j) * get(dy, row + j);
-        for (int64_t c = 0; c < C; c++) put(dx, row + c, get(y, row + c) * (get(dy, row + c) - sum));
+        for (int64_t j = 0; j < C; j++) {
+            const double d = cp_get(dy, at_dy + j * dy->stride[axis]);
+            sum += logarithm ? d : cp_get(y, at_y + j * y->stride[axis]) * d;
+        }
+        for (int64_t c = 0; c < C; c++) {
+            const double v = cp_get(y, at_y + c * y->stride[axis]), d = cp_get(dy, at_dy + c * dy->stride[axis]);
+            cp_put(dx, to + c * dx->stride[axis], logarithm ? d - exp(v) * sum : v * (d - sum));
+        }
     }
 }
 

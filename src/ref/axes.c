@@ -202,19 +202,69 @@ static double step_of(cp_reduction f, double sum, double x) {
     case CP_REDUCE_L1:
         return sum + fabs(x);
     case CP_REDUCE_L2:
+    case CP_REDUCE_SUM_SQUARE:
         return sum + x * x;
+    case CP_REDUCE_LOG_SUM:
+        return sum + x;
+    case CP_REDUCE_LOG_SUM_EXP:
+        return sum + exp(x);
     }
     return sum;
+}
+
+static double end_of(cp_reduction f, double sum, int64_t parts) {
+    if (f == CP_REDUCE_MEAN) return sum / (double)parts;
+    if (f == CP_REDUCE_LOG_SUM || f == CP_REDUCE_LOG_SUM_EXP) return log(sum);
+    return f == CP_REDUCE_L2 ? sqrt(sum) : sum;
+}
+
+/* Of functions whose results are whole. */
+static bool stays_whole(cp_reduction f) {
+    return f != CP_REDUCE_L2 && f != CP_REDUCE_LOG_SUM && f != CP_REDUCE_LOG_SUM_EXP;
+}
+
+static int64_t reduce_integers(cp_reduction f, uint32_t axes, const cp_tensor *x, int64_t at, int64_t parts) {
+    int64_t best = 0;
+    uint64_t sum = f == CP_REDUCE_PRODUCT;
+    for (int64_t p = 0; p < parts; p++) {
+        const int64_t v = cp_get_integer(x, at + offset_over(x, axes, true, p));
+        const uint64_t u = (uint64_t)v;
+        if (p == 0 || (f == CP_REDUCE_MAX ? v > best : v < best)) best = v;
+        if (f == CP_REDUCE_PRODUCT)
+            sum *= u;
+        else if (f == CP_REDUCE_SUM_SQUARE)
+            sum += u * u;
+        else
+            sum += f == CP_REDUCE_L1 && v < 0 ? 0 - u : u;
+    }
+    if (f == CP_REDUCE_MAX || f == CP_REDUCE_MIN) return best;
+    return f == CP_REDUCE_MEAN && parts ? (int64_t)sum / parts : (int64_t)sum;
+}
+
+/* A finite number that a log-sum-exp takes out of its powers. */
+static double largest_of(uint32_t axes, const cp_tensor *x, int64_t at, int64_t parts) {
+    double largest = -INFINITY;
+    for (int64_t p = 0; p < parts; p++) largest = fmax(largest, cp_get(x, at + offset_over(x, axes, true, p)));
+    return isfinite(largest) ? largest : 0;
+}
+
+static double reduce_reals(cp_reduction f, uint32_t axes, const cp_tensor *x, int64_t at, int64_t parts) {
+    const double out = f == CP_REDUCE_LOG_SUM_EXP ? largest_of(axes, x, at, parts) : 0;
+    double sum = start_of(f);
+    for (int64_t p = 0; p < parts; p++) sum = step_of(f, sum, cp_get(x, at + offset_over(x, axes, true, p)) - out);
+    return out + end_of(f, sum, parts);
 }
 
 void cp_ref_reduce(cp_reduction f, uint32_t axes, const cp_tensor *x, const cp_tensor *y) {
     const int64_t count = cp_shape_count(y->shape), parts = count_over(x->shape, axes);
     for (int64_t o = 0; o < count; o++) {
         const int64_t at = offset_over(x, axes, false, o);
-        double sum = start_of(f);
-        for (int64_t p = 0; p < parts; p++) sum = step_of(f, sum, cp_get(x, at + offset_over(x, axes, true, p)));
-        if (f == CP_REDUCE_MEAN) sum /= (double)parts;
-        put(y, o, f == CP_REDUCE_L2 ? sqrt(sum) : sum);
+        if (!cp_is_integer(x->type))
+            put(y, o, reduce_reals(f, axes, x, at, parts));
+        else if (stays_whole(f))
+            put_integer(y, o, reduce_integers(f, axes, x, at, parts));
+        else
+            put_integer(y, o, cp_cut(reduce_reals(f, axes, x, at, parts), y->type));
     }
 }
 
@@ -242,6 +292,9 @@ void cp_ref_reduce_gradient(cp_reduction f, uint32_t axes, const cp_tensor *x, c
             if (f == CP_REDUCE_PRODUCT) slope = others(x, axes, at, parts, p);
             if (f == CP_REDUCE_L1) slope = (v > 0) - (v < 0);
             if (f == CP_REDUCE_L2) slope = value > 0 ? v / value : 0;
+            if (f == CP_REDUCE_SUM_SQUARE) slope = 2 * v;
+            if (f == CP_REDUCE_LOG_SUM) slope = exp(-value);
+            if (f == CP_REDUCE_LOG_SUM_EXP) slope = exp(v - value);
             cp_put(dx, to + offset_over(dx, axes, true, p), d * slope);
             found |= here;
         }

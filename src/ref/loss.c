@@ -49,7 +49,7 @@ void cp_ref_softmax_cross_entropy(double s, const cp_tensor *x, const cp_tensor 
         }
     }
     put(loss, 0, N ? sum / total_weight(labels, w, C) : 0);
-    cp_ref_softmax(x, p);
+    cp_ref_softmax(false, x->shape.rank - 1, x, p);
 }
 
 void cp_ref_softmax_cross_entropy_gradient(double s, const cp_tensor *p, const cp_tensor *labels, const cp_tensor *w,

@@ -94,16 +94,6 @@ void cp_ref_gather_elements_gradient(int axis, const cp_tensor *dy, const cp_ten
 
 /* --- another type --- */
 
-/* The nearest number to x that an integer type has, fractions cut off; of NaN 0. */
-static int64_t to_integer(double x, cp_type type) {
-    if (type == CP_BOOL) return x != 0;
-    const int bits = 8 * (int)cp_type_size(type) - (type != CP_U8);
-    const double above = ldexp(1, bits), least = type == CP_U8 ? 0 : -above;
-    if (isnan(x)) return 0;
-    if (x >= above) return type == CP_I64 ? INT64_MAX : (int64_t)above - 1;
-    return x <= least ? (int64_t)least : (int64_t)x;
-}
-
 void cp_ref_cast(const cp_tensor *x, const cp_tensor *y) {
     const int64_t count = cp_shape_count(y->shape);
     for (int64_t e = 0; e < count; e++) {
@@ -111,7 +101,7 @@ void cp_ref_cast(const cp_tensor *x, const cp_tensor *y) {
         if (cp_is_real(y->type))
             cp_put(y, to, cp_is_real(x->type) ? cp_get(x, from) : (double)cp_get_integer(x, from));
         else if (cp_is_real(x->type))
-            cp_put_integer(y, to, to_integer(cp_get(x, from), y->type));
+            cp_put_integer(y, to, cp_cut(cp_get(x, from), y->type));
         else
             cp_put_integer(y, to, y->type == CP_BOOL ? cp_get_integer(x, from) != 0 : cp_get_integer(x, from));
     }

@@ -213,8 +213,9 @@ static inline bool cp_takes_integers(cp_activation f) {
 void cp_ref_activation(cp_activation f, double alpha, double beta, const cp_tensor *x, const cp_tensor *y);
 void cp_ref_activation_gradient(cp_activation f, double alpha, double beta, const cp_tensor *seen, const cp_tensor *dy,
                                 const cp_tensor *dx);
-void cp_ref_softmax(const cp_tensor *x, const cp_tensor *y); /* over the last axis, the maximum subtracted first */
-void cp_ref_softmax_gradient(const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx);
+/* Over an axis, the maximum subtracted first; or its logarithm. */
+void cp_ref_softmax(bool logarithm, int axis, const cp_tensor *x, const cp_tensor *y);
+void cp_ref_softmax_gradient(bool logarithm, int axis, const cp_tensor *y, const cp_tensor *dy, const cp_tensor *dx);
 /* y = x / (1-rate) where the layer's random number of the element is >= rate, else 0: forward and, on dy, backward. */
 void cp_ref_dropout(float rate, const cp_random_key *key, const cp_tensor *x, const cp_tensor *y);
 
@@ -272,6 +273,16 @@ void cp_ref_concat(int axis, const cp_tensor *x, int n, const cp_tensor *y);
 
 /* y[..,i,j] = sum over k of a[..,i,k] * b[..,k,j], floats or integers; the axes before the last two broadcast. */
 void cp_ref_matmul(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
+
+/* --- order.c: along an axis, of numbers of any type; y has the axis with size 1, or not at all --- */
+
+/* The index of the largest (smallest) number, I64: of equal ones the first (last). A NaN is better than any number. */
+void cp_ref_arg(int axis, bool smallest, bool last, const cp_tensor *x, const cp_tensor *y);
+/* The largest (smallest) numbers, as many as y has along the axis, in their order, and their indices; of equal ones the
+ * first before. A NaN is larger than any number. */
+void cp_ref_top_k(int axis, bool smallest, const cp_tensor *x, const cp_tensor *y, const cp_tensor *indices);
+/* y[i] = sum over j <= i of x[j]; exclusive: j < i; reverse: j >= i, j > i */
+void cp_ref_cumulative_sum(int axis, bool exclusive, bool reverse, const cp_tensor *x, const cp_tensor *y);
 
 /* --- move.c: any type --- */
 

@@ -1,6 +1,7 @@
 /* Shapes and types, and views of the caller's memory. */
 #include "tensor/tensor.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* name, bytes; in the order of cp_type */
@@ -275,6 +276,15 @@ void cp_put_integer(const cp_tensor *tensor, int64_t offset, int64_t value) {
         ((uint8_t *)tensor->data)[offset] = (uint8_t)value;
         break;
     }
+}
+
+int64_t cp_cut(double x, cp_type type) {
+    if (type == CP_BOOL) return x != 0;
+    const int bits = 8 * (int)cp_type_size(type) - (type != CP_U8);
+    const double above = ldexp(1, bits), least = type == CP_U8 ? 0 : -above;
+    if (isnan(x)) return 0;
+    if (x >= above) return type == CP_I64 ? INT64_MAX : (int64_t)above - 1;
+    return x <= least ? (int64_t)least : (int64_t)x;
 }
 
 int64_t cp_offset(const cp_tensor *tensor, int first, int axes, int64_t flat) {

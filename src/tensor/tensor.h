@@ -26,6 +26,9 @@ void cp_put(const cp_tensor *tensor, int64_t offset, double value);
 /* The same exactly, of integers and BOOL; what does not fit into the type loses its upper bits. */
 int64_t cp_get_integer(const cp_tensor *tensor, int64_t offset);
 void cp_put_integer(const cp_tensor *tensor, int64_t offset, int64_t value);
+/* The number that an integer type, or BOOL, has for x: fractions are cut off, what is outside becomes the nearest there
+ * is, NaN 0; of BOOL whether x is not 0. */
+int64_t cp_cut(double x, cp_type type);
 /* The offset of a flat position, row-major over the `axes` axes from `first` on. */
 int64_t cp_offset(const cp_tensor *tensor, int first, int axes, int64_t flat);
 
