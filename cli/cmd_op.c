@@ -39,7 +39,7 @@ static cp_tensor view_of(const value *v, cp_type type, cp_shape shape) {
     return cp_view(v->memory, type, shape);
 }
 
-/* Labels, of which any that no class can have is -1. False where the file's numbers are not whole. */
+/* Labels or positions, of which any that there cannot be is -1. False where the file's numbers are not whole. */
 static bool read_labels(int32_t *labels, const cp_array *array, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         int64_t label;
@@ -93,6 +93,8 @@ static const struct {
     [IN_TARGET] = {"target", ORDER_CHANNELS},
     [IN_OFFSET] = {"offset", ORDER_CHANNELS},
     [IN_MASK] = {"mask", ORDER_CHANNELS},
+    [IN_POSITIONS] = {"positions", ORDER_CHANNELS},
+    [IN_ROIS] = {"rois", ORDER_PLAIN},
     [IN_GRAD] = {"grad", ORDER_CHANNELS},
 };
 
@@ -102,18 +104,17 @@ static const struct {
     file_order order;
     op_input by;
 } results[RESULTS] = {
-    [OUT_Y] = {"y", ORDER_CHANNELS, INPUTS},
-    [OUT_DX] = {"dx", ORDER_CHANNELS, IN_X},
-    [OUT_DW] = {"dw", ORDER_FILTERS, IN_WEIGHTS},
-    [OUT_DB] = {"db", ORDER_PLAIN, IN_BIAS},
-    [OUT_DOFFSET] = {"doffset", ORDER_CHANNELS, IN_OFFSET},
+    [OUT_Y] = {"y", ORDER_CHANNELS, INPUTS},          [OUT_POSITIONS] = {"positions", ORDER_CHANNELS, INPUTS},
+    [OUT_DX] = {"dx", ORDER_CHANNELS, IN_X},          [OUT_DW] = {"dw", ORDER_FILTERS, IN_WEIGHTS},
+    [OUT_DB] = {"db", ORDER_PLAIN, IN_BIAS},          [OUT_DOFFSET] = {"doffset", ORDER_CHANNELS, IN_OFFSET},
     [OUT_DMASK] = {"dmask", ORDER_CHANNELS, IN_MASK},
 };
 
 /* Reads a file, where one was named, into an input of the net. */
 static int read_value(session *s, op_input i) {
     const char *path = s->options->in[i];
-    const cp_type type = i == IN_TARGET && s->options->operation->labels ? CP_I32 : real_type(s);
+    const bool whole = i == IN_POSITIONS || (i == IN_TARGET && s->options->operation->labels);
+    const cp_type type = whole ? CP_I32 : real_type(s);
     value *v = &s->in[i];
     cp_array array;
     if (!path) return STATUS_OK;
@@ -134,7 +135,8 @@ static int read_value(session *s, op_input i) {
 static int new_value(session *s, op_result i, cp_node node) {
     value *v = &s->out[i];
     const cp_shape shape = cp_net_shape(s->net, node);
-    const int64_t count = cp_shape_count(shape), bytes = cp_type_size(real_type(s));
+    const cp_type type = i == OUT_POSITIONS ? CP_I32 : real_type(s);
+    const int64_t count = cp_shape_count(shape), bytes = cp_type_size(type);
     char text[CP_SHAPE_TEXT];
     v->name = results[i].name;
     if (count < 0 || count > ARRAY_LIMIT / bytes)
@@ -144,7 +146,7 @@ static int new_value(session *s, op_result i, cp_node node) {
     v->order = order_of(s, results[i].order, shape.rank);
     v->stored = turn(shape, v->order, true);
     v->memory = allocate((size_t)count, (size_t)bytes);
-    v->view = view_of(v, real_type(s), shape);
+    v->view = view_of(v, type, shape);
     cp_net_output(s->net, node, v->name);
     return STATUS_OK;
 }
@@ -193,6 +195,11 @@ static int build(session *s) {
     if (!status) status = o->operation->build(s, &y);
     if (!status) status = net_status(s);
     if (!status && (o->out[OUT_Y] || !derives(o))) status = new_value(s, OUT_Y, y);
+    if (!status && o->out[OUT_POSITIONS]) {
+        const cp_node positions = cp_net_pool_positions(s->net, y);
+        status = net_status(s);
+        if (!status) status = new_value(s, OUT_POSITIONS, positions);
+    }
     if (!status) status = read_value(s, IN_GRAD);
     if (!status && derives(o)) status = build_gradients(s, y);
     return status ? status : net_status(s);

@@ -16,10 +16,12 @@ typedef enum op_input {
     IN_TARGET,
     IN_OFFSET,
     IN_MASK,
+    IN_POSITIONS,
+    IN_ROIS,
     IN_GRAD,
     INPUTS
 } op_input;
-typedef enum op_result { OUT_Y, OUT_DX, OUT_DW, OUT_DB, OUT_DOFFSET, OUT_DMASK, RESULTS } op_result;
+typedef enum op_result { OUT_Y, OUT_POSITIONS, OUT_DX, OUT_DW, OUT_DB, OUT_DOFFSET, OUT_DMASK, RESULTS } op_result;
 
 typedef struct op_options {
     const struct operation *operation;
@@ -35,6 +37,10 @@ typedef struct op_options {
     padding padding;
     cp_activation activation;
     int reduced[CP_MAX_RANK], n_reduced; /* axes */
+    int64_t levels[64], sampling;
+    int n_levels;
+    float spatial_scale;
+    bool output_half_pixel, max, max_of_corners;
     int axis;
     bool keep, ceil, overlapping, training, channels_first, real64;
     cp_divisor divisor;

@@ -71,16 +71,27 @@ static void take_fractional(op_options *o, const char *text) {
     o->fractional = (cp_fractional)(CP_FRACTIONAL_PYTORCH + arg_choice("fractional", text, words));
 }
 
-/* "1,2" */
-static void take_axes(op_options *o, const char *text) {
-    o->n_reduced = 0;
+/* "1,2,4": how many numbers of at least `low`. */
+static int take_list(const char *option, const char *text, int64_t low, int64_t high, int64_t *list, int most) {
+    int n = 0;
     for (const char *comma = text; comma; text = comma + 1) {
-        char number[16];
+        char number[24];
         comma = strchr(text, ',');
-        snprintf(number, sizeof number, "%.*s", comma ? (int)(comma - text) : 15, text);
-        if (o->n_reduced == CP_MAX_RANK) usage("--axes has more than %d numbers", CP_MAX_RANK);
-        o->reduced[o->n_reduced++] = (int)arg_int("axes", number, 0, CP_MAX_RANK - 1);
+        snprintf(number, sizeof number, "%.*s", comma ? (int)(comma - text) : 23, text);
+        if (n == most) usage("--%s has more than %d numbers", option, most);
+        list[n++] = arg_int(option, number, low, high);
     }
+    return n;
+}
+
+static void take_axes(op_options *o, const char *text) {
+    int64_t list[CP_MAX_RANK];
+    o->n_reduced = take_list("axes", text, 0, CP_MAX_RANK - 1, list, CP_MAX_RANK);
+    for (int i = 0; i < o->n_reduced; i++) o->reduced[i] = (int)list[i];
+}
+
+static void take_levels(op_options *o, const char *text) {
+    o->n_levels = take_list("levels", text, 1, INT64_MAX, o->levels, sizeof o->levels / sizeof *o->levels);
 }
 
 static void take_axis(op_options *o, const char *text) {
@@ -115,6 +126,8 @@ static const op_option table[] = {
     {"offset", "FILE", 1, A_FILE, AT(in[IN_OFFSET]),
      .doc = "of deform-conv: how far each tap of each output looks beside its place, along each axis"},
     {"mask", "FILE", 1, A_FILE, AT(in[IN_MASK]), .doc = "of deform-conv: what each tap is multiplied by (default 1)"},
+    {"positions", "FILE", 1, A_FILE, AT(in[IN_POSITIONS]), .doc = "of max-unpool: where in its plane each value goes"},
+    {"rois", "FILE", 1, A_FILE, AT(in[IN_ROIS]), .doc = "regions of interest: rows of image, x1, y1, x2, y2"},
     {"mean", "FILE", 1, A_FILE, AT(in[IN_MEAN]), .doc = "the running mean of batch-norm"},
     {"variance", "FILE", 1, A_FILE, AT(in[IN_VARIANCE]), .doc = "its running variance"},
     {"target", "FILE", 1, A_FILE, AT(in[IN_TARGET]),
@@ -133,7 +146,9 @@ static const op_option table[] = {
     {"output-padding", "SIZE", 2, AXES, AT(output_padding), .low = 0,
      .doc = "of conv-transpose: rows added behind (default 0)"},
     {"output-size", "SIZE", 2, AXES, AT(output_size), .low = 1,
-     .doc = "of conv-transpose: the padding follows from it; of adaptive and fractional poolings: the windows follow"},
+     .doc =
+         "of conv-transpose: the padding follows from it; of adaptive and fractional poolings: the windows follow; of "
+         "max-unpool and regions"},
     {"activation", "NAME", 2, BY_ITSELF, .take = take_activation,
      .doc = "behind the convolutions and dense: relu, gelu and so on (default none)"},
     {"alpha", "REAL", 2, REAL, AT(alpha), .low = -FLT_MAX, .high = FLT_MAX,
@@ -180,9 +195,22 @@ static const op_option table[] = {
     {"fractional", "NAME", 2, BY_ITSELF, .take = take_fractional,
      .doc = "the form of fractional-max-pool: pytorch (with --kernel) or tensorflow"},
     {"overlapping", NULL, 2, FLAG, AT(overlapping), .doc = "fractional windows share their boundaries"},
+    {"levels", "LIST", 2, BY_ITSELF, .take = take_levels,
+     .doc = "of a pyramid pooling: 1,2,4 positions along each axis"},
+    {"spatial-scale", "REAL", 2, REAL, AT(spatial_scale), .low = 1e-9, .high = 1e9,
+     .doc = "of regions: what their coordinates are multiplied by (default 1)"},
+    {"sampling", "N", 2, NUMBER, AT(sampling), .low = 1,
+     .doc = "of roi-align: points along each axis of a bin (default: its pixels)"},
+    {"output-half-pixel", NULL, 2, FLAG, AT(output_half_pixel),
+     .doc = "of roi-align: coordinates are not moved by half a pixel"},
+    {"max", NULL, 2, FLAG, AT(max), .doc = "of roi-align: the maximum instead of the mean"},
+    {"max-of-corners", NULL, 2, FLAG, AT(max_of_corners),
+     .doc = "of roi-align with --max: of single pixels, as onnxruntime"},
     {"training", NULL, 2, FLAG, AT(training), .doc = "stochastic-pool draws, from seed 0"},
     {"output", "FILE", 3, A_FILE, AT(out[OUT_Y]),
      .doc = "write the result here; without, it is printed where it is small"},
+    {"output-positions", "FILE", 3, A_FILE, AT(out[OUT_POSITIONS]),
+     .doc = "write where the maxima were, for max-unpool"},
     {"grad", "FILE", 4, A_FILE, AT(in[IN_GRAD]), .doc = "the gradient behind the operation; of a loss 1 by default"},
     {"output-dx", "FILE", 4, A_FILE, AT(out[OUT_DX]), .doc = "write the gradient by the input"},
     {"output-dw", "FILE", 4, A_FILE, AT(out[OUT_DW]), .doc = "write the gradient by the weights"},

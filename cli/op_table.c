@@ -106,6 +106,46 @@ CALL(global_max_pool, cp_net_pool(s->net, x, &(cp_pool){.kind = CP_MAX, .global 
 CALL(global_average_pool, cp_net_pool(s->net, x, &(cp_pool){.kind = CP_AVERAGE, .global = true}))
 CALL(global_lp_pool, cp_net_pool(s->net, x, &(cp_pool){.kind = CP_LP, .exponent = o->exponent, .global = true}))
 
+static int build_max_unpool(session *s, cp_node *y) {
+    const op_options *o = s->options;
+    const int n = spatial_axes(s);
+    cp_pool pool = {0};
+    int status = axes_for(&o->kernel, "kernel", n, pool.kernel);
+    if (!status) status = axes_for(&o->stride, "stride", n, pool.stride);
+    if (!status) status = axes_for(&o->dilation, "dilation", n, pool.dilation);
+    if (!status) status = padding_for(&o->padding, "padding", n, &pool.pad, pool.pad_before, pool.pad_after);
+    if (!status) status = axes_for(&o->output_size, "output-size", n, pool.output_size);
+    if (!status) *y = cp_net_max_unpool(s->net, node(s, IN_X), node(s, IN_POSITIONS), &pool);
+    return status;
+}
+
+CALL(pyramid_max_pool, cp_net_pyramid_pool(s->net, x, CP_MAX, o->levels, o->n_levels))
+CALL(pyramid_average_pool, cp_net_pyramid_pool(s->net, x, CP_AVERAGE, o->levels, o->n_levels))
+
+static int read_roi(const session *s, cp_roi *roi) {
+    const op_options *o = s->options;
+    *roi = (cp_roi){.spatial_scale = o->spatial_scale,
+                    .sampling = o->sampling,
+                    .output_half_pixel = o->output_half_pixel,
+                    .max = o->max,
+                    .max_of_corners = o->max_of_corners};
+    return axes_for(&o->output_size, "output-size", 2, roi->output_size);
+}
+
+static int build_max_roi_pool(session *s, cp_node *y) {
+    cp_roi roi;
+    const int status = read_roi(s, &roi);
+    if (!status) *y = cp_net_max_roi_pool(s->net, node(s, IN_X), node(s, IN_ROIS), &roi);
+    return status;
+}
+
+static int build_roi_align(session *s, cp_node *y) {
+    cp_roi roi;
+    const int status = read_roi(s, &roi);
+    if (!status) *y = cp_net_roi_align(s->net, node(s, IN_X), node(s, IN_ROIS), &roi);
+    return status;
+}
+
 /* --- what moves pixels --- */
 
 static int build_pad(session *s, cp_node *y) {
@@ -210,16 +250,22 @@ static const operation table[] = {
     {"deform-conv", build_deform_conv, "weights offset",
      LAYER WINDOW "mask groups offset-groups output-doffset output-dmask", 1, false},
     {"dense", build_dense, "weights", LAYER, 1, false},
-    {"max-pool", build_max_pool, "kernel", POOL, 1, false},
+    {"max-pool", build_max_pool, "kernel", POOL "output-positions", 1, false},
     {"avg-pool", build_average_pool, "kernel", POOL "divisor count-include-pad", 1, false},
     {"lp-pool", build_lp_pool, "kernel", POOL "exponent", 1, false},
     {"stochastic-pool", build_stochastic_pool, "kernel", POOL "training", 1, false},
-    {"adaptive-max-pool", build_max_pool, "output-size", "", 1, false},
+    {"adaptive-max-pool", build_max_pool, "output-size", "output-positions", 1, false},
     {"adaptive-avg-pool", build_average_pool, "output-size", "", 1, false},
-    {"fractional-max-pool", build_max_pool, "output-size fractional", "kernel overlapping", 1, false},
+    {"fractional-max-pool", build_max_pool, "output-size fractional", "kernel overlapping output-positions", 1, false},
     {"global-max-pool", build_global_max_pool, "", "", 1, false},
     {"global-avg-pool", build_global_average_pool, "", "", 1, false},
     {"global-lp-pool", build_global_lp_pool, "", "exponent", 1, false},
+    {"max-unpool", build_max_unpool, "positions", "kernel output-size" WINDOW, 1, false},
+    {"pyramid-max-pool", build_pyramid_max_pool, "levels", "", 1, false},
+    {"pyramid-avg-pool", build_pyramid_average_pool, "levels", "", 1, false},
+    {"max-roi-pool", build_max_roi_pool, "rois output-size", "spatial-scale", 1, false},
+    {"roi-align", build_roi_align, "rois output-size", "spatial-scale sampling output-half-pixel max max-of-corners", 1,
+     false},
     {"im2col", build_im2col, "kernel", WINDOW, 1, false},
     {"col2im", build_col2im, "kernel size", WINDOW, 1, false},
     {"pad", build_pad, "", "padding pad-values constant", 1, false},

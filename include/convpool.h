@@ -612,8 +612,10 @@ CP_API cp_status cp_net_gradients(cp_net *net, cp_node y, cp_node dy, const cp_n
  * dense 10". "{ A; B | C; D }" runs branches, each on the same input, and adds them, which must have one shape; an
  * empty branch is the identity: "{ conv 16 3x3 same relu; conv 16 3x3 same | }; relu". A named net is a layer, too,
  * with as many outputs as the number behind it says (10): "lenet5" (LeCun et al. 1998), "resnet8" (as He et al. 2015
- * for CIFAR-10, without normalisation), "vgg6" (four convolutions and two dense layers, for MNIST). A mistake is
- * answered with its position and the words that are possible there. */
+ * for CIFAR-10, without normalisation), "vgg6" (four convolutions and two dense layers, for MNIST). "max-unpool" undoes
+ * the last maximum on the way that is not undone yet, back to the size that it had seen (as SegNet's decoder);
+ * "pyramid-max-pool 1,2,4" is cp_net_pyramid_pool. A mistake is answered with its position and the words that are
+ * possible there. */
 CP_API cp_node cp_net_parse(cp_net *net, cp_node x, const char *text);
 
 /* The operations that nets are made of, as cp_layer and cp_step_info name them. */

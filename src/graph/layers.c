@@ -164,8 +164,9 @@ cp_node cp_net_deform_conv_with(cp_net *net, cp_node x, cp_node w, cp_node offse
     return activation == CP_RELU || !y ? y : cp_net_activation(net, y, activation);
 }
 
-/* A convolution with the same window that gives `channels` for each output; its weights begin at 0. */
-static cp_node add_offsets(cp_net *net, cp_node x, int64_t channels, const cp_conv *conv) {
+/* The offsets that a convolution with the same window gives, whose weights begin at 0; with a mask from it, too, where
+ * mask is not NULL. fields: numbers of a mask, offsets of one axis. */
+static cp_node add_offsets(cp_net *net, cp_node x, int axes, int64_t fields, const cp_conv *conv, cp_node *mask) {
     cp_conv regular = *conv;
     regular.groups = regular.offset_groups = 0;
     regular.activation = CP_LINEAR;
@@ -173,11 +174,15 @@ static cp_node add_offsets(cp_net *net, cp_node x, int64_t channels, const cp_co
     snprintf(own, sizeof own, "%.180s.offset", name);
     net->next_name = NULL;
     cp_net_name(net, own);
-    const cp_node y = cp_net_conv(net, x, channels, &regular);
-    if (y) net->nodes[net->values[y].node].attributes.begins_at_zero = true;
+    cp_node offset = cp_net_conv(net, x, fields * (axes + (mask != NULL)), &regular);
+    if (offset) net->nodes[net->values[offset].node].attributes.begins_at_zero = true;
+    if (offset && mask) {
+        *mask = cp_net_activation(net, cp_net_slice(net, offset, -1, fields * axes, fields), CP_SIGMOID);
+        offset = cp_net_slice(net, offset, -1, 0, fields * axes);
+    }
     cp_free(NULL, net->next_name);
     net->next_name = name;
-    return y;
+    return offset;
 }
 
 cp_node cp_net_deform_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv, bool modulated) {
@@ -204,11 +209,8 @@ cp_node cp_net_deform_conv(cp_net *net, cp_node x, int64_t filters, const cp_con
     w.dim[axes] = channels / cp_groups(conv);
     w.dim[axes + 1] = filters;
     settle_name(net, op);
-    cp_node offset = add_offsets(net, x, fields * (axes + modulated), conv), mask = 0;
-    if (modulated && offset) {
-        mask = cp_net_activation(net, cp_net_slice(net, offset, -1, fields * axes, fields), CP_SIGMOID);
-        offset = cp_net_slice(net, offset, -1, 0, fields * axes);
-    }
+    cp_node mask = 0;
+    const cp_node offset = add_offsets(net, x, axes, fields, conv, modulated ? &mask : NULL);
     const cp_node weight = parameter(net, op, "weight", w);
     const cp_node bias = parameter(net, op, "bias", cp_shape_of(1, &filters));
     return bias ? cp_net_deform_conv_with(net, x, weight, offset, mask, bias, conv) : 0;

@@ -235,6 +235,50 @@ static cp_node span_pool(cp_net *net, cp_words *r, cp_node x, int axes, cp_pooli
     return status ? cp_net_fail(net, status) : cp_net_pool(net, x, &pool);
 }
 
+/* The maximum that was pooled last on the way to x and is not undone yet; 0: there is none. */
+static cp_node open_maximum(const cp_net *net, cp_node x) {
+    int64_t undone = 0;
+    for (const cp_value *v = cp_net_value(net, x); v && v->kind == CP_VALUE_COMPUTED;) {
+        const cp_net_node *node = &net->nodes[v->node];
+        if (!strcmp(node->op->name, "max-unpool"))
+            undone++;
+        else if (node->op == &cp_op_max_pool || node->op->algos == cp_algos_span_max_pool)
+            if (undone-- == 0) return node->out[0];
+        v = cp_net_value(net, node->in[0]);
+    }
+    return 0;
+}
+
+/* Back to the size that the pooling had seen. */
+static cp_node max_unpool(cp_net *net, cp_words *r, cp_node x) {
+    const cp_node maximum = open_maximum(net, x);
+    cp_pool pool = {0};
+    if (!maximum)
+        return cp_net_fail(net, cp_fail(CP_E_ARG, "%s, position %lld: no maximum was pooled before that is not undone",
+                                        r->subject, (long long)r->position));
+    const cp_shape seen = cp_net_shape(net, net->nodes[cp_net_value(net, maximum)->node].in[0]);
+    for (int d = 0; d < seen.rank - 2; d++) pool.output_size[d] = seen.dim[1 + d];
+    return cp_net_max_unpool(net, x, cp_net_pool_positions(net, maximum), &pool);
+}
+
+/* "1,2,4" */
+static cp_node pyramid_pool(cp_net *net, cp_words *r, cp_node x, cp_pooling kind) {
+    enum { MOST = 16 };
+    int64_t levels[MOST];
+    int n = 0;
+    cp_words_next(r);
+    const char *t = r->word;
+    bool possible;
+    for (;; t++) {
+        possible = n < MOST && cp_read_number(&t, &levels[n]) && levels[n] > 0;
+        n++;
+        if (!possible || *t != ',') break;
+    }
+    if (!possible || *t)
+        return cp_net_fail(net, cp_words_mistake(r, "how many positions each level has along each axis, as 1,2,4"));
+    return cp_net_pyramid_pool(net, x, kind, levels, n);
+}
+
 static cp_node im2col(cp_net *net, cp_words *r, cp_node x, int axes) {
     cp_conv conv = {0};
     const window_words words = {conv.stride, conv.dilation, conv.pad_before, conv.pad_after, &conv.pad};
@@ -455,6 +499,9 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
     if (cp_words_are(r, "resize")) return resize(net, r, x, axes);
     if (cp_words_are(r, "lp-pool")) return pool(net, r, x, axes, CP_LP);
     if (cp_words_are(r, "stochastic-pool")) return pool(net, r, x, axes, CP_STOCHASTIC);
+    if (cp_words_are(r, "max-unpool")) return max_unpool(net, r, x);
+    if (cp_words_are(r, "pyramid-max-pool")) return pyramid_pool(net, r, x, CP_MAX);
+    if (cp_words_are(r, "pyramid-avg-pool")) return pyramid_pool(net, r, x, CP_AVERAGE);
     if (cp_words_are(r, "adaptive-max-pool")) return span_pool(net, r, x, axes, CP_MAX, false);
     if (cp_words_are(r, "adaptive-avg-pool")) return span_pool(net, r, x, axes, CP_AVERAGE, false);
     if (cp_words_are(r, "fractional-max-pool")) return span_pool(net, r, x, axes, CP_MAX, true);
@@ -473,7 +520,8 @@ static cp_node layer(cp_net *net, cp_words *r, cp_node x) {
         net, cp_words_mistake(
                  r, "conv, conv-transpose, local-conv, deform-conv, pool, max-pool, avg-pool, lp-pool, "
                     "stochastic-pool, adaptive-max-pool, "
-                    "adaptive-avg-pool, fractional-max-pool, im2col, col2im, depth-to-space, space-to-depth, pad, "
+                    "adaptive-avg-pool, fractional-max-pool, max-unpool, pyramid-max-pool, pyramid-avg-pool, im2col, "
+                    "col2im, depth-to-space, space-to-depth, pad, "
                     "resize, flatten, dense, dropout, softmax, batch-norm, layer-norm, group-norm, instance-norm, lrn, "
                     "prelu, {, lenet5, resnet8, vgg6" ACTIVATION_WORDS));
 }

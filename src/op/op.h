@@ -71,6 +71,7 @@ typedef struct cp_field {
 #define CP_FIELD(name, kind, member, ...)                                                                              \
     { name, kind, offsetof(cp_attributes, member), __VA_ARGS__ }
 extern const cp_field cp_no_fields[];   /* for operators without attributes */
+extern const cp_field cp_pool_fields[]; /* of pooling with windows, and of the positions of its maxima */
 extern const cp_field cp_conv_fields[]; /* of convolution, transposed and locally connected too */
 void cp_conv_words(const cp_attributes *attributes, char *text, size_t size);
 extern const char *const cp_pad_value_words[], *const cp_depth_order_words[];

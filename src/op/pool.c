@@ -165,22 +165,23 @@ static void words(const cp_attributes *attributes, char *text, size_t size) {
     if (pool->global) cp_words_add(text, size, "global");
 }
 
-static const cp_field fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, pool.kernel, NULL),
-                                  CP_FIELD("stride", CP_FIELD_AXES, pool.stride, NULL),
-                                  CP_FIELD("dilation", CP_FIELD_AXES, pool.dilation, NULL),
-                                  CP_FIELD("pad", CP_FIELD_WORD, pool.pad, cp_pad_words),
-                                  CP_FIELD("pad_before", CP_FIELD_AXES, pool.pad_before, NULL),
-                                  CP_FIELD("pad_after", CP_FIELD_AXES, pool.pad_after, NULL),
-                                  CP_FIELD("ceil_mode", CP_FIELD_FLAG, pool.ceil_mode, NULL),
-                                  CP_FIELD("divisor", CP_FIELD_WORD, pool.divisor, cp_divisor_words),
-                                  CP_FIELD("divide_by", CP_FIELD_COUNT, pool.divide_by, NULL),
-                                  CP_FIELD("exponent", CP_FIELD_REAL, pool.exponent, NULL),
-                                  CP_FIELD("global", CP_FIELD_FLAG, pool.global, NULL),
-                                  CP_FIELD("layer", CP_FIELD_LAYER, layer, NULL),
-                                  {0}};
+const cp_field cp_pool_fields[] = {CP_FIELD("size", CP_FIELD_AXES, size, NULL),
+                                   CP_FIELD("kernel", CP_FIELD_AXES, pool.kernel, NULL),
+                                   CP_FIELD("stride", CP_FIELD_AXES, pool.stride, NULL),
+                                   CP_FIELD("dilation", CP_FIELD_AXES, pool.dilation, NULL),
+                                   CP_FIELD("pad", CP_FIELD_WORD, pool.pad, cp_pad_words),
+                                   CP_FIELD("pad_before", CP_FIELD_AXES, pool.pad_before, NULL),
+                                   CP_FIELD("pad_after", CP_FIELD_AXES, pool.pad_after, NULL),
+                                   CP_FIELD("ceil_mode", CP_FIELD_FLAG, pool.ceil_mode, NULL),
+                                   CP_FIELD("divisor", CP_FIELD_WORD, pool.divisor, cp_divisor_words),
+                                   CP_FIELD("divide_by", CP_FIELD_COUNT, pool.divide_by, NULL),
+                                   CP_FIELD("exponent", CP_FIELD_REAL, pool.exponent, NULL),
+                                   CP_FIELD("global", CP_FIELD_FLAG, pool.global, NULL),
+                                   CP_FIELD("layer", CP_FIELD_LAYER, layer, NULL),
+                                   {0}};
 
 const cp_op cp_op_max_pool = {.name = "max-pool",
-                              .fields = fields,
+                              .fields = cp_pool_fields,
                               .min_inputs = 1,
                               .max_inputs = 1,
                               .outputs = 2,
@@ -197,7 +198,7 @@ const cp_op cp_op_max_pool_gradient = {.name = "max-pool-gradient",
                                        .algos = cp_algos_max_pool_gradient};
 
 const cp_op cp_op_average_pool = {.name = "avg-pool",
-                                  .fields = fields,
+                                  .fields = cp_pool_fields,
                                   .min_inputs = 1,
                                   .max_inputs = 1,
                                   .outputs = 1,
@@ -214,7 +215,7 @@ const cp_op cp_op_average_pool_gradient = {.name = "avg-pool-gradient",
                                            .algos = cp_algos_average_pool_gradient};
 
 const cp_op cp_op_lp_pool = {.name = "lp-pool",
-                             .fields = fields,
+                             .fields = cp_pool_fields,
                              .min_inputs = 1,
                              .max_inputs = 1,
                              .outputs = 1,
@@ -231,7 +232,7 @@ const cp_op cp_op_lp_pool_gradient = {.name = "lp-pool-gradient",
                                       .algos = cp_algos_lp_pool_gradient};
 
 const cp_op cp_op_stochastic_pool = {.name = "stochastic-pool",
-                                     .fields = fields,
+                                     .fields = cp_pool_fields,
                                      .min_inputs = 1,
                                      .max_inputs = 1,
                                      .outputs = 2,

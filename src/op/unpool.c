@@ -62,7 +62,16 @@ static void backward(cp_backward *b) {
     b->din[0] = b->node(b->net, "max-unpool-gradient", b->attributes, (cp_node[]){b->dout[0], b->in[1]}, 2);
 }
 
+static const cp_field fields[] = {CP_FIELD("kernel", CP_FIELD_AXES, pool.kernel, NULL),
+                                  CP_FIELD("stride", CP_FIELD_AXES, pool.stride, NULL),
+                                  CP_FIELD("dilation", CP_FIELD_AXES, pool.dilation, NULL),
+                                  CP_FIELD("pad_before", CP_FIELD_AXES, pool.pad_before, NULL),
+                                  CP_FIELD("pad_after", CP_FIELD_AXES, pool.pad_after, NULL),
+                                  CP_FIELD("output_size", CP_FIELD_AXES, pool.output_size, NULL),
+                                  {0}};
+
 const cp_op cp_op_max_pool_positions = {.name = "max-pool-positions",
+                                        .fields = cp_pool_fields,
                                         .min_inputs = 1,
                                         .max_inputs = 1,
                                         .outputs = 1,
@@ -70,6 +79,7 @@ const cp_op cp_op_max_pool_positions = {.name = "max-pool-positions",
                                         .algos = cp_algos_max_pool_positions};
 
 const cp_op cp_op_max_unpool = {.name = "max-unpool",
+                                .fields = fields,
                                 .min_inputs = 2,
                                 .max_inputs = 2,
                                 .outputs = 1,

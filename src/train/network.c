@@ -3,6 +3,7 @@
 #include "train/train.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,11 +11,19 @@
  * Writing
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* What a value is called in the file; NULL for what layers keep for their gradients. */
+/* What a value is called in the file; NULL for what layers have beside their first output: see reference. */
 static const char *name_of(const cp_net *net, cp_node value) {
     const cp_value *v = cp_net_value(net, value);
     if (!v || (v->kind == CP_VALUE_COMPUTED && v->output > 0)) return NULL;
     return v->kind == CP_VALUE_COMPUTED ? net->nodes[v->node].name : v->name;
+}
+
+/* How a layer's input is named: "pool1", or "pool1:1" for its output 1. */
+static const char *reference(const cp_net *net, cp_node value, char text[256]) {
+    const cp_value *v = cp_net_value(net, value);
+    if (name_of(net, value)) return name_of(net, value);
+    snprintf(text, 256, "%.240s:%d", net->nodes[v->node].name, v->output);
+    return text;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -155,7 +164,9 @@ static void add_layer(cp_text *text, const cp_net *net, const cp_net_node *node,
     cp_text_add(text, ",\"inputs\":[");
     for (int i = 0; i < node->inputs; i++) {
         if (i) cp_text_add(text, ",");
-        cp_text_add_json(text, node->in[i] ? name_of(net, node->in[i]) : ""); /* "": an optional one is missing */
+        char name[256];
+        cp_text_add_json(text,
+                         node->in[i] ? reference(net, node->in[i], name) : ""); /* "": an optional one is missing */
     }
     cp_text_add(text, "]");
     for (const cp_field *f = node->op->fields; f->name; f++) {
@@ -240,6 +251,19 @@ static cp_status builder_failure(const network_reader *r) {
 static cp_node find_value(const network_reader *r, const char *name) {
     for (int i = 0; i < r->n_named; i++)
         if (!strcmp(r->named[i].name, name)) return r->named[i].value;
+    return 0;
+}
+
+/* The same, or "pool1:1": output 1 of a layer. */
+static cp_node find_reference(const network_reader *r, const char *name) {
+    const char *colon = strrchr(name, ':');
+    const cp_node whole = find_value(r, name);
+    if (whole || !colon || colon[1] < '1' || colon[1] >= '0' + CP_MAX_OUTPUTS || colon[2]) return whole;
+    for (int i = 0; i < r->n_named; i++) {
+        if (strncmp(r->named[i].name, name, (size_t)(colon - name)) || r->named[i].name[colon - name]) continue;
+        const cp_value *v = cp_net_value(r->net, r->named[i].value);
+        return v->kind == CP_VALUE_COMPUTED ? r->net->nodes[v->node].out[colon[1] - '0'] : 0;
+    }
     return 0;
 }
 
@@ -394,7 +418,7 @@ static cp_status read_inputs(const network_reader *r, const cp_op *op, entry *li
         if (*n == op->max_inputs) return cp_fail(CP_E_FORMAT, "%s takes at most %d inputs", op->name, *n);
         if (e->kind != CP_JSON_STRING) return cp_fail(CP_E_FORMAT, "input %d is no name", *n);
         if (*n >= op->min_inputs && !*e->text) continue;
-        if (!(in[*n] = find_value(r, e->text)))
+        if (!(in[*n] = find_reference(r, e->text)))
             return cp_fail(CP_E_FORMAT, "input '%s' is not defined before", shown(e->text, text));
     }
     if (*n < op->min_inputs) return cp_fail(CP_E_FORMAT, "%s needs %d inputs, has %d", op->name, op->min_inputs, *n);

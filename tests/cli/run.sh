@@ -200,6 +200,45 @@ prints "y 1x1x1x1
 9" op global-max-pool --input x9
 prints "y 1x1x1x1
 5" op global-avg-pool --input x9
+npy places "1, 2, 2, 1" 0 2 6 8
+npy x4 "1, 2, 2, 1" 1 2 3 4
+npy region "1, 5" 0 0 0 2 2
+npy shifts "1, 3, 3, 2" 1 0 0 1 0 0 0 0 0 0 0 0 0 0 0 0 5 5
+npy w1 "1, 1, 1, 1" 2
+npy ones9 "1, 3, 3, 1" 1 1 1 1 1 1 1 1 1
+prints "y 1x3x3x1
+1 0 2
+0 0 0
+3 0 4" op max-unpool --input x4 --positions places --output-size 3
+run op max-pool --input x9 --kernel 2 --stride 1 -o maxima.npy --output-positions where.npy
+prints "y 1x3x3x1
+0 0 0
+0 5 6
+0 8 9" op max-unpool --input maxima.npy --positions where.npy --output-size 3
+prints "y 1x5
+9 5 6 8 9" op pyramid-max-pool --input x9 --levels 1,2
+prints "y 1x5
+5 3 4 6 7" op pyramid-avg-pool --input x9 --levels 1,2
+prints "y 1x2x2x1
+5 6
+8 9" op max-roi-pool --input x9 --rois region --output-size 2
+prints "y 1x1x1x1
+3" op roi-align --input x9 --rois region --output-size 1 --sampling 1
+prints "y 1x1x1x1
+5" op roi-align --input x9 --rois region --output-size 1 --sampling 1 --output-half-pixel --max
+prints "y 1x3x3x1
+8 6 6
+8 10 12
+14 16 0" op deform-conv --input x9 --weights w1 --offset shifts
+run op deform-conv --input x9 --weights w1 --offset shifts --mask ones9 --grad ones9 --output-dmask dmask.npy
+prints "y 1x3x3x1
+8 6 6
+8 10 12
+14 16 0" op relu --input dmask.npy
+refuses 1 "max-unpool needs --positions" op max-unpool --input x4
+refuses 1 "roi-align needs --rois" op roi-align --input x9 --output-size 2
+refuses 1 "output-dmask needs --mask" op deform-conv --input x9 --weights w1 --offset shifts --grad ones9 --output-dmask d
+refuses 2 "index 8 at 3 is outside 0..3" op max-unpool --input x4 --positions places --output-size 2
 npy x2 "1, 2" 1 2
 npy wd "2, 2" 1 2 3 4
 npy bd "2," 1 1
