@@ -238,7 +238,7 @@ prints "y 1x3x3x1
 refuses 1 "max-unpool needs --positions" op max-unpool --input x4
 refuses 1 "roi-align needs --rois" op roi-align --input x9 --output-size 2
 refuses 1 "output-dmask needs --mask" op deform-conv --input x9 --weights w1 --offset shifts --grad ones9 --output-dmask d
-refuses 2 "index 8 at 3 is outside 0..3" op max-unpool --input x4 --positions places --output-size 2
+refuses 2 "index 6 at 2 is outside 0..3" op max-unpool --input x4 --positions places --output-size 2
 npy x2 "1, 2" 1 2
 npy wd "2, 2" 1 2 3 4
 npy bd "2," 1 1
