@@ -87,12 +87,16 @@ def as_it_is(b):
 
 
 TO_FILE = {"x": channels_last, "second": channels_last, "grad": channels_last, "w": filters_last, "b": as_it_is,
-           "scale": as_it_is, "mean": as_it_is, "variance": as_it_is, "target": channels_last}
-FROM_FILE = {"y": channels_first, "dx": channels_first, "dw": filters_first, "dscale": as_it_is, "db": as_it_is}
+           "scale": as_it_is, "mean": as_it_is, "variance": as_it_is, "target": channels_last,
+           "offset": channels_last, "mask": channels_last, "positions": channels_last, "rois": as_it_is}
+FROM_FILE = {"y": channels_first, "dx": channels_first, "dw": filters_first, "dscale": as_it_is, "db": as_it_is,
+             "doffset": channels_first, "dmask": channels_first}
 OPTION = {"x": "--input", "second": "--input", "scale": "--weights", "mean": "--mean", "variance": "--variance",
           "w": "--weights", "b": "--bias", "grad": "--grad", "target": "--target",
-          "y": "--output", "dx": "--output-dx", "dw": "--output-dw", "dscale": "--output-dw", "db": "--output-db"}
-GRADIENTS = {"x": "dx", "w": "dw", "scale": "dscale", "b": "db"}  # that the tool gives
+          "y": "--output", "dx": "--output-dx", "dw": "--output-dw", "dscale": "--output-dw", "db": "--output-db",
+          "offset": "--offset", "mask": "--mask", "positions": "--positions", "rois": "--rois",
+          "doffset": "--output-doffset", "dmask": "--output-dmask"}
+GRADIENTS = {"x": "dx", "w": "dw", "scale": "dscale", "b": "db", "offset": "doffset", "mask": "dmask"}  # that the tool gives
 
 
 def run_tool(tool, folder, operation, arguments, arrays, results, layout):
@@ -355,8 +359,12 @@ def draw_windows(rng, pooling=False):
 
 
 def convolve(windows, groups, a, mode="constant"):
+    return weigh(windows, groups, a, windows.taps(windows.pad(a["x"], mode=mode)))
+
+
+def weigh(windows, groups, a, taps):
+    """The convolution of what the taps see, [taps][N,C,windows]."""
     x, w = a["x"], a["w"]
-    taps = windows.taps(windows.pad(x, mode=mode))
     taps = taps.reshape(len(taps), x.shape[0], groups, -1, *taps.shape[3:])  # t,n,g,c,...
     w = w.reshape(groups, w.shape[0] // groups, w.shape[1], -1)  # g,k,c,t
     y = np.einsum("tngc...,gkct->ngk...", taps, w, optimize=True)
@@ -499,6 +507,57 @@ def transposed(rng, name):
     if t.onnx_knows():
         onnx = run_onnx([("ConvTranspose", list(arrays), t.attributes() | {"group": groups})] + nodes, arrays)
     return Case(arguments, arrays, onnx, lambda a: after(scatter(t, groups, a)))
+
+
+def between_pixels(x, points):
+    """x [N,C,space] at points [axes][N,...], linearly; what is outside is 0: [N,C,...]."""
+    image = np.arange(len(x)).reshape(-1, *[1] * (points[0].ndim - 1))
+    result = 0
+    for corner in product((0, 1), repeat=len(points)):
+        at = [np.floor(p).astype(int) + c for p, c in zip(points, corner)]
+        weight = np.prod([np.maximum(0, 1 - np.abs(p - i)) for p, i in zip(points, at)], axis=0)
+        inside = np.all([(0 <= i) & (i < n) for i, n in zip(at, x.shape[2:])], axis=0)
+        clipped = [np.clip(i, 0, n - 1) for i, n in zip(at, x.shape[2:])]
+        result = result + np.moveaxis(x[(image, slice(None), *clipped)], -1, 1) * (weight * inside)[:, None]
+    return result
+
+
+def deformed_taps(windows, parts, a):
+    x, count, taps = a["x"], windows.count(), []
+    offset = a["offset"].reshape(len(x), parts, -1, windows.axes, *count)
+    mask = a["mask"].reshape(len(x), parts, -1, *count) if "mask" in a else None
+    for t, tap in enumerate(product(*map(range, windows.kernel))):
+        places = np.meshgrid(*(n[k] - before for n, k, before in zip(windows.numbers(), tap, windows.before)), indexing="ij")
+        seen = []
+        for g, part in enumerate(np.split(x, parts, axis=1)):
+            seen.append(between_pixels(part, [p + offset[:, g, t, d] for d, p in enumerate(places)]))
+            if mask is not None:
+                seen[-1] = seen[-1] * mask[:, g, t][:, None]
+        taps.append(np.concatenate(seen, axis=1))
+    return np.stack(taps)
+
+
+@cases(70, 30, "deform-conv", oracle="onnxruntime")
+def deformable(rng, name):
+    """onnxruntime has two axes alone."""
+    windows, (groups, inputs, filters) = draw_windows(rng), draw_groups(rng)
+    while math.prod(windows.count()) * math.prod(windows.kernel) > (12 if rng.small else 1500):
+        windows = draw_windows(rng)
+    arrays = draw_weights(rng, windows, inputs, filters, groups)
+    parts = int(rng.one_of([p for p in range(1, groups * inputs + 1) if groups * inputs % p == 0]))
+    field = (len(arrays["x"]), parts * math.prod(windows.kernel), *windows.count())
+    arrays["offset"] = rng.uniform(-2, 2, (field[0], field[1] * windows.axes, *field[2:])).astype(np.float32)
+    if rng.random() < 0.6:
+        arrays["mask"] = rng.uniform(0, 1, field).astype(np.float32)
+    word, nodes, after = draw_activation(rng)
+    arguments = windows.arguments() + ["--groups", str(groups), "--offset-groups", str(parts), "--activation", word]
+    onnx = None
+    if windows.axes == 2:
+        attributes = windows.attributes(auto_pad=False) | {"group": groups, "offset_group": parts}
+        named = [n if n in arrays else "" for n in ("x", "w", "offset", "b", "mask")]
+        onnx = run_onnx([("DeformConv", named, attributes)] + nodes, arrays)
+    return Case(arguments, arrays, onnx,
+                lambda a: after(weigh(windows, groups, a, deformed_taps(windows, parts, a))))
 
 
 @cases(50, 30, "local-conv", oracle="NumPy")
@@ -702,6 +761,133 @@ def adaptive_pool(rng, name):
     pool = np.mean if name == "adaptive-avg-pool" else np.max
     arrays = {"x": rng.normal_array(rng.batch(), rng.channels(), *size)}
     return Case(["--output-size", joined(out)], arrays, None, lambda a: pooled_spans(a["x"], spans, pool))
+
+
+@cases(30, 15, "pyramid-max-pool", "pyramid-avg-pool", oracle="NumPy")
+def pyramid(rng, name):
+    size, levels = rng.sizes(9), [int(n) for n in rng.integers(1, 5, rng.integers(1, 4))]
+    pool = np.mean if name == "pyramid-avg-pool" else np.max
+    arrays = {"x": rng.normal_array(rng.batch(), rng.channels(), *size)}
+
+    def function(a):
+        rows = []
+        for level in levels:
+            spans = [[(i * n // level, -(-(i + 1) * n // level)) for i in range(level)] for n in size]
+            rows.append(np.moveaxis(pooled_spans(a["x"], spans, pool), 1, -1).reshape(len(a["x"]), -1))
+        return np.concatenate(rows, axis=1)
+    return Case(["--levels", joined(levels, ",")], arrays, None, function)
+
+
+@cases(40, 15, "max-unpool", oracle="onnxruntime")
+def max_unpool(rng, name):
+    """onnxruntime counts positions through all images and channels. Where two are the same it depends on the order."""
+    size = rng.sizes(5)
+    kernel = [int(k) for k in rng.integers(1, 4, len(size))]
+    x = rng.normal_array(rng.batch(), rng.channels(), *size)
+    plane = math.prod(n * k for n, k in zip(size, kernel))
+    places = np.stack([rng.permutation(plane)[:math.prod(size)] for _ in range(len(x) * x.shape[1])])
+    arrays = {"x": x, "positions": places.reshape(x.shape).astype(np.int32)}
+
+    def function(a):
+        y = np.zeros((len(places), plane))
+        np.put_along_axis(y, places, a["x"].reshape(places.shape), 1)
+        return y.reshape(*x.shape[:2], *(n * k for n, k in zip(size, kernel)))
+    everywhere = (places + plane * np.arange(len(places))[:, None]).reshape(x.shape)
+    onnx = run_onnx([("MaxUnpool", ["x", "at"], {"kernel_shape": kernel, "strides": kernel})], {"x": x}, {"at": everywhere})
+    return Case(["--kernel", joined(kernel)], arrays, onnx, function)
+
+
+# --- regions of interest ---
+
+
+def draw_regions(rng, x, scale):
+    regions = np.zeros((int(rng.integers(1, 5)), 5))
+    for row in regions:
+        width, height = x.shape[3], x.shape[2]
+        row[0] = rng.integers(len(x))
+        row[1:3] = rng.uniform(-2, [width, height])
+        row[3:5] = row[1:3] + rng.uniform(0.2, [width + 2, height + 2])
+    regions[:, 1:] /= scale
+    return regions.astype(np.float32)
+
+
+def draw_region_case(rng, outputs):
+    x = rng.normal_array(rng.batch(), rng.channels(), *rng.sizes(12, 2))
+    scale = float(rng.one_of([1, 0.5, 0.25]))
+    out = [int(rng.one_of(outputs)) for _ in range(2)]
+    arrays = {"x": x, "rois": draw_regions(rng, x, scale)}
+    return arrays, scale, out, ["--spatial-scale", str(scale), "--output-size", joined(out)]
+
+
+def pool_regions(a, out, pool):
+    """pool(the image of a region, the region, o) for each bin."""
+    y = np.zeros((len(a["rois"]), a["x"].shape[1], *out))
+    for r, region in enumerate(a["rois"].astype(np.float64)):
+        for o in product(*map(range, out)):
+            y[(r, slice(None), *o)] = pool(a["x"][int(region[0])], region, o)
+    return y
+
+
+@cases(50, 20, "max-roi-pool", oracle="onnxruntime")
+def max_roi_pool(rng, name):
+    """onnxruntime divides in single precision, which is exact for powers of two."""
+    arrays, scale, out, arguments = draw_region_case(rng, [1, 2, 4])
+
+    def largest(image, region, o):
+        spans = []
+        for n, first, last, of, i in zip(image.shape[1:], region[[2, 1]], region[[4, 3]], out, o):
+            begin, end = (math.floor(abs(v * scale) + 0.5) * (1 if v > 0 else -1) for v in (first, last))
+            extent = max(end - begin + 1, 1)
+            spans.append(slice(*np.clip([begin + i * extent // of, begin - (-(i + 1) * extent // of)], 0, n)))
+        window = image[(slice(None), *spans)].reshape(len(image), -1)
+        return window.max(1) if window.size else 0
+    onnx = run_onnx([("MaxRoiPool", ["x", "rois"], {"pooled_shape": out, "spatial_scale": scale})], arrays)
+    return Case(arguments, arrays, onnx, lambda a: pool_regions(a, out, largest))
+
+
+@cases(80, 30, "roi-align", oracle="onnxruntime")
+def roi_align(rng, name):
+    """The maximum of onnxruntime is that of single pixels times their weights; that of interpolated values is NumPy's."""
+    arrays, scale, out, arguments = draw_region_case(rng, [1, 2, 3])
+    sampling, half = int(rng.integers(0, 4)), rng.random() < 0.5
+    mode = rng.one_of(["avg", "avg", "max", "corners"])
+    arguments += ["--sampling", str(sampling)] if sampling else []
+    arguments += ([] if half else ["--output-half-pixel"]) + {"avg": [], "max": ["--max"],
+                                                              "corners": ["--max", "--max-of-corners"]}[mode]
+
+    def points(n, first, last, of, i):
+        begin = first * scale - half / 2
+        extent = (last - first) * scale if half else max((last - first) * scale, 1)
+        many = sampling or math.ceil(extent / of)
+        return begin + extent / of * (i + (np.arange(many) + 0.5) / many)
+
+    def values(image, y, x):
+        if not (-1 <= y <= image.shape[1] and -1 <= x <= image.shape[2]):
+            return np.zeros((4, len(image)))
+        corners = []
+        for n, p in zip(image.shape[1:], (y, x)):
+            p = min(max(p, 0), n - 1)
+            low = min(math.floor(p), n - 1)
+            corners.append([(low, 1 - (p - low)), (min(low + 1, n - 1), p - low)])
+        return np.stack([image[:, i, j] * v * w for i, v in corners[0] for j, w in corners[1]])
+
+    def align(image, region, o):
+        ys, xs = (points(n, first, last, of, i) for n, first, last, of, i in
+                  zip(image.shape[1:], region[[2, 1]], region[[4, 3]], out, o))
+        found = [values(image, y, x) for y in ys for x in xs]
+        if not found:
+            return 0
+        if mode == "corners":
+            return np.max(found, axis=(0, 1))
+        return (np.mean if mode == "avg" else np.max)(np.sum(found, axis=1), axis=0)
+    onnx = None
+    if mode != "max":
+        attributes = {"mode": "avg" if mode == "avg" else "max", "output_height": out[0], "output_width": out[1],
+                      "sampling_ratio": sampling, "spatial_scale": scale,
+                      "coordinate_transformation_mode": "half_pixel" if half else "output_half_pixel"}
+        boxes = {"boxes": arrays["rois"][:, 1:].copy(), "images": arrays["rois"][:, 0].astype(np.int64)}
+        onnx = run_onnx([("RoiAlign", ["x", "boxes", "images"], attributes)], {"x": arrays["x"]}, boxes)
+    return Case(arguments, arrays, onnx, lambda a: pool_regions(a, out, align))
 
 
 @cases(40, 20, "fractional-max-pool", oracle="NumPy")
