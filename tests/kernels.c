@@ -1081,6 +1081,41 @@ static void column_sums(void **state) {
     }
 }
 
+/* Small whole numbers: any order of the sums gives the same. */
+static void blends(void **state) {
+    (void)state;
+    enum { MOST = 9 };
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 200; i++) {
+            const int64_t n = draw(0, MOST), channels = draw_size(k->lanes, 3 * k->lanes), rows = 4;
+            const int flags = (int)draw(0, 1);
+            float *x = filled(g, rows * channels, draw_integer), *one = filled(g, channels, draw_integer);
+            float *weight = filled(g, n, draw_integer), *sums = guard_floats(g, n), *want_sums = guard_floats(g, n);
+            float *got = flags ? filled(g, channels, draw_integer) : guard_floats(g, channels);
+            float *want = guard_floats(g, channels), *spread = copied(g, x, rows * channels);
+            int64_t offset[MOST];
+            for (int64_t t = 0; t < n; t++) offset[t] = draw(0, rows - 1) * channels;
+            float *want_spread = copied(g, x, rows * channels);
+            for (int64_t c = 0; c < channels; c++) want[c] = flags & CP_ACCUMULATE ? got[c] : 0;
+            for (int64_t t = 0; t < n; t++) {
+                want_sums[t] = 0;
+                for (int64_t c = 0; c < channels; c++) {
+                    want[c] += weight[t] * x[offset[t] + c];
+                    want_spread[offset[t] + c] += weight[t] * one[c];
+                    want_sums[t] += one[c] * x[offset[t] + c];
+                }
+            }
+            k->blend(x, offset, weight, n, got, channels, flags);
+            assert_same_numbers(got, want, channels, k, "blend");
+            k->spread(one, offset, weight, n, spread, channels);
+            assert_same_numbers(spread, want_spread, rows * channels, k, "spread");
+            k->products(one, x, offset, n, channels, sums);
+            assert_same_numbers(sums, want_sums, n, k, "products");
+            guard_free(g);
+        }
+    }
+}
+
 static void sums_of_squares(void **state) {
     (void)state;
     FOR_EACH_LEVEL(k, g) {
@@ -1331,6 +1366,7 @@ int main(void) {
         cmocka_unit_test(activations_and_sums),
         cmocka_unit_test(loops_in_place),
         cmocka_unit_test(column_sums),
+        cmocka_unit_test(blends),
         cmocka_unit_test(sums_of_squares),
         cmocka_unit_test(adam_steps),
         cmocka_unit_test(sgd_steps),
