@@ -13,17 +13,21 @@ typedef struct options {
     int threads;
     cp_math math;
     double seconds;
-    bool json;
+    bool error, json;
     limits limits; /* measured so far */
 } options;
 
-enum { OPTION_CASES = 256, OPTION_THREADS, OPTION_MATH, OPTION_SECONDS, OPTION_JSON };
+enum { OPTION_CASES = 256, OPTION_THREADS, OPTION_MATH, OPTION_SECONDS, OPTION_ERROR, OPTION_JSON };
 
 static const struct argp_option option_list[] = {
     {"cases", OPTION_CASES, "FILE", 0, "the cases, one JSON object in each line; '-' is standard input", 1},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 2},
     {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 2},
     {"seconds", OPTION_SECONDS, "S", 0, "measure each case at least that long, and ten times (default 0.3)", 2},
+    {"error", OPTION_ERROR, NULL, 0,
+     "compute each case by the reference in double, too, and print the largest difference, as a part of the largest "
+     "output",
+     2},
     {"json", OPTION_JSON, NULL, 0, "print a line of JSON for each case", 2},
     {0}};
 
@@ -44,6 +48,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_SECONDS:
         o->seconds = arg_real("seconds", text, 0, 3600);
+        return 0;
+    case OPTION_ERROR:
+        o->error = true;
         return 0;
     case OPTION_JSON:
         o->json = true;
@@ -309,15 +316,57 @@ static const char *main_algorithm(const bench *b, int64_t *bytes, int64_t *multi
     return algorithm;
 }
 
+/* --- the error of one --- */
+
+/* The same numbers in double, or memory for them. */
+static cp_tensor in_double(cp_tensor x, bool copied) {
+    const int64_t count = cp_shape_count(x.shape);
+    double *numbers = allocate((size_t)count, sizeof *numbers);
+    for (int64_t i = 0; copied && i < count; i++) numbers[i] = (double)((const float *)x.data)[i];
+    return cp_view(numbers, CP_F64, x.shape);
+}
+
+/* The largest difference of what was computed last from the reference's answer in double, as a part of the largest
+ * output; NAN where the output is not of floats, or there is no such answer. */
+static double error_of(const bench_case *c, const bench *b, cp_ctx *ctx) {
+    cp_plan *plan = NULL;
+    cp_work *work = NULL;
+    cp_tensor in[2];
+    double difference = 0, largest = 0;
+    if (b->out.type != CP_F32 || (c->axes && c->type != CP_F32)) return NAN;
+    cp_status status = cp_net_plan(&plan, ctx, b->net, &(cp_plan_options){.type = CP_F64, .training = c->training});
+    if (!status) status = cp_work_new(&work, plan);
+    if (status) {
+        cp_plan_free(plan);
+        return NAN;
+    }
+    const cp_tensor out = in_double(b->out, false);
+    for (int i = 0; i < b->n_in; i++) in[i] = in_double(b->in[i], true);
+    status = cp_plan_run(plan, work, in, b->n_in, &out, 1);
+    for (int64_t i = 0; !status && i < cp_shape_count(out.shape); i++) {
+        const double exact = ((const double *)out.data)[i], got = (double)((const float *)b->out.data)[i];
+        difference = fmax(difference, fabs(got - exact));
+        largest = fmax(largest, fabs(exact));
+    }
+    for (int i = 0; i < b->n_in; i++) free(in[i].data);
+    free(out.data);
+    cp_work_free(work);
+    cp_plan_free(plan);
+    return status || largest == 0 ? NAN : difference / largest;
+}
+
 static void print_result(options *o, const bench_case *c, const bench *b, cp_ctx *ctx, timing time) {
     int64_t bytes, multiplies;
     const char *algorithm = main_algorithm(b, &bytes, &multiplies);
     const double operations = 2 * (double)multiplies;
     const double gflops = 1e-9 * operations / time.median, gbps = 1e-9 * (double)bytes / time.median;
+    const double error = o->error ? error_of(c, b, ctx) : NAN;
     const share_of_limit share = share_of(&o->limits, ctx, operations, bytes, time.median);
     if (!o->json) {
-        printf("%-32s %-18s %10.4f %10.4f %9.1f %9.1f %6.1f%% %s\n", c->name, algorithm, 1e3 * time.min,
+        printf("%-32s %-18s %10.4f %10.4f %9.1f %9.1f %6.1f%% %-7s", c->name, algorithm, 1e3 * time.min,
                1e3 * time.median, gflops, gbps, 100 * share.share, share.bound);
+        if (o->error) printf(" %8.1e", error);
+        printf("\n");
     } else {
         json_t *line = json_object();
         json_object_set_new(line, "name", json_plain(c->name));
@@ -331,6 +380,7 @@ static void print_result(options *o, const bench_case *c, const bench *b, cp_ctx
         json_object_set_new(line, "share", json_number(share.share));
         json_object_set_new(line, "bound", json_plain(share.bound));
         json_object_set_new(line, "limit", json_number(1e-9 * share.limit));
+        if (!isnan(error)) json_object_set_new(line, "error", json_number(error));
         print_json(line, stdout);
     }
 }
@@ -386,8 +436,8 @@ static int bench_file(options *o, FILE *file, cp_ctx *ctx) {
     size_t capacity = 0;
     int status = STATUS_OK;
     if (!o->json)
-        printf("%-32s %-18s %10s %10s %9s %9s %7s of      %s, %d thread%s\n", "name", "algorithm", "min ms",
-               "median ms", "gflops", "gbps", "share", cp_ctx_isa(ctx), cp_ctx_threads(ctx),
+        printf("%-32s %-18s %10s %10s %9s %9s %7s of     %s  %s, %d thread%s\n", "name", "algorithm", "min ms",
+               "median ms", "gflops", "gbps", "share", o->error ? "   error" : "", cp_ctx_isa(ctx), cp_ctx_threads(ctx),
                cp_ctx_threads(ctx) > 1 ? "s" : "");
     for (int number = 1; getline(&line, &capacity, file) >= 0; number++) {
         const int timed = bench_line(o, line, number, ctx);

@@ -619,7 +619,7 @@ CP_API cp_status cp_net_gradients(cp_net *net, cp_node y, cp_node dy, const cp_n
 CP_API cp_node cp_net_parse(cp_net *net, cp_node x, const char *text);
 
 /* The operations that nets are made of, as cp_layer and cp_step_info name them. */
-#define CP_MAX_ALGORITHMS 8
+#define CP_MAX_ALGORITHMS 16
 typedef struct cp_operator {
     const char *name;
     const char *algorithms[CP_MAX_ALGORITHMS + 1]; /* the reference last, then NULL; none where nothing is computed */
