@@ -93,6 +93,7 @@ static void test_impossible_options_are_refused(void **state) {
         {{.threads = -1}, "threads = -1: must be 1 to 1024"},
         {{.threads = 1000000000}, "threads = 1000000000: must be 1 to 1024"},
         {{.isa = (cp_isa)9}, "isa = 9: no such instruction set"},
+        {{.math = (cp_math)7}, "math = 7: no such mode"},
         {{.max_memory = -5}, "max_memory = -5: must not be negative"},
         {{.allocator = &half}, "allocator: alloc and free must both be set"},
         {{.reserved = {0, 1}}, "the reserved words of the options must be zero"},

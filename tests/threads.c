@@ -105,6 +105,17 @@ static int64_t gradients(cp_ctx *ctx, float *out) {
     return 7560 + 1530 + 34;
 }
 
+/* Large enough for Winograd's transforms. */
+static int64_t transformed_gradients(cp_ctx *ctx, float *out) {
+    const cp_tensor x = cp_nhwc(numbers, 3, 23, 29, 16), w = cp_hwio(numbers + 9, 3, 3, 16, 80);
+    static float gradient[3 * 23 * 29 * 80];
+    for (int i = 0; i < 3 * 23 * 29 * 80; i++) gradient[i] = numbers[i % (MOST - 7)];
+    const cp_tensor dy = cp_nhwc(gradient, 3, 23, 29, 80), dx = cp_nhwc(out, 3, 23, 29, 16);
+    const cp_tensor dw = cp_hwio(out + 32016, 3, 3, 16, 80), db = cp_vec(out + 32016 + 11520, 80);
+    ok(cp_conv_gradient(ctx, &(cp_conv){.pad = CP_PAD_SAME}, &x, &w, NULL, &dy, &dx, &dw, &db));
+    return 32016 + 11520 + 80;
+}
+
 static int64_t training(cp_ctx *ctx, float *out) {
     static float images[10 * 28 * 28];
     int32_t labels[10];
@@ -140,7 +151,8 @@ static int64_t training(cp_ctx *ctx, float *out) {
     return used;
 }
 
-static computation *const computations[] = {convolution, depthwise, max_pooling, average_pooling, gradients, training};
+static computation *const computations[] = {convolution,           depthwise, max_pooling, average_pooling, gradients,
+                                            transformed_gradients, training};
 enum { COMPUTATIONS = sizeof computations / sizeof *computations };
 
 static void same_bits(void **state) {
@@ -276,11 +288,33 @@ static void fork_and_compute(void **state) {
     cp_ctx_free(ctx);
 }
 
+/* In strict math an image's results do not depend on the batch that it is in. */
+static void strict_batches(void **state) {
+    (void)state;
+    enum { BATCH = 6, H = 17, C = 24, K = 40 };
+    static float whole[BATCH * H * H * K], alone[H * H * K];
+    const cp_tensor w3 = cp_hwio(numbers, 3, 3, C, K), w1 = cp_hwio(numbers, 1, 1, C, K), b = cp_vec(numbers + 77, K);
+    for (int form = 0; form < 4; form++) {
+        cp_ctx *ctx;
+        const cp_tensor *w = form % 2 ? &w1 : &w3;
+        const cp_conv conv = {.pad = CP_PAD_SAME, .stride = {form / 2 + 1, form / 2 + 1}};
+        const int64_t out = (H + form / 2) / (form / 2 + 1);
+        ok(cp_ctx_new(&ctx, &(cp_options){.threads = 3, .math = CP_MATH_STRICT}));
+        const cp_tensor x = cp_nhwc(numbers, BATCH, H, H, C), y = cp_nhwc(whole, BATCH, out, out, K);
+        ok(cp_conv_run(ctx, &conv, &x, w, &b, &y));
+        for (int i = 0; i < BATCH; i++) {
+            const cp_tensor xi = cp_nhwc(numbers + i * H * H * C, 1, H, H, C), yi = cp_nhwc(alone, 1, out, out, K);
+            ok(cp_conv_run(ctx, &conv, &xi, w, &b, &yi));
+            assert_memory_equal(alone, whole + i * out * out * K, (size_t)(out * out * K) * sizeof *alone);
+        }
+        cp_ctx_free(ctx);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bits),
-        cmocka_unit_test(shared_plan),
-        cmocka_unit_test(shared_context),
+        cmocka_unit_test(same_bits),        cmocka_unit_test(strict_batches),
+        cmocka_unit_test(shared_plan),      cmocka_unit_test(shared_context),
 #ifndef UNDER_TSAN /* it knows no forked processes with threads */
         cmocka_unit_test(fork_and_compute),
 #endif

@@ -716,6 +716,12 @@ prints_json bench ops --cases cases --json --seconds 0 --threads 2
 report "bench ops: a line for each case" [ "$status$(grep -c '"median_ms"' out)" = 07 ]
 report "bench ops: keys" grep -q '"name": "conv", "algorithm": .*"isa": .*"threads": 2, "min_ms": .*"gflops": .*"gbps": .*"share": .*"bound": ".*"limit": ' out
 expect 0 "median ms" bench ops --cases cases --seconds 0
+expect 0 " error " bench ops --cases cases --seconds 0 --error
+printf '%s\n' '{"name": "w", "op": "conv", "input": [1, 32, 32, 32], "filters": 32, "kernel": [3, 3]}' >case
+expect 0 '"algorithm": "winograd-4x4-3x3"' bench ops --cases case --json --seconds 0
+expect 0 '"error": ' bench ops --cases case --json --seconds 0 --error
+expect 0 '"algorithm": "winograd-2x2-3x3"' bench ops --cases case --json --seconds 0 --math strict
+refuses 1 "math = exact: must be one of fast, strict" bench ops --cases case --math exact
 prints_json bench machine --json --seconds 0 --threads 1
 report "bench machine: keys" grep -q '"fp32": .*"tile": .*"level": "L1".*"read": .*"rows": .*"best": .*"DRAM"' out
 expect 0 "GFLOP/s" bench machine --seconds 0 --threads 2
