@@ -298,16 +298,17 @@ static double run_once(void *user) {
     return sum;
 }
 
-/* The algorithm of the step that does most, the bytes of all and their multiply-adds. */
-static const char *main_algorithm(const bench *b, int64_t *bytes, int64_t *multiplies) {
+/* The algorithm of the step that does most, and the sums of all. */
+static const char *main_algorithm(const bench *b, cp_step_info *sum) {
     const char *algorithm = "none";
     int64_t most = -1;
-    *bytes = *multiplies = 0;
+    *sum = (cp_step_info){0};
     for (int i = 0; i < cp_plan_steps(b->plan); i++) {
         cp_step_info step;
         if (cp_plan_step(b->plan, NULL, i, &step) || !counts(b, &step)) continue;
-        *bytes += step.bytes;
-        *multiplies += step.multiply_adds;
+        sum->bytes += step.bytes;
+        sum->multiply_adds += step.multiply_adds;
+        sum->products += step.products;
         if (step.multiply_adds >= most) {
             most = step.multiply_adds;
             algorithm = step.algorithm;
@@ -356,12 +357,11 @@ static double error_of(const bench_case *c, const bench *b, cp_ctx *ctx) {
 }
 
 static void print_result(options *o, const bench_case *c, const bench *b, cp_ctx *ctx, timing time) {
-    int64_t bytes, multiplies;
-    const char *algorithm = main_algorithm(b, &bytes, &multiplies);
-    const double operations = 2 * (double)multiplies;
-    const double gflops = 1e-9 * operations / time.median, gbps = 1e-9 * (double)bytes / time.median;
+    cp_step_info sum;
+    const char *algorithm = main_algorithm(b, &sum);
+    const double gflops = 2e-9 * (double)sum.multiply_adds / time.median, gbps = 1e-9 * (double)sum.bytes / time.median;
     const double error = o->error ? error_of(c, b, ctx) : NAN;
-    const share_of_limit share = share_of(&o->limits, ctx, operations, bytes, time.median);
+    const share_of_limit share = share_of(&o->limits, ctx, 2 * (double)sum.products, sum.bytes, time.median);
     if (!o->json) {
         printf("%-32s %-18s %10.4f %10.4f %9.1f %9.1f %6.1f%% %-7s", c->name, algorithm, 1e3 * time.min,
                1e3 * time.median, gflops, gbps, 100 * share.share, share.bound);

@@ -224,8 +224,7 @@ typedef struct share_of_limit {
     const char *bound;   /* "compute", "L2" */
 } share_of_limit;
 /* How near something comes that did so many operations, on data of so many bytes, in that time; to the limit that it
- * comes nearest to, which is the one that binds. Above 1 where an algorithm does with fewer operations than were
- * counted. */
+ * comes nearest to, which is the one that binds. */
 share_of_limit share_of(limits *limits, cp_ctx *ctx, double operations, int64_t bytes, double seconds);
 
 #endif

@@ -711,9 +711,10 @@ CP_API cp_shape cp_plan_output_shape(const cp_plan *plan, int i);
 
 typedef struct cp_step_info {
     const char *layer, *op, *algorithm; /* "conv1", "conv", "direct"; valid while the plan is */
-    int64_t multiply_adds;              /* padded taps counted */
+    int64_t multiply_adds;              /* of the definition, padded taps counted */
     int64_t bytes;                      /* inputs read and outputs written, once each */
     double seconds;                     /* of the last run of the work, where it was timed */
+    int64_t products;                   /* multiply-adds of the algorithm: Winograd's are fewer */
 } cp_step_info;
 CP_API int cp_plan_steps(const cp_plan *plan);
 /* work may be NULL. */

@@ -611,6 +611,7 @@ cp_status cp_plan_step(const cp_plan *plan, const cp_work *work, int i, cp_step_
     const cp_step *step = &plan->steps[i];
     *info = (cp_step_info){.layer = step->layer, .op = step->op, .algorithm = step->algo->name};
     info->multiply_adds = step->packs ? 0 : step->problem.multiply_adds;
+    info->products = step->algo->products && !step->packs ? step->algo->products(&step->problem) : info->multiply_adds;
     for (int k = 0; k < step->problem.inputs; k++)
         if (step->in[k]) info->bytes += bytes_of(step->problem.in[k], step->problem.in_type[k]);
     for (int k = 0; k < step->problem.outputs; k++)

@@ -122,6 +122,8 @@ typedef struct cp_algo {
     const char *(*refuse)(const cp_problem *problem);
     /* An estimate to compare algorithms by: multiply-adds that would take as long. NULL: 0. */
     double (*cost)(const cp_problem *problem);
+    /* The multiply-adds that it does. NULL: those of the definition. */
+    int64_t (*products)(const cp_problem *problem);
     cp_status (*prepare)(const cp_problem *problem,
                          cp_prepared *prepared); /* NULL: nothing to prepare. threads count unknown */
     /* Share id of n of one phase; phases follow one another, shares of one run at once. The result must not depend on

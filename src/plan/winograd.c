@@ -83,6 +83,11 @@ cp_winograd_tiles cp_winograd_tiles_of(const cp_problem *p, const cp_winograd *t
     return t;
 }
 
+int64_t cp_winograd_products(const cp_problem *p, const cp_winograd *transform, bool backward) {
+    const cp_winograd_tiles t = cp_winograd_tiles_of(p, transform, backward);
+    return t.elements * t.count * t.channels * t.filters;
+}
+
 /* Floats between the elements of one panel's weights: not a power of two, at which they would meet in the same sets of
  * the cache when they are written side by side. */
 static int64_t u_step(const winograd *w, int64_t panel) {
@@ -314,6 +319,9 @@ static double cost(const cp_problem *p, const cp_winograd *transform, bool backw
     static double cost_##symbol(const cp_problem *p) {                                                                 \
         return cost(p, &p->kernels->winograd[transform], backward_);                                                   \
     }                                                                                                                  \
+    static int64_t products_##symbol(const cp_problem *p) {                                                            \
+        return cp_winograd_products(p, &p->kernels->winograd[transform], backward_);                                   \
+    }                                                                                                                  \
     static cp_status prepare_##symbol(const cp_problem *p, cp_prepared *prepared) {                                    \
         return prepare(p, prepared, &p->kernels->winograd[transform], backward_);                                      \
     }                                                                                                                  \
@@ -321,6 +329,7 @@ static double cost(const cp_problem *p, const cp_winograd *transform, bool backw
         .name = name_,                                                                                                 \
         .refuse = refuse_##symbol,                                                                                     \
         .cost = cost_##symbol,                                                                                         \
+        .products = products_##symbol,                                                                                 \
         .prepare = prepare_##symbol,                                                                                   \
         .pack = pack_,                                                                                                 \
         .run = run,                                                                                                    \

@@ -21,6 +21,8 @@ typedef struct cp_winograd_tiles {
 
 /* The tiles of the forward convolution, or of its input gradient: there dy is what is read. */
 cp_winograd_tiles cp_winograd_tiles_of(const cp_problem *p, const cp_winograd *transform, bool backward);
+/* The products of all whole tiles. */
+int64_t cp_winograd_products(const cp_problem *p, const cp_winograd *transform, bool backward);
 /* Why a transform cannot solve the problem, or NULL; strict: it may in strict math. */
 const char *cp_winograd_refuse(const cp_problem *p, int transform, bool strict);
 

@@ -180,6 +180,9 @@ static double cost(const cp_problem *p, const cp_winograd *transform) {
     static double cost_##symbol(const cp_problem *p) {                                                                 \
         return cost(p, &p->kernels->winograd[transform]);                                                              \
     }                                                                                                                  \
+    static int64_t products_##symbol(const cp_problem *p) {                                                            \
+        return cp_winograd_products(p, &p->kernels->winograd[transform], false);                                       \
+    }                                                                                                                  \
     static cp_status prepare_##symbol(const cp_problem *p, cp_prepared *prepared) {                                    \
         return prepare(p, prepared, &p->kernels->winograd[transform]);                                                 \
     }                                                                                                                  \
@@ -187,6 +190,7 @@ static double cost(const cp_problem *p, const cp_winograd *transform) {
         .name = name_,                                                                                                 \
         .refuse = refuse_##symbol,                                                                                     \
         .cost = cost_##symbol,                                                                                         \
+        .products = products_##symbol,                                                                                 \
         .prepare = prepare_##symbol,                                                                                   \
         .run = run,                                                                                                    \
         .panels = true,                                                                                                \
