@@ -24,6 +24,7 @@ int cmd_operators(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int bench_machine(int argc, char **argv);
 int bench_ops(int argc, char **argv);
+int bench_model(int argc, char **argv);
 int bench_train(int argc, char **argv);
 
 /* --- error.c --- */
@@ -159,6 +160,13 @@ typedef struct runner {
     bool onnx; /* else one of our own files */
 } runner;
 bool is_onnx(const char *path);
+/* What options say of a model's inputs: "NAME=1x3x224x224", or without the name those in order. */
+#define MOST_INPUTS 64
+typedef struct known_inputs {
+    cp_onnx_input input[MOST_INPUTS];
+    cp_onnx options; /* with them */
+} known_inputs;
+void add_known_shape(known_inputs *known, char *text);
 /* Loads a model; known: of an ONNX file. close_runner also after a failure. */
 cp_status open_runner(runner *r, const char *model, const cp_onnx *known, const cp_options *options);
 /* One number of an array without gaps, of any type that nets have. */
@@ -198,7 +206,7 @@ int caught_signal(void); /* 0: none */
 
 double seconds_now(void);
 typedef struct timing {
-    double min, median; /* seconds */
+    double min, median, p90, p99; /* seconds */
     int runs;
 } timing;
 /* Runs until `seconds` have passed and there were at least ten runs. run gives the seconds that count, or a negative

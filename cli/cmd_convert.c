@@ -1,4 +1,4 @@
-/* convpool convert: a model whose weights are stored in another type. */
+/* convpool convert: a model whose weights are stored in another type, or as an ONNX file. */
 #include "args.h"
 
 #include <math.h>
@@ -46,7 +46,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!o->model) usage("MODEL is missing");
         if (!o->output) usage("--output is missing");
-        if (!o->given) usage("--store is missing");
+        if (!o->given && !is_onnx(o->output)) usage("--store is missing");
+        if (o->given && is_onnx(o->output)) usage("--store is for models of our own: ONNX files have f32");
         if (strcmp(o->model, "-") && same_file(o->model, o->output)) usage("%s is input and output", o->model);
         return 0;
     default:
@@ -102,13 +103,32 @@ static void print_change(const options *o, const change *found) {
     }
 }
 
+static int write_onnx(const options *o, const cp_net *net) {
+    char path[PLAIN_TEXT], size[BYTES_TEXT];
+    struct stat about;
+    const cp_status saved = cp_onnx_save(net, o->output);
+    if (saved) return fail_library(saved);
+    const int64_t bytes = stat(o->output, &about) ? 0 : about.st_size;
+    if (o->json) {
+        json_t *result = json_object();
+        json_object_set_new(result, "model", json_plain(o->output));
+        json_object_set_new(result, "bytes", json_integer(bytes));
+        print_json(result, stdout);
+    } else {
+        printf("%s: ONNX, %s\n", plain(o->output, path), byte_text(bytes, size));
+    }
+    return STATUS_OK;
+}
+
 int cmd_convert(int argc, char **argv) {
     options o = {0};
     const struct argp parser = {
         .options = option_list,
         .parser = parse,
         .args_doc = "MODEL",
-        .doc = "Stores the weights of a model in another type, and says how much that changes them.\v"
+        .doc = "Stores the weights of a model in another type, and says how much that changes them; or writes the "
+               "model as "
+               "an ONNX file, where FILE ends with .onnx.\v"
                "f16 and bf16 take half the bytes; every command reads all three and computes in float32. f16 (IEEE "
                "754) keeps 11 significant bits and ends at 65504; bf16 keeps 8 bits and the range of float32. A "
                "checkpoint becomes a model: what its optimizer remembers stays behind.",
@@ -118,6 +138,11 @@ int cmd_convert(int argc, char **argv) {
     change found = {0};
     int status = check_output(o.output);
     if (!status) status = load_net(&net, o.model);
+    if (!status && is_onnx(o.output)) {
+        status = write_onnx(&o, net);
+        cp_net_free(net);
+        return status;
+    }
     for (int i = 0; !status && i < cp_net_parameters(net); i++) status = compare(net, i, store_types[o.store], &found);
     if (!status) {
         const cp_status saved = cp_net_save_as(net, o.output, store_types[o.store]);

@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-typedef enum form { TEXT, MARKDOWN, JSON } form;
+typedef enum form { TEXT, MARKDOWN, JSON, ONNX } form;
 
-enum { OPTION_MARKDOWN = 256, OPTION_JSON };
+enum { OPTION_MARKDOWN = 256, OPTION_JSON, OPTION_ONNX };
 
 static const struct argp_option option_list[] = {
     {"markdown", OPTION_MARKDOWN, NULL, 0, "print a table in Markdown", 1},
     {"json", OPTION_JSON, NULL, 0, "print a line of JSON for each operation", 1},
+    {"onnx", OPTION_ONNX, NULL, 0, "print ONNX's operators that are known, and the operations that each becomes", 1},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
@@ -20,8 +21,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_MARKDOWN:
     case OPTION_JSON:
-        if (*chosen != TEXT) usage("--markdown and --json cannot be given together");
-        *chosen = key == OPTION_JSON ? JSON : MARKDOWN;
+    case OPTION_ONNX:
+        if (*chosen != TEXT) usage("--markdown, --json and --onnx cannot be given together");
+        *chosen = key == OPTION_JSON ? JSON : key == OPTION_ONNX ? ONNX : MARKDOWN;
         return 0;
     case ARGP_KEY_ARG:
         usage("'%s' is not an option", text);
@@ -73,6 +75,10 @@ int cmd_operators(int argc, char **argv) {
     args_parse(&parser, "operators", argc, argv, &chosen);
     if (chosen == MARKDOWN) printf("| operation | algorithms | gradient | in models |\n|---|---|---|---|\n");
     if (chosen == TEXT) printf("%-38s %-44s %-9s %s\n", "operation", "algorithms", "gradient", "in models");
+    cp_onnx_operator onnx;
+    for (int i = 0; chosen == ONNX && cp_onnx_operator_at(&onnx, i); i++)
+        printf("%-28s %s\n", onnx.name, *onnx.operations ? onnx.operations : "-");
+    if (chosen == ONNX) return STATUS_OK;
     cp_operator op;
     for (int i = 0; cp_operator_at(&op, i); i++) print_operator(&op, chosen);
     return STATUS_OK;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MOST 64
+#define MOST MOST_INPUTS
 
 typedef struct assignment {
     const char *name; /* NULL: the next one */
@@ -17,8 +17,10 @@ typedef struct assignment {
 
 typedef struct options {
     const char *model, *directory, *labels;
-    assignment inputs[MOST], outputs[MOST], shapes[MOST];
-    int n_inputs, n_outputs, n_shapes, threads, top;
+    assignment inputs[MOST], outputs[MOST];
+    known_inputs shapes;
+    int n_inputs, n_outputs, threads, top;
+    cp_math math;
     float mean[3], std[3];
     int64_t max_memory;
     bool json, profile;
@@ -31,6 +33,7 @@ enum {
     OPTION_MEAN,
     OPTION_STD,
     OPTION_THREADS,
+    OPTION_MATH,
     OPTION_PROFILE,
     OPTION_MEMORY,
     OPTION_JSON,
@@ -50,6 +53,7 @@ static const struct argp_option option_list[] = {
     {"json", OPTION_JSON, NULL, 0, "print JSON", 2},
     {"profile", OPTION_PROFILE, NULL, 0, "print the time of each step", 2},
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 3},
+    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 3},
     {"max-memory", OPTION_MEMORY, "SIZE", 0, "refuse to use more: 512M, 8G (default: half of the memory)", 3},
     {0}};
 
@@ -85,7 +89,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         add_assignment(o->inputs, &o->n_inputs, "input", text);
         return 0;
     case OPTION_SHAPE:
-        add_assignment(o->shapes, &o->n_shapes, "shape", text);
+        add_known_shape(&o->shapes, text);
         return 0;
     case 'o':
         add_assignment(o->outputs, &o->n_outputs, "output", text);
@@ -115,6 +119,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_THREADS:
         o->threads = arg_threads(text);
+        return 0;
+    case OPTION_MATH:
+        o->math = arg_math(text);
         return 0;
     case OPTION_MEMORY:
         o->max_memory = arg_bytes("max-memory", text);
@@ -178,29 +185,39 @@ static bool is_picture(const given *g) {
     return g->picture.pixels != NULL;
 }
 
-/* Shapes that were asked for, and the arrays' own. A picture's own size counts where the model leaves it open: then
- * guess is set. */
+/* The size that was asked for input `number` without its name, or a picture's own where the model leaves it open (then
+ * guess is set); nothing else is known of a picture. */
+static cp_onnx_input known_of_picture(const task *t, int number, bool guess) {
+    const cp_onnx *shapes = &t->options->shapes.options;
+    const given *g = &t->given[number];
+    cp_onnx_input known = {.name = g->name};
+    if (number < shapes->n_inputs && !shapes->inputs[number].name)
+        known.tensor = shapes->inputs[number].tensor;
+    else if (guess)
+        known.tensor.shape = (cp_shape){4, {1, g->picture.channels, g->picture.height, g->picture.width}};
+    else
+        known.name = "";
+    return known;
+}
+
+/* What is known of the inputs, for the loader: in the order of the options, then sizes by name. */
 static void list_known(task *t, bool guess) {
+    const cp_onnx *shapes = &t->options->shapes.options;
     t->n_known = 0;
     for (int i = 0; i < t->n_given; i++) {
         const given *g = &t->given[i];
-        cp_onnx_input *known = &t->known[t->n_known++];
-        *known = (cp_onnx_input){.name = g->name};
-        if (!is_picture(g))
-            known->tensor = cp_view(g->array.data, g->array.type, g->array.shape);
-        else if (guess)
-            known->tensor.shape = (cp_shape){4, {1, g->picture.channels, g->picture.height, g->picture.width}};
-        else
-            known->name = ""; /* nothing is known of it */
+        t->known[t->n_known++] = is_picture(g)
+                                     ? known_of_picture(t, i, guess)
+                                     : (cp_onnx_input){g->name, cp_view(g->array.data, g->array.type, g->array.shape)};
     }
-    for (int i = 0; i < t->options->n_shapes; i++)
-        t->known[t->n_known++] = (cp_onnx_input){.name = t->options->shapes[i].name,
-                                                 .tensor.shape = arg_shape("shape", t->options->shapes[i].value)};
+    for (int i = 0; i < shapes->n_inputs; i++)
+        if (shapes->inputs[i].name || i >= t->n_given) t->known[t->n_known++] = shapes->inputs[i];
 }
 
 static int open_model(task *t) {
     const options *o = t->options;
-    const cp_options context = {.threads = o->threads ? o->threads : default_threads(), .max_memory = o->max_memory};
+    const cp_options context = {
+        .threads = o->threads ? o->threads : default_threads(), .max_memory = o->max_memory, .math = o->math};
     bool pictures = false;
     for (int i = 0; i < t->n_given; i++) pictures |= is_picture(&t->given[i]);
     list_known(t, false);

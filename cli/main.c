@@ -15,7 +15,7 @@ static const struct command {
     {"data", "look at one picture of the data, or write it as a PNG file", cmd_data},
     {"op", "run one operation, or its gradients, on NumPy files", cmd_op},
     {"explain", "show the numbers behind each output of an operation", cmd_explain},
-    {"bench", "time operations (bench ops) or training (bench train)", cmd_bench},
+    {"bench", "time operations, networks or training", cmd_bench},
     {"convert", "store the weights of a model in another type", cmd_convert},
     {"run", "run a network from an ONNX file on arrays or pictures", cmd_run},
     {"onnx-test", "run ONNX's test folders", cmd_onnx_test},

@@ -18,7 +18,8 @@ int build_net(cp_net **net, cp_shape input, const char *text) {
 }
 
 int load_net(cp_net **net, const char *path) {
-    const cp_status status = cp_net_load(net, strcmp(path, "-") ? path : "/dev/stdin");
+    const cp_status status =
+        is_onnx(path) ? cp_onnx_load(net, path, NULL) : cp_net_load(net, strcmp(path, "-") ? path : "/dev/stdin");
     return status ? fail_library(status) : STATUS_OK;
 }
 

@@ -1,5 +1,5 @@
 /* Networks from files of both kinds: loaded, planned and run on arrays. */
-#include "cli.h"
+#include "args.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,16 @@
 bool is_onnx(const char *path) {
     const size_t length = strlen(path);
     return length > 5 && !strcmp(path + length - 5, ".onnx");
+}
+
+void add_known_shape(known_inputs *known, char *text) {
+    char *equals = strrchr(text, '=');
+    const char *size = equals ? equals + 1 : text;
+    if (known->options.n_inputs == MOST_INPUTS) usage("--shape: more than %d of them", MOST_INPUTS);
+    if (equals) *equals = 0;
+    known->input[known->options.n_inputs++] =
+        (cp_onnx_input){.name = equals ? text : NULL, .tensor.shape = arg_shape("shape", size)};
+    known->options.inputs = known->input;
 }
 
 cp_status open_runner(runner *r, const char *model, const cp_onnx *known, const cp_options *options) {

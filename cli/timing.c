@@ -34,7 +34,11 @@ timing time_runs(double (*run)(void *user), void *user, double seconds) {
     double *samples = allocate(MOST_RUNS, sizeof *samples);
     const int n = collect(samples, run, user, seconds);
     qsort(samples, (size_t)n, sizeof *samples, compare);
-    const timing result = {.min = samples[0], .median = samples[n / 2], .runs = n};
+    const timing result = {.min = samples[0],
+                           .median = samples[n / 2],
+                           .p90 = samples[n * 9 / 10],
+                           .p99 = samples[n * 99 / 100],
+                           .runs = n};
     free(samples);
     return result;
 }

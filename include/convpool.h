@@ -945,6 +945,10 @@ CP_API cp_status cp_onnx_load(cp_net **net, const char *path, const cp_onnx *opt
 /* The same of the `length` bytes of such a file: without external data. */
 CP_API cp_status cp_onnx_load_memory(cp_net **net, const void *bytes, int64_t length, const cp_onnx *options);
 
+/* Writes a net as an ONNX file (opset 20, with the shapes of all values), channels first, for any other program.
+ * CP_E_UNSUPPORTED with the layer's name where ONNX has no such operator, or there is no way to it yet. */
+CP_API cp_status cp_onnx_save(const cp_net *net, const char *path);
+
 /* ONNX's operators that are known. */
 typedef struct cp_onnx_operator {
     const char *name;

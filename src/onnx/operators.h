@@ -122,7 +122,13 @@ cp_node cp_onnx_broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order)
       "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "               \
       "keep_aspect_ratio_policy mode nearest_mode",                                                                    \
       cp_onnx_resize, "resize")                                                                                        \
-    X("Upsample", 1, 2, 1, "mode scales", cp_onnx_resize, "resize")
+    X("Upsample", 1, 2, 1, "mode scales", cp_onnx_resize, "resize")                                                    \
+    X("DeformConv", 3, 5, 1, "dilations group kernel_shape offset_group pads strides", cp_onnx_deform_conv,            \
+      "deform-conv")                                                                                                   \
+    X("MaxRoiPool", 2, 2, 1, "pooled_shape spatial_scale", cp_onnx_max_roi_pool, "max-roi-pool")                       \
+    X("RoiAlign", 3, 3, 1,                                                                                             \
+      "coordinate_transformation_mode mode output_height output_width sampling_ratio spatial_scale",                   \
+      cp_onnx_roi_align, "roi-align concat cast")
 
 #define CP_ONNX_PROTOTYPE(name, least, most, outputs, attributes, function, ours) void function(cp_onnx_loader *l);
 CP_ONNX_OPERATORS(CP_ONNX_PROTOTYPE)

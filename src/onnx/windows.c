@@ -329,3 +329,61 @@ void cp_onnx_col2im(cp_onnx_loader *l) {
     y = cp_net_reshape(l->net, cp_net_transpose(l->net, y, (int[]){0, 3, 2, 1}), cp_shape_of(3, columns));
     cp_onnx_set(l, 0, cp_net_col2im(l->net, y, &conv, size), cp_order_channels_last(n + 2));
 }
+
+/* --- deformable convolution and regions --- */
+
+void cp_onnx_deform_conv(cp_onnx_loader *l) {
+    cp_conv conv;
+    if (!check_reals(l) || !cp_onnx_read_conv(l, 1, false, &conv)) return;
+    conv.offset_groups = cp_onnx_int_or(l, "offset_group", 1);
+    if (conv.offset_groups < 1)
+        cp_onnx_fail(l, cp_fail(CP_E_ARG, "offset_group = %" PRId64 ": must be at least 1", conv.offset_groups));
+    const int rank = cp_onnx_in(l, 0)->shape.rank;
+    const cp_node x = cp_onnx_want_last(l, 0), w = cp_onnx_want_in(l, 1, cp_onnx_order_of_weights(rank));
+    const cp_node offset = cp_onnx_want_last(l, 2), b = cp_onnx_want_in(l, 3, cp_order_plain());
+    const cp_node mask = cp_onnx_want_last(l, 4);
+    cp_onnx_set(l, 0, cp_net_deform_conv_with(l->net, x, w, offset, mask, b, &conv), cp_order_channels_last(rank));
+}
+
+static bool check_regions(cp_onnx_loader *l, int columns) {
+    const cp_onnx_value *x = cp_onnx_in(l, 0), *rois = cp_onnx_in(l, 1);
+    if (x->shape.rank == 4 && rois->shape.rank == 2 && rois->shape.dim[1] == columns) return true;
+    cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "needs an input with 4 dimensions and rois of %d numbers each", columns));
+    return false;
+}
+
+void cp_onnx_max_roi_pool(cp_onnx_loader *l) {
+    cp_roi roi = {.spatial_scale = cp_onnx_float_or(l, "spatial_scale", 1)};
+    if (!check_regions(l, 5)) return;
+    if (!read_axes(l, "pooled_shape", 2, 1, roi.output_size)) {
+        if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "pooled_shape is missing"));
+        return;
+    }
+    const cp_node rois = cp_onnx_want_in(l, 1, cp_order_plain());
+    cp_onnx_set(l, 0, cp_net_max_roi_pool(l->net, cp_onnx_want_last(l, 0), rois, &roi), cp_order_channels_last(4));
+}
+
+/* Which image a region is of stands apart, as an integer. */
+void cp_onnx_roi_align(cp_onnx_loader *l) {
+    static const char *const modes[] = {"avg", "max", NULL}, *const places[] = {"half_pixel", "output_half_pixel",
+                                                                                NULL};
+    cp_roi roi = {.spatial_scale = cp_onnx_float_or(l, "spatial_scale", 1)};
+    const int old = l->opset < 16;
+    if (!check_regions(l, 4)) return;
+    const cp_shape images = cp_onnx_in(l, 2)->shape;
+    const int64_t count = cp_onnx_in(l, 1)->shape.dim[0];
+    roi.output_size[0] = cp_onnx_int_or(l, "output_height", 1);
+    roi.output_size[1] = cp_onnx_int_or(l, "output_width", 1);
+    roi.sampling = cp_onnx_int_or(l, "sampling_ratio", 0);
+    roi.max = roi.max_of_corners = cp_onnx_word_or(l, "mode", modes, 0) == 1;
+    roi.output_half_pixel = cp_onnx_word_or(l, "coordinate_transformation_mode", places, old) == 1;
+    if (images.rank != 1 || images.dim[0] != count) {
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "batch_indices needs %" PRId64 " values", count));
+        return;
+    }
+    cp_node image = cp_net_cast(l->net, cp_onnx_want_in(l, 2, cp_order_plain()), CP_F32);
+    image = cp_net_reshape(l->net, image, cp_shape_of(2, (int64_t[]){count, 1}));
+    const cp_node parts[] = {image, cp_onnx_want_in(l, 1, cp_order_plain())};
+    const cp_node rois = cp_net_concat(l->net, parts, 2, 1);
+    cp_onnx_set(l, 0, cp_net_roi_align(l->net, cp_onnx_want_last(l, 0), rois, &roi), cp_order_channels_last(4));
+}

@@ -89,7 +89,7 @@ refuses 1 "unrecognized option '--foo'" train --foo
 refuses 1 "option '--output' requires an argument" train --output
 refuses 1 "'extra' is not an option" info extra
 refuses 1 "MODEL is missing" predict
-refuses 1 "bench = fast: must be ops, train or machine" bench fast
+refuses 1 "bench = fast: must be ops, model, train or machine" bench fast
 "$tool" info >/dev/full 2>err
 status=$?
 : >out
@@ -127,7 +127,7 @@ prints_json info --json
 expect 0 "conv                                   depthwise, grouped, winograd-4x4-3x3, winograd-2x2-3x3, winograd-2x2-5x5, winograd-4-3, direct, reference" operators
 expect 0 "| conv-input-gradient | depthwise, grouped, winograd-4x4-3x3, winograd-2x2-3x3, winograd-2x2-5x5, winograd-4-3, direct, reference | is one | no |" operators --markdown
 prints_json operators --json
-refuses 1 "--markdown and --json cannot be given together" operators --markdown --json
+refuses 1 "--markdown, --json and --onnx cannot be given together" operators --markdown --json
 article="conv 32 5x5 same relu; pool 2; flatten; dense 1024 relu; dense 10"
 expect 0 "6,434,634 parameters" summary --net "$article"
 expect 0 "7,059,968 multiply-adds" summary --net "$article"
@@ -699,6 +699,50 @@ refuses 4 "no file data_batch_3.bin" data --data cifar --training
 mkdir cifar100
 { printf x; record 99 a; } >cifar100/train.bin
 expect 0 "picture 0: label 99, 32x32" data --data cifar100 --training
+
+# --- onnx ---
+
+"$tool" train --quiet --count 60 --epochs 1 --net "conv 4 3x3 same relu; pool 2; flatten; dense 10; softmax" \
+    -o net.safetensors 2>/dev/null
+expect 0 "net.onnx: ONNX, " convert net.safetensors -o net.onnx
+prints_json convert net.safetensors -o net.onnx --json
+refuses 1 "--store is for models of our own" convert net.safetensors -o net.onnx --store f16
+refuses 1 "--store is missing" convert net.safetensors -o other.safetensors
+"$tool" data --seed 3 -o digit.png >/dev/null
+expect 0 "logits: 1x10, " run net.onnx --input digit.png
+expect 0 "logits: 1x10, " run net.safetensors --input image=digit.png --threads 1 --math strict
+expect 0 "algorithm" run net.onnx --input digit.png --profile
+printf '%s\n' a b c d e f g seven >labels
+expect 0 "  seven" run net.onnx --input digit.png --top 10 --labels labels
+prints_json run net.onnx --input digit.png --json --top 3
+report "run: keys" grep -q '"outputs": .*"name": "logits", "shape": \[1, 10\].*"top": .*"label": ' out
+expect 0 "" run net.onnx --input digit.png -o first.npy --output-dir folder
+expect 0 "" run net.safetensors --input digit.png -o logits=last.npy
+report "run: an output by name, by number, in a folder" cmp first.npy folder/logits.npy
+expect 0 "logits: 1x10, " run net.onnx --shape 1x1x28x28 --input digit.png --mean 0.5 --std 0.5,0.5,0.5
+expect 0 "conv 4 3x3" summary net.onnx
+expect 0 "p99" bench model net.onnx -s 0 --threads 1
+prints_json bench model net.onnx -s 0 --json
+report "bench model: keys" grep -q '"load_ms": .*"plan_ms": .*"median_ms": .*"p99_ms": .*"peak_bytes": ' out
+expect 0 "ConvTranspose                conv-transpose" operators --onnx
+refuses 2 "input 'image' (0x1x28x28) is not given" run net.onnx
+refuses 2 "the model has no input 'picture'" run net.onnx --input picture=digit.png
+expect 2 "the model has no output logit" run net.onnx --input digit.png -o logit=x.npy
+refuses 2 "input 'image' is 1x1x20x20, the model takes" run net.onnx --shape 1x1x20x20 --input digit.png
+refuses 1 "shape = 1xx: must be sizes" run net.onnx --shape 1xx --input digit.png
+refuses 1 "max-memory = 5Z: must be bytes" run net.onnx --max-memory 5Z --input digit.png
+expect 3 "limit 1000" run net.onnx --max-memory 1000 --input digit.png
+refuses 1 "MODEL is missing" run
+refuses 4 "No such file" run gone.onnx
+head -c 100 net.onnx >cut.onnx
+refuses 2 "cut.onnx: truncated at byte 100 in model.graph" run cut.onnx --input digit.png
+: >empty.onnx
+refuses 2 "not an ONNX model (empty file)" run empty.onnx
+mkdir -p suite/test_data_set_0
+expect 2 "suite: FAILED: no model.onnx" onnx-test suite
+cp net.onnx suite/model.onnx
+expect 2 "0 passed, 1 failed, 0 unsupported" onnx-test suite
+refuses 1 "DIR is missing" onnx-test
 
 # --- bench ---
 
