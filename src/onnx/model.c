@@ -7,7 +7,7 @@
 #include "onnx/onnx.h"
 
 /* A file may not make us allocate much more than its own size. */
-enum { MOST_NODES = 1 << 16, MOST_NAMES = 1 << 17, MOST_LINKS = 1 << 22, MOST_GRAPHS = 32, TABLE = 1 << 14 };
+enum { MOST_NODES = 1 << 15, MOST_NAMES = 1 << 16, MOST_LINKS = 1 << 22, MOST_GRAPHS = 32, TABLE = 1 << 14 };
 
 const char *cp_bytes_text(cp_bytes bytes, char text[CP_NAME_TEXT]) {
     return cp_escape((const char *)bytes.data, (size_t)bytes.length, text);

@@ -79,10 +79,14 @@ def filled(path):
         shape = tuple(int(n) for n in stored[node.input[0]])
         values = weights(shape, *readers[node.output[0]])
         initializers.append(numpy_helper.from_array(values.astype(np.float32), node.output[0]))
+    output = graph.output[0]
+    if nodes[-1].op_type == "Softmax":  # which would hide what is before it: one class has all
+        output = helper.make_tensor_value_info(nodes[-1].input[0], onnx.TensorProto.FLOAT, None)
+        nodes.pop()
     used = {name for node in nodes for name in node.input}
     initializers += [i for i in graph.initializer if i.name in used]
     inputs = [i for i in graph.input if i.name not in stored]
-    made = helper.make_graph(nodes, "filled", inputs, list(graph.output), initializers)
+    made = helper.make_graph(nodes, "filled", inputs, [output], initializers)
     return helper.make_model(made, opset_imports=model.opset_import, ir_version=8)
 
 
