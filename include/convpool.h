@@ -926,8 +926,9 @@ CP_API cp_status cp_trainer_save(const cp_trainer *trainer, const char *path);
 CP_API cp_status cp_trainer_load(cp_trainer **trainer, cp_ctx *ctx, const char *path);
 
 /* A network from an ONNX file (https://onnx.ai), opsets 7 to 28. Inputs and outputs have the names, shapes and order of
- * axes that the file says (so N,C,H,W for pictures); inside, channels are last. Nothing of the file is kept. Files are
- * not trusted: a wrong or hostile one is CP_E_FORMAT, CP_E_SHAPE or CP_E_UNSUPPORTED, with the node in the text. */
+ * axes that the file says (so N,C,H,W for pictures); inside, channels are last. The file stays mapped while the net
+ * lives, as with cp_net_load. Files are not trusted: a wrong or hostile one is CP_E_FORMAT, CP_E_SHAPE or
+ * CP_E_UNSUPPORTED, with the node in the text. */
 typedef struct cp_onnx_input {
     const char *name; /* NULL: the input with the number that this has in the list */
     /* Its shape, where the model leaves it open; and its numbers, where the model needs them while it is loaded (sizes

@@ -16,12 +16,12 @@ static const char *const onnx_seeds[] = {
     "input x f 2x4x3x3; init g f 4; output y; node b BatchNormalization x,g,g,g,g > b epsilon=0.01;"
     "node i InstanceNormalization b,g,g > i; node l LRN i > l size=3; node q GlobalAveragePool l > q; node f Flatten q "
     "> y",
-    "input x f 2x3x4; init s l 1 = 1; init e l 1 = 4; init a l 1 = 2; init z l 1 = 2; init h f scalar = 0.5; output y;"
-    "node s Slice x,s,e,a,z > s; node p Pow s,h > p; node c Concat p,s > c axis=2; node m ReduceMean c > m axes=[1] "
+    "input x f 2x3x4; init o l 1 = 1; init e l 1 = 4; init a l 1 = 2; init z l 1 = 2; init h f scalar = 0.5; output y;"
+    "node s Slice x,o,e,a,z > s; node p Pow s,h > p; node c Concat p,s > c axis=2; node m ReduceMean c > m axes=[1] "
     "keepdims=0;"
     "node q Softmax m > y axis=-1",
-    "input x f 2x3; init i l 2 = 1,-1; init r l 2 = 2,1; init t l 3 = 2,2,3; init p l 4 = 1,0,0,2; output y;"
-    "node g Gather x,i > g axis=1; node t Tile g,r > t; node p Pad t,p > p mode=\"reflect\"; node e Abs p > e; node f "
+    "input x f 2x3; init i l 2 = 1,-1; init r l 2 = 2,1; init pad l 4 = 1,0,0,1; output y;"
+    "node g Gather x,i > g axis=1; node t Tile g,r > t; node p Pad t,pad > p mode=\"reflect\"; node e Abs p > e; node f "
     "Floor e > y",
     "input x f 1x1x3x3; init r f 4 = 1,1,2,2; output y; node u Resize x,-,r > u mode=\"linear\"; node d SpaceToDepth u "
     "> d blocksize=2;"
@@ -34,7 +34,7 @@ static const char *const onnx_seeds[] = {
     "input x f 1x4x2x2; init b f 2; init c l scalar = 0; init l l scalar = 6; init d l scalar = 2; output y;"
     "node n GroupNormalization x,b,b > n num_groups=2; node r Range c,l,d > r; node o ConstantOfShape r > o; node e "
     "Erf n > y",
-    "input x f 1x4x9; init i l 2 = 3,3; init k l 2 = 2,2; init s l 1 = 4; output y; node c Col2Im x,i,k > c "
+    "input x f 1x4x16; init i l 2 = 3,3; init k l 2 = 2,2; init s l 1 = 4; output y; node c Col2Im x,i,k > c "
     "pads=[1,1,1,1];"
     "node v MeanVarianceNormalization c > v; node l LpNormalization v > l axis=1 p=1; node p PRelu l,l > y",
     "input x f 1x2x4x4; init w f 2x2x1x1; init o f 1x2x4x4; init r f 1x5 = 0,0,0,3,3; init q f 1x4 = 0,0,3,3; init b l "

@@ -170,6 +170,34 @@ static cp_status open_external(cp_onnx_loader *l, cp_bytes location, const cp_ma
     return CP_OK;
 }
 
+bool cp_onnx_in_files(const cp_onnx_loader *l, const uint8_t *data) {
+    for (int i = 0; i < l->n_files; i++)
+        if (data >= l->files[i].file.bytes && data < l->files[i].file.bytes + l->files[i].file.length) return true;
+    return false;
+}
+
+static void release_file(void *object) {
+    cp_file_unmap(object);
+    cp_free(NULL, object);
+}
+
+cp_status cp_onnx_keep_file(cp_net *net, cp_mapped *file) {
+    cp_mapped *kept = cp_alloc(NULL, sizeof *kept);
+    if (!kept) {
+        cp_file_unmap(file);
+        return CP_E_MEMORY;
+    }
+    *kept = *file;
+    *file = (cp_mapped){0};
+    return cp_net_keep(net, kept, release_file);
+}
+
+cp_status cp_onnx_keep_files(cp_onnx_loader *l) {
+    cp_status status = CP_OK;
+    for (int i = 0; i < l->n_files && !status; i++) status = cp_onnx_keep_file(l->net, &l->files[i].file);
+    return status;
+}
+
 void cp_onnx_close_files(cp_onnx_loader *l) {
     for (int i = 0; i < l->n_files; i++) cp_file_unmap(&l->files[i].file);
     cp_free(NULL, l->files);

@@ -15,11 +15,18 @@ static const char *name_text(const cp_onnx_loader *l, int32_t name, char text[CP
     return cp_bytes_text(l->model->names[name].text, text);
 }
 
+/* Behind "conv1: ", the name of a layer that nobody has seen: the node's name says where. */
+static const char *without_layer(const char *text) {
+    const size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    const bool numbered = length && text[length - 1] >= '0' && text[length - 1] <= '9';
+    return numbered && text[0] >= 'a' && !strncmp(text + length, ": ", 2) ? text + length + 2 : text;
+}
+
 /* "node 'NAME' (OP): ..." before the net's failure. */
 static cp_status fail_in_node(cp_onnx_loader *l) {
     char name[CP_NAME_TEXT], op[CP_NAME_TEXT];
     if (!l->net->status) return CP_OK;
-    cp_net_check(l->net);
+    cp_fail(l->net->status, "%s", without_layer(l->net->text));
     return cp_fail_within(l->net->status, "node '%s' (%s)", cp_bytes_text(l->node->name, name),
                           cp_bytes_text(l->node->op, op));
 }
@@ -282,6 +289,7 @@ static cp_status load(cp_net **net, const void *bytes, int64_t length, const cha
     if (!status && !l.values) status = CP_E_MEMORY;
     if (!status) status = cp_net_new(&l.net);
     if (!status) status = load_graph(&l);
+    if (!status) status = cp_onnx_keep_files(&l);
     for (int64_t i = 1; i <= model.n_names && l.values; i++) cp_free(NULL, l.values[i].owned);
     cp_free(NULL, l.values);
     cp_onnx_close_files(&l);
@@ -317,6 +325,11 @@ cp_status cp_onnx_load(cp_net **net, const char *path, const cp_onnx *options) {
     if (!status) status = cp_file_map(&file, path, INT64_MAX);
     if (status) return status;
     status = load(net, file.bytes, file.length, path, options);
-    cp_file_unmap(&file);
+    if (status)
+        cp_file_unmap(&file);
+    else if ((status = cp_onnx_keep_file(*net, &file))) {
+        cp_net_free(*net);
+        *net = NULL;
+    }
     return status ? cp_fail_within(status, "%s", path) : CP_OK;
 }

@@ -186,7 +186,11 @@ cp_status cp_onnx_compute_type(int type, cp_type *computed);
  * which is also at *owned. */
 cp_status cp_onnx_tensor_numbers(cp_onnx_loader *l, const cp_onnx_tensor *tensor, const void **data, void **owned);
 
-void cp_onnx_close_files(cp_onnx_loader *l); /* of external data */
+/* Files of external data: whether a number lies in one; the net keeps them; they are closed. */
+bool cp_onnx_in_files(const cp_onnx_loader *l, const uint8_t *data);
+cp_status cp_onnx_keep_file(cp_net *net, cp_mapped *file); /* takes the file over, also on failure */
+cp_status cp_onnx_keep_files(cp_onnx_loader *l);
+void cp_onnx_close_files(cp_onnx_loader *l);
 
 /* --- values.c --- */
 

@@ -56,7 +56,15 @@ static cp_node remember(cp_onnx_value *value, cp_node node, cp_order order) {
     return node;
 }
 
-/* The net copies from an aligned view whose strides are the order. */
+/* Whether numbers stay where they are as long as the net: in a file that it keeps. */
+static bool lies_in_file(const cp_onnx_loader *l, const void *data) {
+    const uint8_t *at = data;
+    if (!l->path) return false;
+    if (at >= l->model->file.data && at < l->model->file.data + l->model->file.length) return true;
+    return cp_onnx_in_files(l, at);
+}
+
+/* An aligned view whose strides are the order; the net copies from it, or leaves it where it is. */
 static cp_node add_constant(cp_onnx_loader *l, const cp_onnx_value *value, cp_order order) {
     cp_type type;
     cp_status status = cp_onnx_compute_type(value->type, &type);
@@ -76,7 +84,9 @@ static cp_node add_constant(cp_onnx_loader *l, const cp_onnx_value *value, cp_or
         view.shape.dim[i] = dense.shape.dim[order.axis[i]];
         view.stride[i] = dense.stride[order.axis[i]];
     }
-    const cp_node node = cp_net_constant(l->net, "constant", &view);
+    const bool stays = !aligned && type != CP_F16 && type != CP_BF16 && lies_in_file(l, data);
+    const cp_node node =
+        stays ? cp_net_lent_constant(l->net, "constant", &view) : cp_net_constant(l->net, "constant", &view);
     cp_free(NULL, aligned);
     return node;
 }
