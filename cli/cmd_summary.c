@@ -6,14 +6,17 @@
 typedef struct options {
     const char *model, *net;
     cp_shape input;
-    bool json;
+    known_inputs known;
+    bool json, plan;
 } options;
 
-enum { OPTION_NET = 256, OPTION_INPUT, OPTION_JSON };
+enum { OPTION_NET = 256, OPTION_INPUT, OPTION_JSON, OPTION_SHAPE, OPTION_PLAN };
 
 static const struct argp_option option_list[] = {
     {"net", OPTION_NET, "TEXT", 0, "the layers, instead of a model: \"" ARTICLE_NET "\"", 1},
     {"input", OPTION_INPUT, "SIZE", 0, "the picture that these take (default 28x28x1)", 1},
+    {"shape", OPTION_SHAPE, "[NAME=]SIZE", 0, "an input's size, where an ONNX file leaves it open: 1x3x224x224", 1},
+    {"plan", OPTION_PLAN, NULL, 0, "print the steps that it is run in here: algorithms, and the memory in all", 2},
     {"json", OPTION_JSON, NULL, 0, "print JSON", 2},
     {0}};
 
@@ -32,6 +35,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_JSON:
         o->json = true;
         return 0;
+    case OPTION_SHAPE:
+        add_known_shape(&o->known, text);
+        return 0;
+    case OPTION_PLAN:
+        o->plan = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (o->model) usage("'%s' is one MODEL too many", text);
         o->model = text;
@@ -40,6 +49,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         if (o->model && o->net) usage("MODEL and --net cannot be given together");
         if (o->model && o->input.rank) usage("--input is for --net: a model knows its input");
         if (!o->model && !o->net) usage("MODEL is missing");
+        if (o->plan && o->json) usage("--plan and --json cannot be given together");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -141,6 +151,35 @@ static int print_json_table(const cp_net *net) {
     return STATUS_OK;
 }
 
+#define STEP_ROW "%-28s %-20s %-18s %15s %12s\n"
+
+/* The steps of a plan for one picture. CONVPOOL_VERBOSE=1 tells why each algorithm was taken. */
+static int print_plan(const cp_net *net) {
+    cp_plan *plan;
+    cp_step_info step;
+    char name[PLAIN_TEXT], cost[GROUPED_TEXT], bytes[BYTES_TEXT], work[BYTES_TEXT], packed[BYTES_TEXT];
+    cp_status status = cp_net_plan(&plan, NULL, net, &(cp_plan_options){.fold_batch_norm = true});
+    if (status) return fail_library(status);
+    printf(STEP_ROW, "layer", "operation", "algorithm", "multiply-adds", "read, written");
+    for (int i = 0; i < cp_plan_steps(plan) && !status; i++) {
+        status = cp_plan_step(plan, NULL, i, &step);
+        if (!status)
+            printf(STEP_ROW, plain(step.layer, name), step.op, step.algorithm, grouped(step.multiply_adds, cost),
+                   byte_text(step.bytes, bytes));
+    }
+    printf("\n%d steps, %s for all values, %s of packed weights\n", cp_plan_steps(plan),
+           byte_text(cp_plan_work_bytes(plan), work), byte_text(cp_plan_packed_bytes(plan), packed));
+    cp_plan_free(plan);
+    return status ? fail_library(status) : STATUS_OK;
+}
+
+/* A model from a file, with the sizes that were asked for. */
+static int load_known(cp_net **net, const options *o) {
+    if (!is_onnx(o->model)) return load_net(net, o->model);
+    const cp_status status = cp_onnx_load(net, o->model, &o->known.options);
+    return status ? fail_library(status) : STATUS_OK;
+}
+
 int cmd_summary(int argc, char **argv) {
     options o = {0};
     const struct argp parser = {
@@ -153,9 +192,9 @@ int cmd_summary(int argc, char **argv) {
         .children = args_common};
     args_parse(&parser, "summary", argc, argv, &o);
     cp_net *net = NULL;
-    int status = o.model ? load_net(&net, o.model)
-                         : build_net(&net, o.input.rank ? o.input : cp_shape_nhwc(0, 28, 28, 1), o.net);
-    if (!status) status = o.json ? print_json_table(net) : print_table(net);
+    int status =
+        o.model ? load_known(&net, &o) : build_net(&net, o.input.rank ? o.input : cp_shape_nhwc(0, 28, 28, 1), o.net);
+    if (!status) status = o.plan ? print_plan(net) : o.json ? print_json_table(net) : print_table(net);
     cp_net_free(net);
     return status;
 }

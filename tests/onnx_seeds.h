@@ -41,6 +41,9 @@ static const char *const onnx_seeds[] = {
     "1 = 0;"
     "output y; output z; output v; node d DeformConv x,w,o > y; node m MaxRoiPool x,r > z pooled_shape=[2,2];"
     "node a RoiAlign x,q,b > v output_height=2 output_width=2",
+    "input x f 2x3x4; init a l scalar = 1; init k l 1 = 2; output y; output i; node c CumSum x,a > c reverse=1;"
+    "node t TopK c,k > t,i axis=-1; node m ArgMax t > m axis=1; node f Cast m > f to=1; node r ReduceLogSumExp f > r;"
+    "node o LogSoftmax r > y axis=0",
     "input x f 2x3x4; init g f 4; init a l 1 = 1; init n l 2 = 1,2; output y; node l LayerNormalization x,g,g > l;"
     "node s Split l,n > s,t axis=1; node q ReduceMax t > q axes=[1]; node e Expand q,k > e; node k Shape t > k; node d "
     "Sub t,e > y",

@@ -128,7 +128,19 @@ cp_node cp_onnx_broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order)
     X("MaxRoiPool", 2, 2, 1, "pooled_shape spatial_scale", cp_onnx_max_roi_pool, "max-roi-pool")                       \
     X("RoiAlign", 3, 3, 1,                                                                                             \
       "coordinate_transformation_mode mode output_height output_width sampling_ratio spatial_scale",                   \
-      cp_onnx_roi_align, "roi-align concat cast")
+      cp_onnx_roi_align, "roi-align concat cast")                                                                      \
+    X("LogSoftmax", 1, 1, 1, "axis", cp_onnx_log_softmax, "log-softmax")                                               \
+    X("ReduceSumSquare", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_sum_square, "reduce")           \
+    X("ReduceLogSum", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_log_sum, "reduce")                 \
+    X("ReduceLogSumExp", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_log_sum_exp, "reduce")          \
+    X("ArgMax", 1, 1, 1, "axis keepdims select_last_index", cp_onnx_arg_max, "arg-max")                                \
+    X("ArgMin", 1, 1, 1, "axis keepdims select_last_index", cp_onnx_arg_min, "arg-min")                                \
+    X("TopK", 1, 2, 2, "axis k largest sorted", cp_onnx_top_k, "top-k")                                                \
+    X("CumSum", 2, 2, 1, "exclusive reverse", cp_onnx_cumulative_sum, "cumulative-sum")                                \
+    X("QuantizeLinear", 2, 3, 1, "axis block_size output_dtype precision saturate", cp_onnx_quantize_linear,           \
+      "div round add clip cast")                                                                                       \
+    X("DequantizeLinear", 2, 3, 1, "axis block_size output_dtype", cp_onnx_dequantize_linear, "cast sub mul")          \
+    X("DynamicQuantizeLinear", 1, 1, 3, "", cp_onnx_dynamic_quantize_linear, "reduce div round clip cast")
 
 #define CP_ONNX_PROTOTYPE(name, least, most, outputs, attributes, function, ours) void function(cp_onnx_loader *l);
 CP_ONNX_OPERATORS(CP_ONNX_PROTOTYPE)

@@ -44,8 +44,15 @@ static void rows(cp_onnx_loader *l, cp_node (*build)(cp_net *net, cp_node x)) {
     cp_onnx_set(l, 0, y, cp_order_plain());
 }
 
+static cp_node log_softmax(cp_net *net, cp_node x) {
+    return cp_net_log_softmax(net, x, -1);
+}
+
 void cp_onnx_softmax(cp_onnx_loader *l) {
     rows(l, cp_net_softmax);
+}
+void cp_onnx_log_softmax(cp_onnx_loader *l) {
+    rows(l, log_softmax);
 }
 
 /* --- reductions --- */
@@ -62,6 +69,10 @@ static void reduce(cp_onnx_loader *l, cp_reduction reduction) {
         cp_onnx_ints(l, "axes", axes, CP_MAX_RANK, &n);
     const bool keep = cp_onnx_int_or(l, "keepdims", 1) != 0;
     const bool nothing = cp_onnx_int_or(l, "noop_with_empty_axes", 0) != 0 && !n;
+    if (nothing && reduction <= CP_REDUCE_PRODUCT) { /* a number alone is its sum, mean, ... */
+        cp_onnx_set_same(l, 0, x);
+        return;
+    }
     if (nothing) fail(l, cp_fail(CP_E_UNSUPPORTED, "noop_with_empty_axes without axes is not supported"));
     const cp_order order = cp_onnx_order_of(x);
     for (int i = 0; i < n; i++) {
@@ -107,6 +118,70 @@ void cp_onnx_reduce_l1(cp_onnx_loader *l) {
 }
 void cp_onnx_reduce_l2(cp_onnx_loader *l) {
     reduce(l, CP_REDUCE_L2);
+}
+
+void cp_onnx_reduce_sum_square(cp_onnx_loader *l) {
+    reduce(l, CP_REDUCE_SUM_SQUARE);
+}
+void cp_onnx_reduce_log_sum(cp_onnx_loader *l) {
+    reduce(l, CP_REDUCE_LOG_SUM);
+}
+void cp_onnx_reduce_log_sum_exp(cp_onnx_loader *l) {
+    reduce(l, CP_REDUCE_LOG_SUM_EXP);
+}
+
+/* --- along one axis --- */
+
+static void arg(cp_onnx_loader *l, cp_node (*build)(cp_net *net, cp_node x, int axis, bool keep, bool last)) {
+    cp_onnx_value *x = cp_onnx_in(l, 0);
+    const int rank = x->shape.rank, axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", 0), rank);
+    if (axis < 0) return;
+    const bool keep = cp_onnx_int_or(l, "keepdims", 1) != 0, last = cp_onnx_int_or(l, "select_last_index", 0) != 0;
+    const cp_order order = keep ? cp_onnx_order_of(x) : cp_order_plain();
+    cp_node y = build(l->net, cp_onnx_want(l, x, order), cp_order_find(order, axis), keep, last);
+    if (!keep && rank == 1) y = cp_net_reshape(l->net, y, (cp_shape){0});
+    cp_onnx_set(l, 0, y, order);
+}
+
+void cp_onnx_arg_max(cp_onnx_loader *l) {
+    arg(l, cp_net_arg_max);
+}
+void cp_onnx_arg_min(cp_onnx_loader *l) {
+    arg(l, cp_net_arg_min);
+}
+
+/* Always sorted, which is one of the orders that sorted = 0 allows. */
+void cp_onnx_top_k(cp_onnx_loader *l) {
+    cp_onnx_value *x = cp_onnx_in(l, 0);
+    int64_t k = 0;
+    int n;
+    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", -1), x->shape.rank);
+    const bool given = cp_onnx_in(l, 1) ? cp_onnx_numbers(l, 1, "K", &k, 1, &n) && n == 1 : cp_onnx_int(l, "k", &k);
+    if (axis < 0 || !given) {
+        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "K is missing"));
+        return;
+    }
+    cp_node indices = 0;
+    const bool smallest = cp_onnx_int_or(l, "largest", 1) == 0;
+    const cp_order order = cp_onnx_order_of(x);
+    const cp_node y =
+        cp_net_top_k(l->net, cp_onnx_want(l, x, order), cp_order_find(order, axis), k, smallest, &indices);
+    cp_onnx_set(l, 0, y, order);
+    cp_onnx_set(l, 1, indices, order);
+}
+
+void cp_onnx_cumulative_sum(cp_onnx_loader *l) {
+    cp_onnx_value *x = cp_onnx_in(l, 0);
+    int64_t asked;
+    int n;
+    if (!cp_onnx_numbers(l, 1, "axis", &asked, 1, &n)) return;
+    const int axis = n ? cp_onnx_axis(l, "axis", asked, x->shape.rank) : -1;
+    if (axis < 0) return;
+    const bool exclusive = cp_onnx_int_or(l, "exclusive", 0) != 0, reverse = cp_onnx_int_or(l, "reverse", 0) != 0;
+    const cp_order order = cp_onnx_order_of(x);
+    cp_onnx_set(
+        l, 0, cp_net_cumulative_sum(l->net, cp_onnx_want(l, x, order), cp_order_find(order, axis), exclusive, reverse),
+        order);
 }
 
 /* --- products of matrices --- */

@@ -721,6 +721,9 @@ expect 0 "" run net.safetensors --input digit.png -o logits=last.npy
 report "run: an output by name, by number, in a folder" cmp first.npy folder/logits.npy
 expect 0 "logits: 1x10, " run net.onnx --shape 1x1x28x28 --input digit.png --mean 0.5 --std 0.5,0.5,0.5
 expect 0 "conv 4 3x3" summary net.onnx
+expect 0 "of packed weights" summary net.onnx --plan --shape image=2x1x28x28
+expect 0 "algorithm" summary net.safetensors --plan
+refuses 1 "--plan and --json cannot be given together" summary net.onnx --plan --json
 expect 0 "p99" bench model net.onnx -s 0 --threads 1
 prints_json bench model net.onnx -s 0 --json
 report "bench model: keys" grep -q '"load_ms": .*"plan_ms": .*"median_ms": .*"p99_ms": .*"peak_bytes": ' out
