@@ -113,12 +113,12 @@ static void blocks_are_complete(void **state) {
     }
 }
 
-static void plain_tile(const cp_tile *t, int R, int V, int lanes) {
+static void plain_tile_at(const cp_tile *t, const float *a, float *to, int R, int V, int lanes) {
     int columns = (V - 1) * lanes + t->tail;
-    const float *a = t->a, *b = t->b, *bias = t->bias;
+    const float *b = t->b, *bias = t->bias;
     for (int i = 0; i < R; i++)
         for (int j = 0; j < columns; j++) {
-            float *c = (float *)t->c + i * t->c_step + j;
+            float *c = to + i * t->c_step + j;
             float sum = t->flags & CP_ACCUMULATE ? *c : bias ? bias[j] : 0;
             for (int64_t r = 0; r < t->run_count; r++)
                 for (int64_t n = 0; n < t->run_length; n++)
@@ -127,37 +127,55 @@ static void plain_tile(const cp_tile *t, int R, int V, int lanes) {
         }
 }
 
+static void plain_tile(const cp_tile *t, int R, int V, int lanes) {
+    if (!t->places) plain_tile_at(t, t->a, t->c, R, V, lanes);
+    for (int64_t n = 0; t->places && n < t->place_count; n++)
+        plain_tile_at(t, (const float *)t->a + t->places[n].a, (float *)t->c + t->places[n].c, R, V, lanes);
+}
+
 static void check_tile(const cp_kernels *k, guard *g, int R, int V, int tail, int flags) {
     cp_run runs[4];
+    cp_tile_start places[4];
     cp_tile t = {.a_step = draw(1, 50),
                  .runs = runs,
                  .run_count = draw(1, 4),
                  .run_length = draw_size(4, 40),
                  .tail = tail,
                  .flags = flags};
-    int64_t furthest = 0, rows = 0;
+    int64_t furthest = 0, deepest = 0;
     for (int64_t r = 0; r < t.run_count; r++) {
         runs[r] = (cp_run){draw(0, 60), draw(0, 30)};
         if (runs[r].a > furthest) furthest = runs[r].a;
-        if (runs[r].row > rows) rows = runs[r].row;
+        if (runs[r].row > deepest) deepest = runs[r].row;
     }
-    int64_t panel = (rows + t.run_length) * V * k->lanes, columns = (V - 1) * k->lanes + tail;
+    int64_t panel = (deepest + t.run_length) * V * k->lanes, columns = (V - 1) * k->lanes + tail;
     float *b = guard_bytes(g, panel * 4, 64);
     for (int64_t i = 0; i < panel; i++) b[i] = draw_integer();
-    t.a = filled(g, (R - 1) * t.a_step + furthest + t.run_length, draw_integer);
+    t.place_count = draw(1, 4);
+    t.places = draw(0, 1) ? places : NULL;
+    const int64_t tiles = t.places ? t.place_count : 1;
+    int64_t away = 0;
+    for (int64_t n = 0; t.places && n < tiles; n++) {
+        places[n].a = draw(0, 60);
+        if (places[n].a > away) away = places[n].a;
+    }
+    t.a = filled(g, away + (R - 1) * t.a_step + furthest + t.run_length, draw_integer);
     t.b = b;
     t.bias = draw(0, 1) ? filled(g, columns, draw_integer) : NULL;
-    t.c_step = columns + draw(0, 3);
-    int64_t outputs = (R - 1) * t.c_step + columns;
-    float *got = flags & CP_ACCUMULATE ? filled(g, outputs, draw_integer) : guard_floats(g, outputs);
-    float *want = copied(g, got, outputs);
+    t.c_step = flags & CP_STREAM ? columns + k->lanes * draw(0, 2) : columns + draw(0, 3);
+    for (int64_t n = 0; n < tiles; n++) places[n].c = (tiles - 1 - n) * R * t.c_step;
+    const int64_t rows = tiles * R, outputs = (rows - 1) * t.c_step + columns;
+    float *got = guard_bytes(g, outputs * 4, flags & CP_STREAM ? 64 : 4), *want;
+    for (int64_t i = 0; flags & CP_ACCUMULATE && i < outputs; i++) got[i] = draw_integer();
+    want = copied(g, got, outputs);
     t.c = want;
     plain_tile(&t, R, V, k->lanes);
     t.c = got;
     t.ahead = t.b;
     (V == k->vectors && t.run_count == 1 ? k->tile_ahead[R] : k->tile[R][V])(&t);
-    for (int i = 0; i < R; i++) assert_same_numbers(got + i * t.c_step, want + i * t.c_step, columns, k, "tile");
-    for (int i = 0; i + 1 < R; i++)
+    k->stream_end();
+    for (int64_t i = 0; i < rows; i++) assert_same_numbers(got + i * t.c_step, want + i * t.c_step, columns, k, "tile");
+    for (int64_t i = 0; i + 1 < rows; i++)
         assert_same_bytes(got + i * t.c_step + columns, want + i * t.c_step + columns, (t.c_step - columns) * 4, k,
                           "the gap between rows of a tile");
     guard_free(g);
@@ -170,6 +188,7 @@ static void tiles(void **state) {
             for (int R = 1; R <= k->rows[V]; R++)
                 for (int flags = 0; flags < 4; flags++) {
                     check_tile(k, g, R, V, k->lanes, flags);
+                    check_tile(k, g, R, V, k->lanes, flags | CP_STREAM);
                     check_tile(k, g, R, V, (int)draw(1, k->lanes), flags);
                     check_tile(k, g, R, V, (int)draw(1, k->lanes), flags);
                 }

@@ -37,6 +37,9 @@ EACH_BLOCK(DEFINE_BLOCKS)
         tile(t, R, V, FLOATS, 1);                                                                                      \
     }
 ROWS_TO_6(DEFINE_TILE_AHEAD, PANEL_VECTORS)
+static void stream_end(void) {
+    vec_stream_fence();
+}
 #define TILE_ENTRY(R, V) [R][V] = tile_##R##x##V,
 #define TILE_AHEAD_ENTRY(R, V) [R] = tile_ahead_##R,
 #define SHORT_ENTRY(R, V) [R][V] = short_tile_##R##x##V,
@@ -55,6 +58,7 @@ static const cp_tile_row short_tiles[CP_MAX_ROWS + 1] = {EACH_BLOCK(SHORT_ENTRY)
     .rows = MOST_ROWS, \
     .tile = {EACH_BLOCK(TILE_ENTRY)}, \
     .tile_ahead = {ROWS_TO_6(TILE_AHEAD_ENTRY, PANEL_VECTORS)}, \
+    .stream_end = stream_end, \
     .outer = {EACH_BLOCK(OUTER_ENTRY)}, \
     .widen = widen, \
     .requantise = requantise, \

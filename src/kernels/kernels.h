@@ -15,6 +15,7 @@
 enum {
     CP_ACCUMULATE = 1, /* add to what is in the output, instead of beginning with the bias or 0 */
     CP_APPLY_RELU = 2, /* max(0, .) before the store; NaN stays NaN */
+    CP_STREAM = 4,     /* past the caches; c and c_step are multiples of a vector, and the last vector is whole */
 };
 
 /* A run of consecutive words in the input that meet consecutive rows of the panel: where it begins in both. */
@@ -23,10 +24,16 @@ typedef struct cp_run {
     int64_t row; /* rows from the panel's beginning */
 } cp_run;
 
+/* Where a tile is: words from a and from c on. */
+typedef struct cp_tile_start {
+    int64_t a, c;
+} cp_tile_start;
+
 /* The micro-kernel of everything that is a matrix product: a tile of R pixels by V vectors of filters,
  *   c[i*c_step + j] (+)= bias[j] + sum over runs r, k < run_length of a[i*a_step + r.a + k] * b[(r.row + k)*V*lanes +
  * j]. i < R, j < (V-1)*lanes + tail. The sum of each output is one chain in the order of the runs. Numbers are words of
- * 4 bytes: floats, but in tiles of narrower numbers, which lie in a and b several to a word. */
+ * 4 bytes: floats, but in tiles of narrower numbers, which lie in a and b several to a word. With places, the same for
+ * each of them, which do not overlap: what a tile has to do beside its sums then overlaps with its neighbours' sums. */
 typedef struct cp_tile {
     const void *a;
     int64_t a_step;
@@ -39,6 +46,8 @@ typedef struct cp_tile {
     const void *bias; /* (V-1)*lanes + tail numbers, or NULL */
     int tail;         /* columns of the last vector that exist: 1..lanes */
     int flags;
+    const cp_tile_start *places; /* NULL: one tile, at a and c */
+    int64_t place_count;
 } cp_tile;
 typedef void cp_tile_fn(const cp_tile *tile);
 typedef cp_tile_fn *const cp_tile_row[CP_MAX_VECTORS + 1]; /* [R][V], as the table's own */
@@ -252,6 +261,7 @@ typedef struct cp_kernels {
     /* [R], of full panels: fetches meanwhile what will be read next into the second cache, from `ahead` on 64 bytes for
      * each row of the panel, of one run. */
     cp_tile_fn *tile_ahead[CP_MAX_ROWS + 1];
+    void (*stream_end)(void); /* after stores with CP_STREAM, before another thread may read them */
     cp_outer_fn *outer[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1];
 
     const cp_tile_row *short_tile; /* words of two s16, sums s32 modulo 2^32; no CP_APPLY_RELU */

@@ -37,15 +37,15 @@ INLINE vec add_products(vec x, vec w, vec sum, const int kind) {
 #define EACH_BLOCK(X) ROWS_TO_12(X, 1) ROWS_TO_6(X, 2)
 #endif
 
-INLINE void tile(const cp_tile *t, const int R, const int V, const int kind, const int fetches) {
-    const int64_t a_step = t->a_step, c_step = t->c_step;
-    float *const c = t->c;
+/* The sums of a tile until they are written. */
+typedef vec tile_sums[CP_MAX_ROWS][CP_MAX_VECTORS];
+
+INLINE void tile_begin(const cp_tile *t, const float *c, tile_sums sum, const int R, const int V) {
     const int last = V - 1, tail = t->tail;
-    vec sum[CP_MAX_ROWS][CP_MAX_VECTORS];
     if (t->flags & CP_ACCUMULATE) {
-        UNROLL for (int i = 0; i < R; i++) {
-            UNROLL for (int j = 0; j < last; j++) sum[i][j] = vec_load(c + i * c_step + j * CP_LANES);
-            sum[i][last] = vec_load_some(c + i * c_step + last * CP_LANES, tail);
+        UNROLL for (int i = 0; i < R; i++, c += t->c_step) {
+            UNROLL for (int j = 0; j < last; j++) sum[i][j] = vec_load(c + j * CP_LANES);
+            sum[i][last] = vec_load_some(c + last * CP_LANES, tail);
         }
     } else {
         vec bias[CP_MAX_VECTORS] = {{0}};
@@ -58,30 +58,65 @@ INLINE void tile(const cp_tile *t, const int R, const int V, const int kind, con
             UNROLL for (int j = 0; j < V; j++) sum[i][j] = bias[j];
         }
     }
+}
 
+INLINE void tile_write_row(const cp_tile *t, float *c, const vec *row, const int V) {
+    const int last = V - 1;
+    if (t->flags & CP_STREAM) {
+        UNROLL for (int j = 0; j < V; j++) vec_stream(c + j * CP_LANES, row[j]);
+    } else {
+        UNROLL for (int j = 0; j < last; j++) vec_store(c + j * CP_LANES, row[j]);
+        vec_store_some(c + last * CP_LANES, row[last], t->tail);
+    }
+}
+
+/* One tile; its results are left in `kept`. Those of the tile before, which were there, are written at c_before on the
+ * way (NULL: there is none): a store that has to wait for its line holds nobody up then. */
+INLINE void tile_at(const cp_tile *t, const word *from, const float *c, float *c_before, tile_sums kept, const int R,
+                    const int V, const int kind, const int fetches) {
+    const int64_t a_step = t->a_step;
+    tile_sums sum;
+    tile_begin(t, c, sum, R, V);
     for (int64_t r = 0; r < t->run_count; r++) {
-        const word *a = (const word *)t->a + t->runs[r].a;
+        const word *a = from + t->runs[r].a, *const first = a;
         const vec_words *b = (const vec_words *)t->b + t->runs[r].row * V;
         const char *ahead = t->ahead;
-        for (const word *a_end = a + t->run_length; a < a_end; a++, b += V) {
-            if (fetches) {
-                __builtin_prefetch(ahead, 0, 2);
-                ahead += 64;
-            }
-            UNROLL for (int i = 0; i < R; i++) {
-                const vec x = vec_all(a[i * a_step]);
-                UNROLL for (int j = 0; j < V; j++) sum[i][j] = add_products(x, b[j], sum[i][j], kind);
+        const int writes = c_before && r == t->run_count - 1;
+        for (int row = writes ? 0 : R - 1; row < R; row++) { /* in as many pieces as there are rows to be written */
+            if (writes) tile_write_row(t, c_before + row * t->c_step, kept[row], V);
+            const word *const end = first + t->run_length * (row + 1) / R;
+            for (; a < end; a++, b += V) {
+                if (fetches) {
+                    __builtin_prefetch(ahead, 0, 2);
+                    ahead += 64;
+                }
+                UNROLL for (int i = 0; i < R; i++) {
+                    const vec x = vec_all(a[i * a_step]);
+                    UNROLL for (int j = 0; j < V; j++) sum[i][j] = add_products(x, b[j], sum[i][j], kind);
+                }
             }
         }
     }
-
     if (t->flags & CP_APPLY_RELU) {
         UNROLL for (int i = 0; i < R; i++) {
             UNROLL for (int j = 0; j < V; j++) sum[i][j] = vec_relu(sum[i][j]);
         }
     }
     UNROLL for (int i = 0; i < R; i++) {
-        UNROLL for (int j = 0; j < last; j++) vec_store(c + i * c_step + j * CP_LANES, sum[i][j]);
-        vec_store_some(c + i * c_step + last * CP_LANES, sum[i][last], tail);
+        UNROLL for (int j = 0; j < V; j++) kept[i][j] = sum[i][j];
     }
+}
+
+INLINE void tile(const cp_tile *t, const int R, const int V, const int kind, const int fetches) {
+    static const cp_tile_start here = {0, 0};
+    const cp_tile_start *place = t->places ? t->places : &here, *const end = place + (t->places ? t->place_count : 1);
+    tile_sums kept;
+    float *c = NULL;
+    UNROLL for (int j = 0; j < V; j++) kept[0][j] = (vec){0}; /* unread; not all compilers see that */
+    do {
+        float *const to = (float *)t->c + place->c;
+        tile_at(t, (const word *)t->a + place->a, to, c, kept, R, V, kind, fetches);
+        c = to;
+    } while (++place < end);
+    for (int i = 0; i < R; i++) tile_write_row(t, c + i * t->c_step, kept[i], V);
 }

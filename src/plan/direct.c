@@ -69,6 +69,7 @@ static void run(const cp_call *call, int number, int id, int n) {
     (void)number;
     const cp_problem *p = call->problem;
     const cp_tiling_job job = {.tile = p->kernels->tile,
+                               .streams = true,
                                .x = call->in[0],
                                .panels = call->in[1],
                                .bias = call->in[2],

@@ -20,7 +20,8 @@ typedef struct maker {
     int64_t n_classes, n_cuts;
     int64_t *numbers; /* offsets and taps of all walks */
     int64_t n_numbers;
-    int64_t phases_capacity, tiles_capacity, parts_capacity, runs_capacity, cuts_capacity, classes_capacity;
+    int64_t phases_capacity, places_capacity, tiles_capacity, parts_capacity, runs_capacity, cuts_capacity,
+        classes_capacity;
 } maker;
 
 static cp_status cut_at(maker *m, int64_t row) {
@@ -137,13 +138,16 @@ static cp_status add_tiles(maker *m, cp_phase *ph, int64_t z, int64_t y, int64_t
     for (int64_t i = 0; i < pieces; i++) {
         int64_t b = count * i / pieces, e = count * (i + 1) / pieces, oy = vertical ? y + b : y,
                 ox = vertical ? x : x + b;
-        cp_pixel_tile t = {.class = (int32_t)m->n_classes - 1, .pixels = (int32_t)(e - b), .vertical = vertical};
-        t.in = ((z * a[0].in_step * a[1].in + oy * a[1].in_step) * a[2].in + ox * a[2].in_step) * m->d.in_pixel;
-        t.out = (((a[0].out_first + z * a[0].out_step) * a[1].out + a[1].out_first + oy * a[1].out_step) * a[2].out +
-                 a[2].out_first + ox * a[2].out_step) *
-                m->d.out_pixel;
-        if (cp_grow(&m->d.tiles, &m->tiles_capacity, m->d.n_tiles, sizeof t)) return CP_E_MEMORY;
-        m->d.tiles[m->d.n_tiles++] = t;
+        cp_tile_start at;
+        at.a = ((z * a[0].in_step * a[1].in + oy * a[1].in_step) * a[2].in + ox * a[2].in_step) * m->d.in_pixel;
+        at.c = (((a[0].out_first + z * a[0].out_step) * a[1].out + a[1].out_first + oy * a[1].out_step) * a[2].out +
+                a[2].out_first + ox * a[2].out_step) *
+               m->d.out_pixel;
+        if (cp_grow(&m->d.places, &m->places_capacity, m->d.n_tiles, sizeof at)) return CP_E_MEMORY;
+        if (cp_grow(&m->d.tiles, &m->tiles_capacity, m->d.n_tiles, sizeof *m->d.tiles)) return CP_E_MEMORY;
+        m->d.places[m->d.n_tiles] = at;
+        m->d.tiles[m->d.n_tiles++] =
+            (cp_pixel_tile){.class = (int32_t)m->n_classes - 1, .pixels = (int8_t)(e - b), .vertical = vertical};
     }
     return CP_OK;
 }
@@ -199,6 +203,15 @@ static cp_status add_all_tiles(maker *m, cp_phase *ph, int64_t most) {
     return status;
 }
 
+static void count_alike(cp_pixel_tile *tiles, int64_t count) {
+    for (int64_t i = count - 1; i >= 0; i--) {
+        const cp_pixel_tile *next = &tiles[i + 1];
+        const bool same = i + 1 < count && next->class == tiles[i].class && next->pixels == tiles[i].pixels &&
+                          next->vertical == tiles[i].vertical;
+        tiles[i].alike = same ? next->alike + 1 : 1;
+    }
+}
+
 static int64_t full_vectors(const cp_problem *p, int64_t columns) {
     int64_t vectors = (columns + p->kernels->lanes - 1) / p->kernels->lanes;
     return vectors < p->kernels->vectors ? vectors : p->kernels->vectors;
@@ -225,6 +238,7 @@ static cp_status add_phase(maker *m, cp_phase ph) {
     if (!status) status = add_parts(m, &ph);
     if (status) return status;
     ph.n_tiles = m->d.n_tiles - ph.tiles;
+    count_alike(m->d.tiles + ph.tiles, ph.n_tiles);
     cp_panels panels = cp_panels_of(m->problem->kernels, m->d.groups, ph.rows, m->d.out_channels);
     m->d.packed += cp_panels_floats(&panels);
     if (cp_grow(&m->d.phases, &m->phases_capacity, m->d.n_phases, sizeof ph)) return CP_E_MEMORY;
@@ -235,27 +249,30 @@ static cp_status add_phase(maker *m, cp_phase ph) {
 /* All arrays of the maker in one block that a plan can free, the struct itself in front. */
 static cp_status assemble(maker *m, cp_prepared *prepared) {
     cp_tiling *d = &m->d;
-    int64_t sizes[6] = {sizeof *d,
-                        d->n_phases * (int64_t)sizeof *d->phases,
-                        d->n_tiles * (int64_t)sizeof *d->tiles,
-                        d->n_parts * (int64_t)sizeof *d->parts,
-                        d->n_runs * (int64_t)sizeof *d->runs,
-                        m->n_numbers * (int64_t)sizeof *m->numbers};
-    int64_t at[6], total = 0;
-    for (int i = 0; i < 6; i++) {
+    enum { ARRAYS = 7 };
+    int64_t sizes[ARRAYS] = {sizeof *d,
+                             d->n_phases * (int64_t)sizeof *d->phases,
+                             d->n_tiles * (int64_t)sizeof *d->tiles,
+                             d->n_parts * (int64_t)sizeof *d->parts,
+                             d->n_runs * (int64_t)sizeof *d->runs,
+                             m->n_numbers * (int64_t)sizeof *m->numbers,
+                             d->n_tiles * (int64_t)sizeof *d->places};
+    int64_t at[ARRAYS], total = 0;
+    for (int i = 0; i < ARRAYS; i++) {
         at[i] = total;
         total += cp_round_up(sizes[i], CP_ALIGN);
     }
     char *block = cp_alloc(NULL, total);
     if (!block) return CP_E_MEMORY;
-    const void *from[6] = {d, d->phases, d->tiles, d->parts, d->runs, m->numbers};
-    for (int i = 0; i < 6; i++)
+    const void *from[ARRAYS] = {d, d->phases, d->tiles, d->parts, d->runs, m->numbers, d->places};
+    for (int i = 0; i < ARRAYS; i++)
         if (sizes[i]) memcpy(block + at[i], from[i], (size_t)sizes[i]);
     cp_tiling *to = (cp_tiling *)block;
     to->phases = (cp_phase *)(block + at[1]);
     to->tiles = (cp_pixel_tile *)(block + at[2]);
     to->parts = (cp_part *)(block + at[3]);
     to->runs = (cp_run *)(block + at[4]);
+    to->places = (cp_tile_start *)(block + at[6]);
     const int64_t *numbers = (const int64_t *)(block + at[5]);
     for (int64_t i = 0; i < to->n_phases; i++)
         for (int a = 0; a < CP_MAX_AXES; a++) {
@@ -269,6 +286,7 @@ static cp_status assemble(maker *m, cp_prepared *prepared) {
 
 static void end_maker(maker *m) {
     cp_free(NULL, m->d.phases);
+    cp_free(NULL, m->d.places);
     cp_free(NULL, m->d.tiles);
     cp_free(NULL, m->d.parts);
     cp_free(NULL, m->d.runs);
@@ -301,12 +319,24 @@ static cp_window merge_pixels(const cp_window *window, int64_t *images) {
     return w;
 }
 
+/* Whether to write past the caches: more than they keep, in whole lines of them, each once. */
+static bool may_stream(const maker *m) {
+    enum { LINE = CP_ALIGN / sizeof(float), CACHE = 4 << 20 };
+    const cp_kernels *k = m->problem->kernels;
+    const cp_tiling *d = &m->d;
+    if (d->out_channels % LINE || k->vectors * k->lanes % LINE) return false;
+    for (int64_t i = 0; i < d->n_phases; i++)
+        if (d->phases[i].chunks > 1) return false;
+    return d->images * d->out_image > CACHE / (int64_t)sizeof(float);
+}
+
 static cp_status finish(maker *m, cp_prepared *prepared, cp_status status) {
     cp_tiling *d = &m->d;
     enum { ALL_PANELS = 1 << 18, BLOCK = 16 }; /* floats of weights that stay in L2 beside the pixels; tiles */
     cp_panels panels = cp_panels_of(m->problem->kernels, d->groups, 1, d->out_channels);
     d->slabs = d->groups * panels.count;
     d->weights_outside = d->packed > d->images * d->in_image;
+    d->streams = may_stream(m);
     d->block = d->packed <= ALL_PANELS ? BLOCK : INT64_MAX / 2;
     if (!status) status = assemble(m, prepared);
     end_maker(m);
@@ -412,12 +442,39 @@ cp_status cp_tiling_input_gradient(const cp_problem *p, int filters_in_word, cp_
 /* Outputs that no tap reaches: the bias. */
 static void fill(const cp_tile *t, int64_t pixels, int64_t columns) {
     const float *bias = t->bias;
-    float *c = t->c;
-    for (int64_t i = 0; i < pixels; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            float v = bias ? bias[j] : 0;
-            c[i * t->c_step + j] = t->flags & CP_APPLY_RELU && v < 0 ? 0 : v;
-        }
+    for (int64_t n = 0; n < t->place_count; n++)
+        for (int64_t i = 0; i < pixels; i++)
+            for (int64_t j = 0; j < columns; j++) {
+                float v = bias ? bias[j] : 0;
+                ((float *)t->c)[t->places[n].c + i * t->c_step + j] = t->flags & CP_APPLY_RELU && v < 0 ? 0 : v;
+            }
+}
+
+/* Whether some tap reaches the tiles of a class. */
+static bool is_reached(const cp_phase *ph, const cp_part *parts) {
+    for (int64_t i = 0; i < ph->chunks; i++)
+        if (parts[i].count) return true;
+    return false;
+}
+
+/* One chunk of a panel against tiles that are alike. */
+static void run_tiles(const cp_tiling *d, const cp_phase *ph, const cp_tiling_job *job, cp_tile *tile,
+                      const cp_pixel_tile *kind, int64_t vectors, int64_t columns, int64_t chunk) {
+    const cp_part *parts = &d->parts[ph->parts + kind->class * ph->chunks], *now = &parts[chunk];
+    const int relu = job->relu ? CP_APPLY_RELU : 0;
+    tile->c_step = ph->out_step[kind->vertical];
+    if (!ph->chunks || !now->count) {
+        tile->flags = relu;
+        if (chunk == 0 && !is_reached(ph, parts)) fill(tile, kind->pixels, columns);
+        return;
+    }
+    tile->a_step = ph->in_step[kind->vertical];
+    tile->runs = &d->runs[now->run];
+    tile->run_count = now->count;
+    tile->run_length = now->length;
+    tile->flags = (now->first ? 0 : CP_ACCUMULATE) | (now->last ? relu : 0);
+    if (d->streams && job->streams && (uintptr_t)tile->c % CP_ALIGN == 0) tile->flags |= CP_STREAM;
+    job->tile[kind->pixels][vectors](tile);
 }
 
 /* One panel of one phase against the pixels [first, last) of all images, in units of tiles. */
@@ -431,31 +488,14 @@ static void run_panel(const cp_tiling *d, const cp_phase *ph, const cp_tiling_jo
                     .bias = job->bias ? (const float *)job->bias + column : NULL,
                     .tail = (int)(columns - (vectors - 1) * panels->lanes)};
     for (int64_t chunk = 0; chunk < ph->chunks || chunk == 0; chunk++)
-        for (int64_t u = first; u < last; u++) {
-            const cp_pixel_tile *t = &d->tiles[ph->tiles + u % ph->n_tiles];
-            int64_t image = u / ph->n_tiles;
-            tile.c = (float *)job->y + image * d->out_image + t->out + column;
-            tile.c_step = ph->out_step[t->vertical];
-            tile.flags = job->relu ? CP_APPLY_RELU : 0;
-            const cp_part *parts = &d->parts[ph->parts + t->class * ph->chunks];
-            const cp_part *now = &parts[chunk];
-            if (!ph->chunks) {
-                fill(&tile, t->pixels, columns);
-                continue;
-            }
-            if (!now->count) {
-                bool any = false;
-                for (int64_t i = 0; chunk == 0 && i < ph->chunks; i++) any |= parts[i].count > 0;
-                if (chunk == 0 && !any) fill(&tile, t->pixels, columns);
-                continue;
-            }
-            tile.a = x + image * d->in_image + t->in;
-            tile.a_step = ph->in_step[t->vertical];
-            tile.runs = &d->runs[now->run];
-            tile.run_count = now->count;
-            tile.run_length = now->length;
-            tile.flags = (now->first ? 0 : CP_ACCUMULATE) | (now->last && job->relu ? CP_APPLY_RELU : 0);
-            job->tile[t->pixels][vectors](&tile);
+        for (int64_t u = first; u < last; u += tile.place_count) {
+            const int64_t image = u / ph->n_tiles, number = ph->tiles + u % ph->n_tiles;
+            const cp_pixel_tile *kind = &d->tiles[number];
+            tile.a = x + image * d->in_image;
+            tile.c = (float *)job->y + image * d->out_image + column;
+            tile.places = &d->places[number];
+            tile.place_count = kind->alike < last - u ? kind->alike : last - u;
+            run_tiles(d, ph, job, &tile, kind, vectors, columns, chunk);
         }
 }
 
@@ -477,6 +517,7 @@ void cp_tiling_run(const cp_tiling *d, const cp_problem *p, const cp_tiling_job 
                               u + d->block < end ? u + d->block : end);
         }
     }
+    if (d->streams && job->streams) p->kernels->stream_end();
 }
 
 /* --- what cannot be listed --- */

@@ -37,9 +37,10 @@ typedef struct cp_phase {
     int64_t in_step[2], out_step[2]; /* between pixels of a horizontal, a vertical tile */
 } cp_phase;
 
+/* What a tile is, beside its place. */
 typedef struct cp_pixel_tile {
-    int64_t in, out; /* words (elements of the output) from the image's beginning to the first pixel */
-    int32_t class, pixels;
+    int32_t class, alike; /* tiles from this one on that are the same but for their places */
+    int8_t pixels;
     bool vertical;
 } cp_pixel_tile;
 
@@ -55,10 +56,12 @@ typedef struct cp_tiling {
     int64_t in_pixel, out_pixel;               /* words, elements from pixel to pixel */
     int64_t slabs;                             /* panels of all groups */
     int64_t block;                             /* tiles that see one panel after the other */
+    bool streams;                              /* the output does not stay in the caches anyway */
     bool weights_outside; /* shares are cut from panels first, not from tiles: the weights are the larger stream */
     int64_t packed;       /* words of all panels */
     cp_phase *phases;
     cp_pixel_tile *tiles;
+    cp_tile_start *places; /* of the tiles: from the image's beginning to the first pixel */
     cp_part *parts;
     cp_run *runs;
     int64_t n_phases, n_tiles, n_parts, n_runs;
@@ -71,6 +74,7 @@ typedef struct cp_tiling_job {
     const void *bias;                              /* NULL: none */
     void *y;
     bool relu;
+    bool streams; /* the output is not read soon: may be written past the caches */
 } cp_tiling_job;
 
 /* The tiling of a problem with so many channels in a word, as prepared->state. */
