@@ -136,10 +136,12 @@ static geometry draw_filter(void) {
 
 static void draw_conv(sample *s) {
     const bool filter = one_in(2);
-    const geometry g = filter ? draw_filter() : draw_geometry();
+    geometry g = filter ? draw_filter() : draw_geometry();
     int64_t channels = draw_channels(), filters = draw_channels(), groups = 1;
     if (filter) {           /* one group */
     } else if (one_in(3)) { /* groups of few channels */
+        for (int d = 0; d < g.axes && g.axes == 2 && g.kernel[0] > 1; d++)
+            g.kernel[d] = 3, g.stride[d] = g.dilation[d] = 1; /* which has a kernel of its own */
         channels = filters = 16 * draw(1, 5);
         groups = channels >> draw(0, 4);
         if (one_in(3)) channels /= 2; /* fewer channels than filters, as a multiplier makes */

@@ -12,8 +12,10 @@
 #if CP_LANES > 4
 #include "grouped.c"
 #define GROUPED grouped
+#define GROUPED_3X3 grouped_3x3
 #else
 #define GROUPED NULL
+#define GROUPED_3X3 NULL
 #endif
 #include "pool.c"
 #include "blend.c"
@@ -66,6 +68,7 @@ static const cp_tile_row short_tiles[CP_MAX_ROWS + 1] = {EACH_BLOCK(SHORT_ENTRY)
     .winograd = {EACH_WINOGRAD(WINOGRAD_ENTRY)}, \
     .depthwise = depthwise, \
     .grouped = GROUPED, \
+    .grouped_3x3 = GROUPED_3X3, \
     .channel_products = channel_products, \
     .max_pool = max_pool, \
     .average_pool = average_pool, \

@@ -117,6 +117,23 @@ typedef struct cp_grouped {
     int read, written; /* written: 2, 4 or 8, not more than lanes; read: 1, 2, 4 or 8, not more than written */
 } cp_grouped;
 
+/* Two rows of outputs of the same with 3x3 taps and stride 1, or one: what output (i, p) meets through tap (r, s) is at
+ * (i + r, p + s) from x, if that row is one of [first_row, last_row) and that column of [first_column, last_column);
+ * the others are not there. */
+typedef struct cp_grouped_3x3 {
+    const float *x;
+    int64_t x_row, x_step;
+    int64_t first_row, last_row, first_column, last_column;
+    const float *w;
+    int64_t w_vector; /* the taps of a vector: [r][s][read][lanes] */
+    const float *bias;
+    float *y;
+    int64_t y_row, y_step;
+    int64_t pixels, channels;
+    int rows; /* 1 or 2 */
+    int read, written, flags;
+} cp_grouped_3x3;
+
 /* The weight gradient of a depthwise convolution, over a rectangle of outputs that all have the same valid taps:
  *   y[r*y_tap_row + t*y_tap + ch] += sum over i < rows, p < pixels of
  *       a[i*a_row + p*a_step + r*a_tap_row + t*a_tap + ch] * b[i*b_row + p*b_step + ch],   r < tap_rows, t < taps */
@@ -277,7 +294,8 @@ typedef struct cp_kernels {
                  float *panel);
     cp_winograd winograd[CP_WINOGRADS];
     void (*depthwise)(const cp_depthwise *);
-    void (*grouped)(const cp_grouped *); /* NULL where vectors cannot be permuted at will */
+    void (*grouped)(const cp_grouped *);         /* NULL where vectors cannot be permuted at will */
+    void (*grouped_3x3)(const cp_grouped_3x3 *); /* NULL with it */
     void (*channel_products)(const cp_channel_products *);
     void (*max_pool)(const cp_pool_row *);
     void (*average_pool)(const cp_pool_row *);

@@ -285,21 +285,83 @@ static cp_status prepare_groups_input_gradient(const cp_problem *p, cp_prepared 
     return prepare_packed(p, prepared, CP_GRADIENT);
 }
 
-/* packed[vector][tap][j][lane]: the weight between channel j of the lane's group on the side that is read and the
- * lane's channel on the side that is written. */
+/* Stride and dilation 1 and nine taps: two rows of outputs share what they read. */
+static bool is_3x3(const cp_problem *p) {
+    const cp_axis *a = p->window.axis;
+    for (int i = 1; i < CP_MAX_AXES; i++)
+        if (a[i].kernel != 3 || a[i].stride != 1 || a[i].dilation != 1) return false;
+    return a[0].stride == 1 && !a[0].before && a[0].in == a[0].out;
+}
+
+/* The rows or columns [*first, *last) of a window of so many, beginning at `begin`, that exist. */
+static void existing(int64_t begin, int64_t count, int64_t size, int64_t *first, int64_t *last) {
+    *first = begin < 0 ? -begin : 0;
+    *last = size - begin < count ? size - begin : count;
+}
+
+/* Pairs of rows. The gradient is the convolution of dy with the taps turned around, as they were packed. */
+static void run_3x3(const cp_call *call, bool gradient, int id, int n) {
+    const cp_problem *p = call->problem;
+    const filters w = filters_of(p, gradient);
+    const cp_axis *y = &p->window.axis[1], *x = &p->window.axis[2];
+    const int64_t rows = gradient ? y->in : y->out, width = gradient ? x->in : x->out,
+                  height_read = gradient ? y->out : y->in, width_read = gradient ? x->out : x->in,
+                  top = gradient ? y->before - 2 : -y->before, left = gradient ? x->before - 2 : -x->before,
+                  read = p->groups * w.read, written = p->groups * w.written, pairs = (rows + 1) / 2;
+    cp_grouped_3x3 job = {.x_row = width_read * read,
+                          .x_step = read,
+                          .w = call->in[1],
+                          .w_vector = w.vector,
+                          .bias = call->in[2],
+                          .y_row = width * written,
+                          .y_step = written,
+                          .pixels = width,
+                          .channels = written,
+                          .read = (int)w.read,
+                          .written = (int)w.written,
+                          .flags = p->relu ? CP_APPLY_RELU : 0};
+    existing(left, width + 2, width_read, &job.first_column, &job.last_column);
+    int64_t first, last;
+    cp_share(p->batch * p->window.axis[0].out * pairs, id, n, &first, &last);
+    for (int64_t u = first; u < last; u++) {
+        const int64_t image = u / pairs, row = u % pairs * 2;
+        job.rows = row + 2 <= rows ? 2 : 1;
+        existing(row + top, job.rows + 2, height_read, &job.first_row, &job.last_row);
+        job.x = (const float *)call->in[0] + ((image * height_read + row + top) * width_read + left) * read;
+        job.y = (float *)call->out[0] + (image * rows + row) * width * written;
+        p->kernels->grouped_3x3(&job);
+    }
+}
+static void run_groups(const cp_call *call, int phase, int id, int n) {
+    if (is_3x3(call->problem))
+        run_3x3(call, false, id, n);
+    else
+        run(call, phase, id, n);
+}
+static void run_groups_input_gradient(const cp_call *call, int phase, int id, int n) {
+    if (is_3x3(call->problem))
+        run_3x3(call, true, id, n);
+    else
+        run(call, phase, id, n);
+}
+
+/* packed[vector][tap][j][lane], with 3x3 taps of a gradient from the last to the first: the weight between channel j of
+ * the lane's group on the side that is read and the lane's channel on the side that is written. */
 static void pack(const cp_call *call, bool gradient, int id, int n) {
     const cp_problem *p = call->problem;
     const filters w = filters_of(p, gradient);
     const int64_t channels = p->channels / p->groups, of_group = p->filters / p->groups,
                   all = cp_window_taps(&p->window);
+    const bool turned = gradient && is_3x3(p);
     const float *from = call->in[1];
     int64_t first, last;
     cp_share(p->groups * w.written / w.lanes, id, n, &first, &last);
     float *to = (float *)call->out[0] + first * w.vector;
     for (int64_t v = first; v < last; v++)
-        for (int64_t t = 0; t < all; t++)
+        for (int64_t i = 0; i < all; i++)
             for (int64_t j = 0; j < w.read; j++)
                 for (int64_t o = v * w.lanes; o < (v + 1) * w.lanes; o++) {
+                    const int64_t t = turned ? all - 1 - i : i;
                     const int64_t channel = gradient ? o % w.written : j;
                     const int64_t filter = gradient ? o / w.written * of_group + j : o;
                     *to++ = from[(t * channels + channel) * p->filters + filter];
@@ -317,13 +379,13 @@ const cp_algo cp_algo_grouped = {.name = "grouped",
                                  .cost = cost_groups,
                                  .prepare = prepare_groups,
                                  .pack = pack_groups,
-                                 .run = run};
+                                 .run = run_groups};
 const cp_algo cp_algo_grouped_input_gradient = {.name = "grouped",
                                                 .refuse = refuse_groups_input_gradient,
                                                 .cost = cost_groups,
                                                 .prepare = prepare_groups_input_gradient,
                                                 .pack = pack_groups_input_gradient,
-                                                .run = run};
+                                                .run = run_groups_input_gradient};
 
 const cp_algo cp_algo_depthwise = {.name = "depthwise", .refuse = refuse, .cost = cost, .prepare = prepare, .run = run};
 const cp_algo cp_algo_depthwise_input_gradient = {
