@@ -138,7 +138,10 @@ static void draw_conv(sample *s) {
     const bool filter = one_in(2);
     geometry g = filter ? draw_filter() : draw_geometry();
     int64_t channels = draw_channels(), filters = draw_channels(), groups = 1;
-    if (filter) {           /* one group */
+    if (filter && one_in(4)) { /* few filters, or few channels */
+        channels = 16 * draw(1, 4), filters = draw(1, 4);
+        if (one_in(2)) channels = filters, filters = 16 * draw(1, 4);
+    } else if (filter) {    /* one group */
     } else if (one_in(3)) { /* groups of few channels */
         for (int d = 0; d < g.axes && g.axes == 2 && g.kernel[0] > 1; d++)
             g.kernel[d] = 3, g.stride[d] = g.dilation[d] = 1; /* which has a kernel of its own */

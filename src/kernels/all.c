@@ -17,6 +17,7 @@
 #define GROUPED NULL
 #define GROUPED_3X3 NULL
 #endif
+#include "few.c"
 #include "pool.c"
 #include "blend.c"
 #include "elementwise.c"
@@ -69,6 +70,7 @@ static const cp_tile_row short_tiles[CP_MAX_ROWS + 1] = {EACH_BLOCK(SHORT_ENTRY)
     .depthwise = depthwise, \
     .grouped = GROUPED, \
     .grouped_3x3 = GROUPED_3X3, \
+    .few_filters = few_filters, \
     .channel_products = channel_products, \
     .max_pool = max_pool, \
     .average_pool = average_pool, \

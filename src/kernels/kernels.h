@@ -134,6 +134,20 @@ typedef struct cp_grouped_3x3 {
     int read, written, flags;
 } cp_grouped_3x3;
 
+/* A row of outputs of a convolution with 1 to 4 filters and stride 1: y[p*filters + k]. Through tap (r, s), r < rows,
+ * output p meets column p + s of the row r*x_row from x, if that is one of [first_column, last_column). */
+typedef struct cp_few_filters {
+    const float *x;
+    int64_t x_row, x_step;
+    int64_t first_column, last_column;
+    const float *w;    /* [rows][channels/lanes][columns][filters][lanes] */
+    const float *bias; /* or NULL */
+    float *y;
+    int64_t pixels, rows, columns;
+    int64_t channels; /* a multiple of lanes */
+    int filters, flags;
+} cp_few_filters;
+
 /* The weight gradient of a depthwise convolution, over a rectangle of outputs that all have the same valid taps:
  *   y[r*y_tap_row + t*y_tap + ch] += sum over i < rows, p < pixels of
  *       a[i*a_row + p*a_step + r*a_tap_row + t*a_tap + ch] * b[i*b_row + p*b_step + ch],   r < tap_rows, t < taps */
@@ -296,6 +310,7 @@ typedef struct cp_kernels {
     void (*depthwise)(const cp_depthwise *);
     void (*grouped)(const cp_grouped *);         /* NULL where vectors cannot be permuted at will */
     void (*grouped_3x3)(const cp_grouped_3x3 *); /* NULL with it */
+    void (*few_filters)(const cp_few_filters *);
     void (*channel_products)(const cp_channel_products *);
     void (*max_pool)(const cp_pool_row *);
     void (*average_pool)(const cp_pool_row *);

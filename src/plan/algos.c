@@ -4,12 +4,13 @@
 
 #define TABLE(op, ...) const cp_algo *const cp_algos_##op[] = {__VA_ARGS__, NULL}
 
-TABLE(conv, &cp_algo_depthwise, &cp_algo_grouped, &cp_algo_winograd_4x4_3x3, &cp_algo_winograd_2x2_3x3,
-      &cp_algo_winograd_2x2_5x5, &cp_algo_winograd_4_3, &cp_algo_direct, &cp_algo_conv_reference);
+TABLE(conv, &cp_algo_depthwise, &cp_algo_grouped, &cp_algo_few_filters, &cp_algo_winograd_4x4_3x3,
+      &cp_algo_winograd_2x2_3x3, &cp_algo_winograd_2x2_5x5, &cp_algo_winograd_4_3, &cp_algo_direct,
+      &cp_algo_conv_reference);
 TABLE(conv_input_gradient, &cp_algo_depthwise_input_gradient, &cp_algo_grouped_input_gradient,
-      &cp_algo_winograd_4x4_3x3_input_gradient, &cp_algo_winograd_2x2_3x3_input_gradient,
-      &cp_algo_winograd_2x2_5x5_input_gradient, &cp_algo_winograd_4_3_input_gradient, &cp_algo_direct_input_gradient,
-      &cp_algo_conv_input_gradient_reference);
+      &cp_algo_few_filters_input_gradient, &cp_algo_winograd_4x4_3x3_input_gradient,
+      &cp_algo_winograd_2x2_3x3_input_gradient, &cp_algo_winograd_2x2_5x5_input_gradient,
+      &cp_algo_winograd_4_3_input_gradient, &cp_algo_direct_input_gradient, &cp_algo_conv_input_gradient_reference);
 TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_winograd_4x4_3x3_weight_gradient,
       &cp_algo_winograd_2x2_3x3_weight_gradient, &cp_algo_winograd_2x2_5x5_weight_gradient,
       &cp_algo_winograd_4_3_weight_gradient, &cp_algo_outer_weight_gradient, &cp_algo_conv_weight_gradient_reference);

@@ -14,6 +14,8 @@ extern const cp_algo cp_algo_winograd_4_3, cp_algo_winograd_4_3_input_gradient;
 /* winograd_weight_gradient.c */
 extern const cp_algo cp_algo_winograd_4x4_3x3_weight_gradient, cp_algo_winograd_2x2_3x3_weight_gradient;
 extern const cp_algo cp_algo_winograd_2x2_5x5_weight_gradient, cp_algo_winograd_4_3_weight_gradient;
+/* few_filters.c */
+extern const cp_algo cp_algo_few_filters, cp_algo_few_filters_input_gradient;
 /* depthwise.c */
 extern const cp_algo cp_algo_grouped, cp_algo_grouped_input_gradient;
 extern const cp_algo cp_algo_depthwise, cp_algo_depthwise_input_gradient, cp_algo_depthwise_weight_gradient;

@@ -124,8 +124,8 @@ refuses 1 "input = 28x28: must be height x width x channels" summary --net "dens
 
 expect 0 "threads            2" info
 prints_json info --json
-expect 0 "conv                                   depthwise, grouped, winograd-4x4-3x3, winograd-2x2-3x3, winograd-2x2-5x5, winograd-4-3, direct, reference" operators
-expect 0 "| conv-input-gradient | depthwise, grouped, winograd-4x4-3x3, winograd-2x2-3x3, winograd-2x2-5x5, winograd-4-3, direct, reference | is one | no |" operators --markdown
+expect 0 "conv                                   depthwise, grouped, few-filters, winograd-4x4-3x3, winograd-2x2-3x3, winograd-2x2-5x5, winograd-4-3, direct, reference" operators
+expect 0 "| conv-input-gradient | depthwise, grouped, few-filters, winograd-4x4-3x3, winograd-2x2-3x3, winograd-2x2-5x5, winograd-4-3, direct, reference | is one | no |" operators --markdown
 prints_json operators --json
 refuses 1 "--markdown, --json and --onnx cannot be given together" operators --markdown --json
 article="conv 32 5x5 same relu; pool 2; flatten; dense 1024 relu; dense 10"
