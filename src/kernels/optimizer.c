@@ -2,6 +2,22 @@
  * decay into denormal numbers, with which a processor may take a hundred times as long: meanwhile they count as zero.
  */
 
+/* Does the step for each vector of n numbers, those from i to i + count, and for the rest. */
+#define FOR_VECTORS(step)                                                                                              \
+    do {                                                                                                               \
+        const unsigned mode = denormals_flush();                                                                       \
+        int64_t i = 0;                                                                                                 \
+        for (; i + CP_LANES <= n; i += CP_LANES) {                                                                     \
+            enum { count = CP_LANES };                                                                                 \
+            step;                                                                                                      \
+        }                                                                                                              \
+        if (i < n) {                                                                                                   \
+            const int count = vec_rest(n - i);                                                                         \
+            step;                                                                                                      \
+        }                                                                                                              \
+        denormals_restore(mode);                                                                                       \
+    } while (0)
+
 INLINE vec scaled_gradient(const cp_adaptive *o, const float *g, vec weight, int count) {
     return vec_multiply_add(vec_all(o->g_scale), vec_load_some(g, count), o->decay * weight);
 }
@@ -24,11 +40,7 @@ INLINE void adam_vector(const cp_adaptive *o, float *w, const float *g, float *m
 
 static void adam(const cp_adaptive *optimizer, float *w, const float *g, float *m, float *v, int64_t n) {
     const cp_adaptive o = *optimizer;
-    const unsigned mode = denormals_flush();
-    int64_t i = 0;
-    for (; i + CP_LANES <= n; i += CP_LANES) adam_vector(&o, w + i, g + i, m + i, v + i, CP_LANES);
-    if (i < n) adam_vector(&o, w + i, g + i, m + i, v + i, vec_rest(n - i));
-    denormals_restore(mode);
+    FOR_VECTORS(adam_vector(&o, w + i, g + i, m + i, v + i, count));
 }
 
 INLINE void rmsprop_vector(const cp_adaptive *o, float *w, const float *g, float *v, int count) {
@@ -41,11 +53,7 @@ INLINE void rmsprop_vector(const cp_adaptive *o, float *w, const float *g, float
 
 static void rmsprop(const cp_adaptive *optimizer, float *w, const float *g, float *v, int64_t n) {
     const cp_adaptive o = *optimizer;
-    const unsigned mode = denormals_flush();
-    int64_t i = 0;
-    for (; i + CP_LANES <= n; i += CP_LANES) rmsprop_vector(&o, w + i, g + i, v + i, CP_LANES);
-    if (i < n) rmsprop_vector(&o, w + i, g + i, v + i, vec_rest(n - i));
-    denormals_restore(mode);
+    FOR_VECTORS(rmsprop_vector(&o, w + i, g + i, v + i, count));
 }
 
 INLINE void adagrad_vector(const cp_adaptive *o, float *w, const float *g, float *v, int count) {
@@ -57,11 +65,7 @@ INLINE void adagrad_vector(const cp_adaptive *o, float *w, const float *g, float
 
 static void adagrad(const cp_adaptive *optimizer, float *w, const float *g, float *v, int64_t n) {
     const cp_adaptive o = *optimizer;
-    const unsigned mode = denormals_flush();
-    int64_t i = 0;
-    for (; i + CP_LANES <= n; i += CP_LANES) adagrad_vector(&o, w + i, g + i, v + i, CP_LANES);
-    if (i < n) adagrad_vector(&o, w + i, g + i, v + i, vec_rest(n - i));
-    denormals_restore(mode);
+    FOR_VECTORS(adagrad_vector(&o, w + i, g + i, v + i, count));
 }
 
 INLINE void lion_vector(const cp_adaptive *o, float *w, const float *g, float *m, int count) {
@@ -76,11 +80,7 @@ INLINE void lion_vector(const cp_adaptive *o, float *w, const float *g, float *m
 
 static void lion(const cp_adaptive *optimizer, float *w, const float *g, float *m, int64_t n) {
     const cp_adaptive o = *optimizer;
-    const unsigned mode = denormals_flush();
-    int64_t i = 0;
-    for (; i + CP_LANES <= n; i += CP_LANES) lion_vector(&o, w + i, g + i, m + i, CP_LANES);
-    if (i < n) lion_vector(&o, w + i, g + i, m + i, vec_rest(n - i));
-    denormals_restore(mode);
+    FOR_VECTORS(lion_vector(&o, w + i, g + i, m + i, count));
 }
 
 /* v is NULL without momentum. */
@@ -98,9 +98,5 @@ INLINE void sgd_vector(const cp_sgd *o, float *w, const float *g, float *v, int 
 static void sgd(const cp_sgd *optimizer, float *w, const float *g, float *v, int64_t n) {
     const cp_sgd o = *optimizer;
     if (o.momentum == 0) v = NULL;
-    const unsigned mode = denormals_flush();
-    int64_t i = 0;
-    for (; i + CP_LANES <= n; i += CP_LANES) sgd_vector(&o, w + i, g + i, v ? v + i : NULL, CP_LANES);
-    if (i < n) sgd_vector(&o, w + i, g + i, v ? v + i : NULL, vec_rest(n - i));
-    denormals_restore(mode);
+    FOR_VECTORS(sgd_vector(&o, w + i, g + i, v ? v + i : NULL, count));
 }
