@@ -34,42 +34,45 @@ static cp_status check_values(const cp_problem *problem) {
     return cp_fail(CP_E_UNSUPPORTED, "padding with values of the input: pad it, and convolve without padding");
 }
 
-static cp_status infer_input_gradient(cp_problem *problem, const cp_attributes *attributes) {
+cp_status cp_conv_input_shape(cp_shape *x, const cp_attributes *attributes, cp_shape dy, cp_shape w) {
     const cp_conv *conv = &attributes->conv;
-    cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
-    if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
-    if (status) return status;
-
-    const cp_shape dy = problem->in[0], w = problem->in[1];
-    cp_shape x, y;
     int64_t channels;
     if (w.rank < 3) return cp_fail(CP_E_SHAPE, "weights need at least 3 dimensions, have %d", w.rank);
     if (!cp_mul(w.dim[w.rank - 2], possible_groups(conv), &channels))
         return cp_fail(CP_E_SHAPE, "groups = %lld: the number of input channels overflows", (long long)conv->groups);
-    status = cp_forward_input(&x, dy, attributes->size, channels);
-    if (!status) status = set_geometry(problem, conv, x, w, &y);
+    return cp_forward_input(x, dy, attributes->size, channels);
+}
+
+cp_status cp_conv_weights_shape(cp_shape *w, const cp_conv *conv, cp_shape dy, cp_shape x) {
+    const cp_status status = cp_check_axes(x, "input");
+    if (status) return status;
+    if (dy.rank != x.rank) return cp_fail(CP_E_SHAPE, "gradient has %d dimensions, the input %d", dy.rank, x.rank);
+    *w = (cp_shape){.rank = x.rank};
+    for (int d = 0; d < x.rank - 2; d++) w->dim[d] = conv->kernel[d];
+    w->dim[x.rank - 2] = x.dim[x.rank - 1] / possible_groups(conv);
+    w->dim[x.rank - 1] = dy.dim[x.rank - 1];
+    return CP_OK;
+}
+
+static cp_status infer_input_gradient(cp_problem *problem, const cp_attributes *attributes) {
+    cp_shape x, y;
+    cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
+    if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
+    if (!status) status = cp_conv_input_shape(&x, attributes, problem->in[0], problem->in[1]);
+    if (!status) status = set_geometry(problem, &attributes->conv, x, problem->in[1], &y);
     if (!status) status = check_values(problem);
-    if (!status) status = cp_check_same("gradient", dy, "output", y);
+    if (!status) status = cp_check_same("gradient", problem->in[0], "output", y);
     return status ? status : cp_set_output(problem, 0, problem->type, x);
 }
 
 static cp_status infer_weight_gradient(cp_problem *problem, const cp_attributes *attributes) {
-    const cp_conv *conv = &attributes->conv;
+    cp_shape w, y;
     cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
     if (!status) status = cp_check_in(problem, 1, problem->type, "input");
-    if (status) return status;
-
-    const cp_shape dy = problem->in[0], x = problem->in[1];
-    cp_shape y, w = {.rank = x.rank};
-    status = cp_check_axes(x, "input");
-    if (status) return status;
-    if (dy.rank != x.rank) return cp_fail(CP_E_SHAPE, "gradient has %d dimensions, the input %d", dy.rank, x.rank);
-    for (int d = 0; d < x.rank - 2; d++) w.dim[d] = conv->kernel[d];
-    w.dim[x.rank - 2] = x.dim[x.rank - 1] / possible_groups(conv);
-    w.dim[x.rank - 1] = dy.dim[x.rank - 1];
-    status = set_geometry(problem, conv, x, w, &y);
+    if (!status) status = cp_conv_weights_shape(&w, &attributes->conv, problem->in[0], problem->in[1]);
+    if (!status) status = set_geometry(problem, &attributes->conv, problem->in[1], w, &y);
     if (!status) status = check_values(problem);
-    if (!status) status = cp_check_same("gradient", dy, "output", y);
+    if (!status) status = cp_check_same("gradient", problem->in[0], "output", y);
     return status ? status : cp_set_output(problem, 0, problem->type, w);
 }
 
@@ -98,14 +101,17 @@ static void backward_padded(cp_backward *b, const cp_attributes *of_conv, const 
     b->din[2] = valid.din[2];
 }
 
+cp_attributes cp_conv_gradient_attributes(const cp_backward *b) {
+    const cp_shape w = b->shape(b->net, b->in[1]);
+    cp_attributes attributes = cp_gradient_attributes(b);
+    attributes.conv.activation = CP_LINEAR;
+    for (int d = 0; d < w.rank - 2; d++) attributes.conv.kernel[d] = w.dim[d];
+    return attributes;
+}
+
 static void backward(cp_backward *b) {
     const cp_shape x = b->shape(b->net, b->in[0]), w = b->shape(b->net, b->in[1]);
-    cp_attributes attributes = *b->attributes;
-    attributes.conv.activation = CP_LINEAR;
-    for (int d = 0; d < x.rank - 2; d++) {
-        attributes.conv.kernel[d] = w.dim[d];
-        attributes.size[d] = x.dim[1 + d];
-    }
+    const cp_attributes attributes = cp_conv_gradient_attributes(b);
     cp_window window;
     if (attributes.conv.pad_values != CP_PAD_CONSTANT && !cp_conv_window(&window, &attributes.conv, x, w) &&
         window.values != CP_PAD_CONSTANT) {

@@ -64,13 +64,7 @@ static cp_status infer_weight_gradient(cp_problem *problem, const cp_attributes 
 
 static void backward(cp_backward *b) {
     const cp_attributes none = {0};
-    const cp_shape x = b->shape(b->net, b->in[0]), w = b->shape(b->net, b->in[1]);
-    cp_attributes attributes = *b->attributes;
-    attributes.conv.activation = CP_LINEAR;
-    for (int d = 0; d < x.rank - 2; d++) {
-        attributes.conv.kernel[d] = w.dim[d];
-        attributes.size[d] = x.dim[1 + d];
-    }
+    const cp_attributes attributes = cp_conv_gradient_attributes(b);
     cp_node dz = b->dout[0];
     if (b->attributes->conv.activation == CP_RELU)
         dz = b->node(b->net, "relu-gradient", &none, (cp_node[]){b->out[0], dz}, 2);

@@ -65,36 +65,22 @@ static cp_status infer_conv(cp_problem *problem, const cp_attributes *attributes
 }
 
 static cp_status infer_input_gradient(cp_problem *problem, const cp_attributes *attributes) {
-    const cp_conv *conv = &attributes->conv;
+    cp_shape x, y;
     cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
     if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
-    if (status) return status;
-    const cp_shape dy = problem->in[0], w = problem->in[1];
-    cp_shape x, y;
-    int64_t channels;
-    if (w.rank < 3) return cp_fail(CP_E_SHAPE, "weights need at least 3 dimensions, have %d", w.rank);
-    if (!cp_mul(w.dim[w.rank - 2], cp_groups(conv), &channels))
-        return cp_fail(CP_E_SHAPE, "groups = %lld: the number of input channels overflows", (long long)conv->groups);
-    status = cp_forward_input(&x, dy, attributes->size, channels);
-    if (!status) status = set_geometry(problem, conv, x, w, 2, 3, &y);
-    if (!status) status = cp_check_same("gradient", dy, "output", y);
+    if (!status) status = cp_conv_input_shape(&x, attributes, problem->in[0], problem->in[1]);
+    if (!status) status = set_geometry(problem, &attributes->conv, x, problem->in[1], 2, 3, &y);
+    if (!status) status = cp_check_same("gradient", problem->in[0], "output", y);
     return status ? status : cp_set_output(problem, 0, problem->type, x);
 }
 
 static cp_status infer_weight_gradient(cp_problem *problem, const cp_attributes *attributes) {
-    const cp_conv *conv = &attributes->conv;
+    cp_shape w, y;
     cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
     if (!status) status = cp_check_in(problem, 1, problem->type, "input");
-    if (!status) status = cp_check_axes(problem->in[1], "input");
-    if (status) return status;
-    const cp_shape dy = problem->in[0], x = problem->in[1];
-    cp_shape y, w = {.rank = x.rank};
-    if (dy.rank != x.rank) return cp_fail(CP_E_SHAPE, "gradient has %d dimensions, the input %d", dy.rank, x.rank);
-    for (int d = 0; d < x.rank - 2; d++) w.dim[d] = conv->kernel[d];
-    w.dim[x.rank - 2] = cp_groups(conv) > 0 ? x.dim[x.rank - 1] / cp_groups(conv) : 0;
-    w.dim[x.rank - 1] = dy.dim[x.rank - 1];
-    status = set_geometry(problem, conv, x, w, 2, 3, &y);
-    if (!status) status = cp_check_same("gradient", dy, "output", y);
+    if (!status) status = cp_conv_weights_shape(&w, &attributes->conv, problem->in[0], problem->in[1]);
+    if (!status) status = set_geometry(problem, &attributes->conv, problem->in[1], w, 2, 3, &y);
+    if (!status) status = cp_check_same("gradient", problem->in[0], "output", y);
     return status ? status : cp_set_output(problem, 0, problem->type, w);
 }
 
@@ -114,16 +100,10 @@ static cp_status infer_offset_gradient(cp_problem *problem, const cp_attributes 
 }
 
 static void backward(cp_backward *b) {
-    const cp_shape x = b->shape(b->net, b->in[0]), w = b->shape(b->net, b->in[1]);
     const cp_node offset = b->in[2], mask = b->in[MASK];
     const int extra = mask ? 1 : 0;
     const cp_attributes none = {0};
-    cp_attributes attributes = *b->attributes;
-    attributes.conv.activation = CP_LINEAR;
-    for (int d = 0; d < x.rank - 2; d++) {
-        attributes.conv.kernel[d] = w.dim[d];
-        attributes.size[d] = x.dim[1 + d];
-    }
+    const cp_attributes attributes = cp_conv_gradient_attributes(b);
     cp_node dz = b->dout[0]; /* the gradient before the activation */
     if (b->attributes->conv.activation == CP_RELU)
         dz = b->node(b->net, "relu-gradient", &none, (cp_node[]){b->out[0], dz}, 2);

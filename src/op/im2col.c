@@ -69,9 +69,7 @@ static cp_status infer_col2im(cp_problem *problem, const cp_attributes *attribut
 }
 
 static void backward_im2col(cp_backward *b) {
-    const cp_shape x = b->shape(b->net, b->in[0]);
-    cp_attributes attributes = *b->attributes;
-    for (int d = 0; d < x.rank - 2; d++) attributes.size[d] = x.dim[1 + d];
+    const cp_attributes attributes = cp_gradient_attributes(b);
     b->din[0] = b->node(b->net, "col2im", &attributes, b->dout, 1);
 }
 
@@ -79,23 +77,8 @@ static void backward_col2im(cp_backward *b) {
     b->din[0] = b->node(b->net, "im2col", b->attributes, b->dout, 1);
 }
 
-static void add_window(const cp_conv *conv, char *text, size_t size) {
-    const cp_window_words window = {.kernel = conv->kernel,
-                                    .stride = conv->stride,
-                                    .dilation = conv->dilation,
-                                    .before = conv->pad_before,
-                                    .after = conv->pad_after,
-                                    .pad = conv->pad};
-    text[0] = 0;
-    cp_words_window(&window, text, size);
-}
-
-static void words_im2col(const cp_attributes *attributes, char *text, size_t size) {
-    add_window(&attributes->conv, text, size);
-}
-
 static void words_col2im(const cp_attributes *attributes, char *text, size_t size) {
-    add_window(&attributes->conv, text, size);
+    cp_conv_words(attributes, text, size);
     cp_words_axes(text, size, "size ", attributes->size, count_axes(&attributes->conv));
 }
 
@@ -117,7 +100,7 @@ const cp_op cp_op_im2col = {.name = "im2col",
                             .infer = infer_im2col,
                             .algos = cp_algos_im2col,
                             .backward = backward_im2col,
-                            .words = words_im2col};
+                            .words = cp_conv_words};
 
 const cp_op cp_op_col2im = {.name = "col2im",
                             .fields = col2im_fields,

@@ -98,6 +98,13 @@ cp_status cp_forward_input(cp_shape *x, cp_shape dy, const int64_t size[CP_MAX_A
     return CP_OK;
 }
 
+cp_attributes cp_gradient_attributes(const cp_backward *backward) {
+    const cp_shape x = backward->shape(backward->net, backward->in[0]);
+    cp_attributes attributes = *backward->attributes;
+    for (int d = 0; d < x.rank - 2; d++) attributes.size[d] = x.dim[1 + d];
+    return attributes;
+}
+
 void cp_backward_weights(cp_backward *backward, bool relu, const cp_attributes *attributes, const char *input_gradient,
                          const char *weight_gradient) {
     const cp_attributes none = {0};

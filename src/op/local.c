@@ -72,10 +72,8 @@ static cp_status infer_weight_gradient(cp_problem *problem, const cp_attributes 
 }
 
 static void backward(cp_backward *b) {
-    const cp_shape x = b->shape(b->net, b->in[0]);
-    cp_attributes attributes = *b->attributes;
+    cp_attributes attributes = cp_gradient_attributes(b);
     attributes.conv.activation = CP_LINEAR;
-    for (int d = 0; d < x.rank - 2; d++) attributes.size[d] = x.dim[1 + d];
     cp_backward_weights(b, b->attributes->conv.activation == CP_RELU, &attributes, "local-conv-input-gradient",
                         "local-conv-weight-gradient");
 }

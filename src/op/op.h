@@ -74,6 +74,11 @@ extern const cp_field cp_no_fields[];   /* for operators without attributes */
 extern const cp_field cp_pool_fields[]; /* of pooling with windows, and of the positions of its maxima */
 extern const cp_field cp_conv_fields[]; /* of convolution, transposed and locally connected too */
 void cp_conv_words(const cp_attributes *attributes, char *text, size_t size);
+/* What convolution, transposed and deformable too, has in common backward: the attributes of its gradients' nodes,
+ * which have no activation; the shape of x from those of dy and w; that of w from those of dy and x. */
+cp_attributes cp_conv_gradient_attributes(const cp_backward *backward);
+cp_status cp_conv_input_shape(cp_shape *x, const cp_attributes *attributes, cp_shape dy, cp_shape w);
+cp_status cp_conv_weights_shape(cp_shape *w, const cp_conv *conv, cp_shape dy, cp_shape x);
 extern const char *const cp_pad_value_words[], *const cp_depth_order_words[];
 extern const char *const cp_interpolation_words[], *const cp_coordinate_words[], *const cp_rounding_words[];
 extern const char *const cp_pad_words[], *const cp_activation_words[];
@@ -179,6 +184,8 @@ cp_status cp_set_multiply_adds(cp_problem *problem, int64_t outputs, int64_t of_
 cp_status cp_set_output(cp_problem *problem, int i, cp_type type, cp_shape shape);
 /* The input of the forward operation whose output's gradient is dy: the batch of dy, the sizes, this many channels. */
 cp_status cp_forward_input(cp_shape *x, cp_shape dy, const int64_t size[CP_MAX_AXES], int64_t channels);
+/* The attributes of a gradient's node: those of the operation, with the size of its input 0. */
+cp_attributes cp_gradient_attributes(const cp_backward *backward);
 /* The backward function of layers with weights: input_gradient and weight_gradient are the operators' names. */
 void cp_backward_weights(cp_backward *backward, bool relu, const cp_attributes *attributes, const char *input_gradient,
                          const char *weight_gradient);

@@ -116,20 +116,13 @@ static cp_status infer_stochastic_pool_gradient(cp_problem *problem, const cp_at
     return status ? status : cp_set_output(problem, 0, problem->type, problem->in[2]);
 }
 
-static cp_attributes gradient_attributes(const cp_backward *b) {
-    const cp_shape x = b->shape(b->net, b->in[0]);
-    cp_attributes attributes = *b->attributes;
-    for (int d = 0; d < x.rank - 2; d++) attributes.size[d] = x.dim[1 + d];
-    return attributes;
-}
-
 static void max_pool_backward(cp_backward *b) {
-    const cp_attributes attributes = gradient_attributes(b);
+    const cp_attributes attributes = cp_gradient_attributes(b);
     b->din[0] = b->node(b->net, "max-pool-gradient", &attributes, (cp_node[]){b->dout[0], b->out[1]}, 2);
 }
 
 static void average_pool_backward(cp_backward *b) {
-    const cp_attributes attributes = gradient_attributes(b);
+    const cp_attributes attributes = cp_gradient_attributes(b);
     b->din[0] = b->node(b->net, "avg-pool-gradient", &attributes, b->dout, 1);
 }
 

@@ -45,9 +45,7 @@ static cp_status infer_gradient(cp_problem *problem, const cp_attributes *attrib
 }
 
 static void backward(cp_backward *b, const char *gradient) {
-    const cp_shape x = b->shape(b->net, b->in[0]);
-    cp_attributes attributes = *b->attributes;
-    for (int d = 0; d < x.rank - 2; d++) attributes.size[d] = x.dim[1 + d];
+    const cp_attributes attributes = cp_gradient_attributes(b);
     b->din[0] = b->node(b->net, gradient, &attributes, b->dout, 1);
 }
 
