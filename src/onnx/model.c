@@ -344,24 +344,30 @@ static int32_t stuck_before(const cp_onnx_model *m, const int32_t *waiting, int3
     return at;
 }
 
+/* A node by the name of what it computes. */
+static const char *output_name(const cp_onnx_model *m, int32_t at, char text[CP_NAME_TEXT]) {
+    const cp_onnx_node *n = &m->nodes[at];
+    return cp_bytes_text(n->outputs ? m->names[m->links[n->first_output]].text : n->name, text);
+}
+
 /* Whoever follows inputs that were never ready is in a cycle after as many steps as there are nodes; then once around:
  * "cycle: a -> b -> a". */
 static cp_status fail_cycle(const cp_onnx_model *m, const int32_t *waiting) {
     enum { SHOWN = 8 };
-    char text[1000] = "", longer[1000], name[CP_NAME_TEXT];
-    int32_t at = 0;
+    char text[1000], name[CP_NAME_TEXT];
+    int32_t at = 0, path[SHOWN];
+    int n = 0;
     while (!waiting[at]) at++;
     for (int64_t i = 0; i < m->n_nodes; i++) at = stuck_before(m, waiting, at);
     const int32_t start = at;
-    for (int shown = 0; shown < SHOWN; shown++) {
-        const cp_onnx_node *n = &m->nodes[at];
-        const cp_bytes output = n->outputs ? m->names[m->links[n->first_output]].text : n->name;
-        snprintf(longer, sizeof longer, "%.60s%s%s", cp_bytes_text(output, name), shown ? " -> " : "", text);
-        memcpy(text, longer, sizeof text);
-        if (shown && at == start) return cp_fail(CP_E_FORMAT, "cycle: %s", text);
+    do {
+        path[n++] = at;
         at = stuck_before(m, waiting, at);
-    }
-    return cp_fail(CP_E_FORMAT, "cycle: ... -> %s", text);
+    } while (n < SHOWN && at != start);
+    int length = snprintf(text, sizeof text, "%.60s", at == start ? output_name(m, start, name) : "...");
+    while (n--)
+        length += snprintf(text + length, sizeof text - (size_t)length, " -> %.60s", output_name(m, path[n], name));
+    return cp_fail(CP_E_FORMAT, "cycle: %s", text);
 }
 
 static bool is_sorted(const cp_onnx_model *m) {
