@@ -1,27 +1,12 @@
 /* Input that no caller should give: impossible geometries, sizes that overflow, NULL, tensors of the wrong kind, nets
  * that cannot be, texts with mistakes, limits. Each has its status and its sentence, through every door that leads
- * there. Bad files are in files.c, data.c and train.c, bad options of training in train.c, of contexts in context.c. */
+ * there. Bad files are in files.c, data.c, model_files.c and checkpoints.c, bad options of training in train.c, of
+ * contexts in context.c. */
+#include "status.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include <convpool.h>
-
-#define ok(call)                                                                                                       \
-    do {                                                                                                               \
-        const cp_status got_status = (call);                                                                           \
-        if (got_status) fail_msg("%s: %d: %s", #call, (int)got_status, cp_error());                                    \
-    } while (0)
-
-static void check_refusal(const char *what, cp_status got, cp_status expected, const char *text) {
-    if (got != expected) fail_msg("%s: status %d, expected %d (%s)", what, (int)got, (int)expected, cp_error());
-    if (!strstr(cp_error(), text)) fail_msg("%s: \"%s\" has no \"%s\"", what, cp_error(), text);
-}
-#define refused(call, expected, text) check_refusal(#call, call, expected, text)
 
 #define BIG ((int64_t)1 << 40)
 #define HUGE_SIZE ((int64_t)1 << 62)

@@ -1,16 +1,12 @@
 /* Threads: the same bits whatever their number, plans that several of them share, contexts that they use at the same
  * time, and a process that forks after its pool has worked. */
+#include "status.h"
+
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
-#include <convpool.h>
 
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN 1
@@ -19,12 +15,6 @@
 #define UNDER_TSAN 1
 #endif
 #endif
-
-#define ok(call)                                                                                                       \
-    do {                                                                                                               \
-        const cp_status got_status = (call);                                                                           \
-        if (got_status) fail_msg("%s: %d: %s", #call, (int)got_status, cp_error());                                    \
-    } while (0)
 
 static const int counts[] = {1, 2, 3, 4, 7, 8, 16};
 enum { COUNTS = sizeof counts / sizeof *counts, MOST = 1 << 16 };

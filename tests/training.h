@@ -2,30 +2,13 @@
 #ifndef TEST_TRAINING_H
 #define TEST_TRAINING_H
 
+#include "status.h"
 #include "train/train.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
-
-#define ok(call) assert_int_equal_text((call), CP_OK)
-#define assert_int_equal_text(got, expected)                                                                           \
-    do {                                                                                                               \
-        const int got_status = (got);                                                                                  \
-        if (got_status != (expected)) fail_msg("%s: %d: %s", #got, got_status, cp_error());                            \
-    } while (0)
-/* A call that fails with this status, and a sentence that holds this text. */
-#define refused(call, expected, text)                                                                                  \
-    do {                                                                                                               \
-        assert_int_equal_text((call), expected);                                                                       \
-        if (!strstr(cp_error(), text)) fail_msg("%s: \"%s\" has no \"%s\"", #call, cp_error(), text);                  \
-    } while (0)
 
 /* --- two files, for a program that runs between make_paths and remove_paths --- */
 
