@@ -30,6 +30,7 @@ _Noreturn void usage(const char *format, ...) {
 
 static error_t parse_common(int key, char *text, struct argp_state *state) {
     (void)text;
+    if (key == ARGP_KEY_INIT) state->err_stream = NULL; /* getopt's line and the hint are enough */
     if (key != '?') return ARGP_ERR_UNKNOWN;
     char name[64];
     snprintf(name, sizeof name, "convpool %s", command);

@@ -9,7 +9,7 @@
 
 /* Parses with argp; `input` reaches the parser as state->input. The name is "train", or "bench ops". */
 void args_parse(const struct argp *parser, const char *name, int argc, char **argv, void *input);
-/* Knows --help; a parser has it as its child. */
+/* Knows --help, and that argp itself prints no errors; a parser has it as its child. */
 extern const struct argp_child args_common[];
 
 /* "OPTION = TEXT: must be ..." */
@@ -57,14 +57,14 @@ padding arg_padding(const char *option, const char *text);
 int padding_for(const padding *given, const char *option, int n, cp_pad *pad, int64_t before[CP_MAX_AXES],
                 int64_t after[CP_MAX_AXES]);
 
-/* "28x28x1": a picture's height, width, channels behind any batch. */
 /* "64x64", for pictures from class folders. */
 void arg_size(pictures_source *source, const char *text);
+/* "28x28x1": a picture's height, width, channels behind any batch. */
+cp_shape arg_picture(const char *option, const char *text);
 /* "1x3x224x224", and "512M" as bytes. */
 cp_shape arg_shape(const char *option, const char *text);
 int64_t arg_bytes(const char *option, const char *text);
 /* Half of the machine's memory. */
 int64_t default_memory(void);
-cp_shape arg_picture(const char *option, const char *text);
 
 #endif

@@ -34,9 +34,6 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL;
-        return 0;
     case OPTION_CASES:
         o->cases = text;
         return 0;
@@ -466,7 +463,7 @@ int bench_ops(int argc, char **argv) {
     FILE *file = strcmp(o.cases, "-") ? fopen(o.cases, "r") : stdin;
     if (!file) return fail(STATUS_IO, "%s: %s", o.cases, strerror(errno));
     cp_ctx *ctx;
-    int status = new_context(&ctx, o.threads ? o.threads : default_threads(), o.math);
+    int status = new_context(&ctx, o.threads, o.math);
     if (!status) {
         status = bench_file(&o, file, ctx);
         cp_ctx_free(ctx);

@@ -27,9 +27,6 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL;
-        return 0;
     case OPTION_NET:
         o->net = text;
         return 0;
@@ -72,7 +69,7 @@ static double run_once(void *user) {
 }
 
 static int prepare(bench *b, const options *o) {
-    int status = new_context(&b->ctx, o->threads ? o->threads : default_threads(), o->math);
+    int status = new_context(&b->ctx, o->threads, o->math);
     if (!status) status = build_net(&b->net, cp_shape_nhwc(0, 28, 28, 1), o->net);
     if (status) return status;
     cp_status made = cp_net_initialize(b->net, CP_GLOROT, 1);

@@ -146,6 +146,7 @@ int load_net(cp_net **net, const char *path);
 /* The name of a class by the model's note, or its number. */
 void class_name(const cp_net *net, int class, char name[PLAIN_TEXT]);
 ink model_ink(const cp_net *net);
+/* threads 0: default_threads(). */
 int new_context(cp_ctx **ctx, int threads, cp_math math);
 
 /* --- onnx.c: networks of both kinds of files, ready to run --- */

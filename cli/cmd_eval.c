@@ -29,9 +29,6 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL;
-        return 0;
     case OPTION_DATA:
         o->source.folder = text;
         return 0;
@@ -118,7 +115,7 @@ int cmd_eval(int argc, char **argv) {
     int status = load_net(&net, o.model);
     if (!status) source_like_net(&o.source, net);
     if (!status) status = load_validation(&o.source, &data);
-    if (!status) status = new_context(&ctx, o.threads ? o.threads : default_threads(), o.math);
+    if (!status) status = new_context(&ctx, o.threads, o.math);
     if (!status) {
         const cp_shape answer = cp_net_shape(net, cp_net_output_node(net, 0));
         const int classes = answer.rank == 2 ? (int)answer.dim[1] : 0;

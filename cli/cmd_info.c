@@ -18,9 +18,6 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL;
-        return 0;
     case OPTION_JSON:
         o->json = true;
         return 0;
@@ -76,7 +73,7 @@ int cmd_info(int argc, char **argv) {
                                 .children = args_common};
     args_parse(&parser, "info", argc, argv, &o);
     cp_ctx *ctx;
-    const int status = new_context(&ctx, o.threads ? o.threads : default_threads(), CP_MATH_FAST);
+    const int status = new_context(&ctx, o.threads, CP_MATH_FAST);
     if (status) return status;
     if (o.json) {
         print_json_table(ctx);

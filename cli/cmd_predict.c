@@ -28,9 +28,6 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL;
-        return 0;
     case OPTION_TOP:
         o->top = (int)arg_int("top", text, 1, 1000000);
         return 0;
@@ -102,7 +99,7 @@ static int plan_model(classifier *c, const char *path) {
 
 static int open_classifier(classifier *c, const options *o) {
     int status = load_net(&c->net, o->model);
-    if (!status) status = new_context(&c->ctx, o->threads ? o->threads : default_threads(), o->math);
+    if (!status) status = new_context(&c->ctx, o->threads, o->math);
     return status ? status : plan_model(c, o->model);
 }
 

@@ -82,9 +82,6 @@ static void parse_colours(const char *option, char *text, float colour[3]) {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL;
-        return 0;
     case OPTION_INPUT:
         add_assignment(o->inputs, &o->n_inputs, "input", text);
         return 0;

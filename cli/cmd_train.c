@@ -180,9 +180,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     static const char *const initializers[] = {"glorot", "he", NULL};
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL;
-        return 0;
     case OPTION_DATA:
         o->source.folder = text;
         return 0;
@@ -576,7 +573,6 @@ int cmd_train(int argc, char **argv) {
     args_parse(&parser, "train", argc, argv, &o);
     check_options(&o);
     choose_optimizer(&o);
-    if (!o.threads) o.threads = default_threads();
 
     training t = {.options = &o};
     int status = check_outputs(&o);

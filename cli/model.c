@@ -1,5 +1,5 @@
 /* Models, and what the tool keeps in their notes. */
-#include "cli.h"
+#include "args.h"
 
 #include <string.h>
 
@@ -43,6 +43,7 @@ ink model_ink(const cp_net *net) {
 }
 
 int new_context(cp_ctx **ctx, int threads, cp_math math) {
-    const cp_status status = cp_ctx_new(ctx, &(cp_options){.threads = threads, .math = math});
+    const cp_status status =
+        cp_ctx_new(ctx, &(cp_options){.threads = threads ? threads : default_threads(), .math = math});
     return status ? fail_library(status) : STATUS_OK;
 }

@@ -280,9 +280,6 @@ static int key_of(int i) {
 static error_t parse(int key, char *text, struct argp_state *state) {
     parsing *p = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->err_stream = NULL;
-        return 0;
     case ARGP_KEY_ARG:
         choose_operation(p->options, text);
         return 0;
