@@ -105,10 +105,31 @@ int arg_choice(const char *option, const char *text, const char *const *words) {
     usage("%s = %s: must be one of %s", option, text, list);
 }
 
-cp_math arg_math(const char *text) {
+/* --- how to compute --- */
+
+enum { OPTION_THREADS = 0x1000, OPTION_MATH };
+
+static error_t parse_computing(int key, char *text, struct argp_state *state) {
+    computing *c = state->input;
     static const char *const words[] = {"fast", "strict", NULL};
-    return (cp_math)arg_choice("math", text, words);
+    switch (key) {
+    case OPTION_THREADS:
+        c->threads = arg_threads(text);
+        return 0;
+    case OPTION_MATH:
+        c->math = (cp_math)arg_choice("math", text, words);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
 }
+
+static const struct argp_option computing_options[] = {
+    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs; results do not depend on it", 9},
+    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 9},
+    {0}};
+static const struct argp how_to_compute = {.options = computing_options, .parser = parse_computing};
+const struct argp_child args_computing[] = {{&common, 0, NULL, -1}, {&how_to_compute, 0, NULL, 0}, {0}};
 
 /* Numbers of at least `low` between separators: how many; -1 for a mistake or more than `most`. */
 static int numbers(const char *text, char separator, int64_t low, int64_t *value, int most) {

@@ -11,6 +11,14 @@
 void args_parse(const struct argp *parser, const char *name, int argc, char **argv, void *input);
 /* Knows --help, and that argp itself prints no errors; a parser has it as its child. */
 extern const struct argp_child args_common[];
+/* Knows --threads and --math besides: at ARGP_KEY_INIT the parser says where they go, in
+ * state->child_inputs[ARGS_COMPUTING]. */
+typedef struct computing {
+    int threads; /* 0: not given */
+    cp_math math;
+} computing;
+enum { ARGS_COMPUTING = 1 };
+extern const struct argp_child args_computing[];
 
 /* "OPTION = TEXT: must be ..." */
 _Noreturn void usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -19,8 +27,6 @@ int64_t arg_int(const char *option, const char *text, int64_t low, int64_t high)
 uint64_t arg_seed(const char *text);
 double arg_real(const char *option, const char *text, double low, double high);
 int arg_threads(const char *text);
-/* fast or strict. */
-cp_math arg_math(const char *text);
 /* OMP_NUM_THREADS, else the CPUs that this process may use. */
 int default_threads(void);
 /* The number of `text` in a list of words that NULL ends. */

@@ -8,26 +8,27 @@
 typedef struct options {
     const char *model;
     known_inputs known;
-    int threads, runs;
-    cp_math math;
+    int runs;
+    computing computing;
     double seconds;
     bool json;
 } options;
 
-enum { OPTION_SHAPE = 256, OPTION_THREADS, OPTION_MATH, OPTION_JSON };
+enum { OPTION_SHAPE = 256, OPTION_JSON };
 
 static const struct argp_option option_list[] = {
     {"shape", OPTION_SHAPE, "[NAME=]SIZE", 0, "an input's size, where the model leaves it open: 1x3x224x224", 1},
     {"runs", 'n', "N", 0, "run that often", 1},
     {"seconds", 's', "S", 0, "measure at least that long, and ten runs (default 2)", 1},
-    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 1},
-    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 1},
     {"json", OPTION_JSON, NULL, 0, "print JSON", 1},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_COMPUTING] = &o->computing;
+        return 0;
     case OPTION_SHAPE:
         add_known_shape(&o->known, text);
         return 0;
@@ -36,12 +37,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case 's':
         o->seconds = arg_real("seconds", text, 0, 3600);
-        return 0;
-    case OPTION_THREADS:
-        o->threads = arg_threads(text);
-        return 0;
-    case OPTION_MATH:
-        o->math = arg_math(text);
         return 0;
     case OPTION_JSON:
         o->json = true;
@@ -125,10 +120,11 @@ int bench_model(int argc, char **argv) {
                                 .doc =
                                     "Times a network from an ONNX file, or from a model that 'convpool train' made, on "
                                     "numbers between 0 and 1.",
-                                .children = args_common};
+                                .children = args_computing};
     args_parse(&parser, "bench model", argc, argv, &o);
     bench b = {0};
-    const cp_options context = {.threads = o.threads ? o.threads : default_threads(), .math = o.math};
+    const cp_options context = {.threads = o.computing.threads ? o.computing.threads : default_threads(),
+                                .math = o.computing.math};
     const double begin = seconds_now();
     cp_status status = open_runner(&b.runner, o.model, &o.known.options, &context);
     const double loaded = seconds_now();

@@ -10,19 +10,16 @@
 
 typedef struct options {
     const char *cases;
-    int threads;
-    cp_math math;
+    computing computing;
     double seconds;
     bool error, json;
     limits limits; /* measured so far */
 } options;
 
-enum { OPTION_CASES = 256, OPTION_THREADS, OPTION_MATH, OPTION_SECONDS, OPTION_ERROR, OPTION_JSON };
+enum { OPTION_CASES = 256, OPTION_SECONDS, OPTION_ERROR, OPTION_JSON };
 
 static const struct argp_option option_list[] = {
     {"cases", OPTION_CASES, "FILE", 0, "the cases, one JSON object in each line; '-' is standard input", 1},
-    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 2},
-    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 2},
     {"seconds", OPTION_SECONDS, "S", 0, "measure each case at least that long, and ten times (default 0.3)", 2},
     {"error", OPTION_ERROR, NULL, 0,
      "compute each case by the reference in double, too, and print the largest difference, as a part of the largest "
@@ -34,14 +31,11 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_COMPUTING] = &o->computing;
+        return 0;
     case OPTION_CASES:
         o->cases = text;
-        return 0;
-    case OPTION_THREADS:
-        o->threads = arg_threads(text);
-        return 0;
-    case OPTION_MATH:
-        o->math = arg_math(text);
         return 0;
     case OPTION_SECONDS:
         o->seconds = arg_real("seconds", text, 0, 3600);
@@ -458,12 +452,12 @@ int bench_ops(int argc, char **argv) {
             "(default) or [begins..., ends...]; groups; activation: none, relu; type: f32, u8, i8 (of poolings; of "
             "cast, i32 too, the result's); size: of the result's space; axis; training: true, false; order: dcr, "
             "crd; interpolation: nearest, linear. gflops counts 2 for each multiply-add, padded taps too.",
-        .children = args_common};
+        .children = args_computing};
     args_parse(&parser, "bench ops", argc, argv, &o);
     FILE *file = strcmp(o.cases, "-") ? fopen(o.cases, "r") : stdin;
     if (!file) return fail(STATUS_IO, "%s: %s", o.cases, strerror(errno));
     cp_ctx *ctx;
-    int status = new_context(&ctx, o.threads, o.math);
+    int status = new_context(&ctx, o.computing.threads, o.computing.math);
     if (!status) {
         status = bench_file(&o, file, ctx);
         cp_ctx_free(ctx);

@@ -7,19 +7,16 @@
 typedef struct options {
     const char *net;
     int64_t batch;
-    int threads;
-    cp_math math;
+    computing computing;
     double seconds;
     bool json;
 } options;
 
-enum { OPTION_NET = 256, OPTION_BATCH, OPTION_THREADS, OPTION_MATH, OPTION_SECONDS, OPTION_JSON };
+enum { OPTION_NET = 256, OPTION_BATCH, OPTION_SECONDS, OPTION_JSON };
 
 static const struct argp_option option_list[] = {
     {"net", OPTION_NET, "TEXT", 0, "the layers, as of train (default: the article's)", 1},
     {"batch", OPTION_BATCH, "N", 0, "pictures in a step (default 100)", 1},
-    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 1},
-    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 1},
     {"seconds", OPTION_SECONDS, "S", 0, "measure at least that long, and ten steps (default 3)", 1},
     {"json", OPTION_JSON, NULL, 0, "print JSON", 1},
     {0}};
@@ -27,17 +24,14 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_COMPUTING] = &o->computing;
+        return 0;
     case OPTION_NET:
         o->net = text;
         return 0;
     case OPTION_BATCH:
         o->batch = arg_int("batch", text, 1, 100000);
-        return 0;
-    case OPTION_THREADS:
-        o->threads = arg_threads(text);
-        return 0;
-    case OPTION_MATH:
-        o->math = arg_math(text);
         return 0;
     case OPTION_SECONDS:
         o->seconds = arg_real("seconds", text, 0, 3600);
@@ -69,7 +63,7 @@ static double run_once(void *user) {
 }
 
 static int prepare(bench *b, const options *o) {
-    int status = new_context(&b->ctx, o->threads, o->math);
+    int status = new_context(&b->ctx, o->computing.threads, o->computing.math);
     if (!status) status = build_net(&b->net, cp_shape_nhwc(0, 28, 28, 1), o->net);
     if (status) return status;
     cp_status made = cp_net_initialize(b->net, CP_GLOROT, 1);
@@ -182,7 +176,7 @@ int bench_train(int argc, char **argv) {
         .options = option_list,
         .parser = parse,
         .doc = "Times training steps of the article's network or another, and each layer's part in them.",
-        .children = args_common};
+        .children = args_computing};
     args_parse(&parser, "bench train", argc, argv, &o);
     bench b = {0};
     int status = prepare(&b, &o);

@@ -6,12 +6,11 @@
 typedef struct options {
     const char *model;
     pictures_source source;
-    int threads;
-    cp_math math;
+    computing computing;
     bool confusion, json;
 } options;
 
-enum { OPTION_DATA = 256, OPTION_COUNT, OPTION_SEED, OPTION_THREADS, OPTION_MATH, OPTION_CONFUSION, OPTION_JSON };
+enum { OPTION_DATA = 256, OPTION_COUNT, OPTION_SEED, OPTION_CONFUSION, OPTION_JSON };
 
 static const struct argp_option option_list[] = {
     {"data", OPTION_DATA, "DIR", 0,
@@ -22,13 +21,14 @@ static const struct argp_option option_list[] = {
     {"seed", OPTION_SEED, "N", 0, "of that training (default 1)", 1},
     {"confusion", OPTION_CONFUSION, NULL, 0, "print how often each label was answered with each class", 2},
     {"json", OPTION_JSON, NULL, 0, "print JSON", 2},
-    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 3},
-    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 3},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_COMPUTING] = &o->computing;
+        return 0;
     case OPTION_DATA:
         o->source.folder = text;
         return 0;
@@ -43,12 +43,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_JSON:
         o->json = true;
-        return 0;
-    case OPTION_THREADS:
-        o->threads = arg_threads(text);
-        return 0;
-    case OPTION_MATH:
-        o->math = arg_math(text);
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) usage("'%s' is one MODEL too many", text);
@@ -105,7 +99,7 @@ int cmd_eval(int argc, char **argv) {
                                 .parser = parse,
                                 .args_doc = "MODEL",
                                 .doc = "Measures how well a model classifies pictures that it has not seen.",
-                                .children = args_common};
+                                .children = args_computing};
     args_parse(&parser, "eval", argc, argv, &o);
 
     cp_net *net = NULL;
@@ -115,7 +109,7 @@ int cmd_eval(int argc, char **argv) {
     int status = load_net(&net, o.model);
     if (!status) source_like_net(&o.source, net);
     if (!status) status = load_validation(&o.source, &data);
-    if (!status) status = new_context(&ctx, o.threads, o.math);
+    if (!status) status = new_context(&ctx, o.computing.threads, o.computing.math);
     if (!status) {
         const cp_shape answer = cp_net_shape(net, cp_net_output_node(net, 0));
         const int classes = answer.rank == 2 ? (int)answer.dim[1] : 0;

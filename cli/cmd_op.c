@@ -219,7 +219,7 @@ static int run(session *s) {
     cp_ctx *ctx = NULL;
     cp_plan *plan = NULL;
     cp_work *work = NULL;
-    int status = new_context(&ctx, s->options->threads, s->options->math);
+    int status = new_context(&ctx, s->options->computing.threads, s->options->computing.math);
     if (status) return status;
     const cp_plan_options planned = {
         .type = real_type(s), .training = s->options->training, .inputs = in, .outputs = out};

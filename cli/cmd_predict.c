@@ -10,24 +10,25 @@
 typedef struct options {
     const char *model;
     char **images;
-    int n_images, top, threads;
-    cp_math math;
+    int n_images, top;
+    computing computing;
     bool json, show;
 } options;
 
-enum { OPTION_TOP = 256, OPTION_JSON, OPTION_SHOW, OPTION_THREADS, OPTION_MATH };
+enum { OPTION_TOP = 256, OPTION_JSON, OPTION_SHOW };
 
 static const struct argp_option option_list[] = {
     {"top", OPTION_TOP, "N", 0, "print the N likeliest classes (default 3)", 1},
     {"json", OPTION_JSON, NULL, 0, "print a line of JSON for each picture", 1},
     {"show", OPTION_SHOW, NULL, 0, "show the picture as the model sees it, also where there is no terminal", 1},
-    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 2},
-    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 2},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_COMPUTING] = &o->computing;
+        return 0;
     case OPTION_TOP:
         o->top = (int)arg_int("top", text, 1, 1000000);
         return 0;
@@ -36,12 +37,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_SHOW:
         o->show = true;
-        return 0;
-    case OPTION_THREADS:
-        o->threads = arg_threads(text);
-        return 0;
-    case OPTION_MATH:
-        o->math = arg_math(text);
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) return ARGP_ERR_UNKNOWN; /* the rest comes at once */
@@ -99,7 +94,7 @@ static int plan_model(classifier *c, const char *path) {
 
 static int open_classifier(classifier *c, const options *o) {
     int status = load_net(&c->net, o->model);
-    if (!status) status = new_context(&c->ctx, o->threads, o->math);
+    if (!status) status = new_context(&c->ctx, o->computing.threads, o->computing.math);
     return status ? status : plan_model(c, o->model);
 }
 
@@ -201,7 +196,7 @@ int cmd_predict(int argc, char **argv) {
                                        "A picture is made grey or RGB, scaled to the size that the model takes, and "
                                        "inverted where the model learned light strokes on a dark ground, or the other "
                                        "way round; what was done is said on standard error.",
-                                .children = args_common};
+                                .children = args_computing};
     args_parse(&parser, "predict", argc, argv, &o);
 
     classifier c = {0};

@@ -19,8 +19,8 @@ typedef struct options {
     const char *model, *directory, *labels;
     assignment inputs[MOST], outputs[MOST];
     known_inputs shapes;
-    int n_inputs, n_outputs, threads, top;
-    cp_math math;
+    int n_inputs, n_outputs, top;
+    computing computing;
     float mean[3], std[3];
     int64_t max_memory;
     bool json, profile;
@@ -32,8 +32,6 @@ enum {
     OPTION_SHAPE,
     OPTION_MEAN,
     OPTION_STD,
-    OPTION_THREADS,
-    OPTION_MATH,
     OPTION_PROFILE,
     OPTION_MEMORY,
     OPTION_JSON,
@@ -52,8 +50,6 @@ static const struct argp_option option_list[] = {
     {"labels", OPTION_LABELS, "FILE", 0, "their names, one a line", 2},
     {"json", OPTION_JSON, NULL, 0, "print JSON", 2},
     {"profile", OPTION_PROFILE, NULL, 0, "print the time of each step", 2},
-    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs", 3},
-    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 3},
     {"max-memory", OPTION_MEMORY, "SIZE", 0, "refuse to use more: 512M, 8G (default: half of the memory)", 3},
     {0}};
 
@@ -82,6 +78,9 @@ static void parse_colours(const char *option, char *text, float colour[3]) {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_COMPUTING] = &o->computing;
+        return 0;
     case OPTION_INPUT:
         add_assignment(o->inputs, &o->n_inputs, "input", text);
         return 0;
@@ -113,12 +112,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_PROFILE:
         o->profile = true;
-        return 0;
-    case OPTION_THREADS:
-        o->threads = arg_threads(text);
-        return 0;
-    case OPTION_MATH:
-        o->math = arg_math(text);
         return 0;
     case OPTION_MEMORY:
         o->max_memory = arg_bytes("max-memory", text);
@@ -213,8 +206,9 @@ static void list_known(task *t, bool guess) {
 
 static int open_model(task *t) {
     const options *o = t->options;
-    const cp_options context = {
-        .threads = o->threads ? o->threads : default_threads(), .max_memory = o->max_memory, .math = o->math};
+    const cp_options context = {.threads = o->computing.threads ? o->computing.threads : default_threads(),
+                                .max_memory = o->max_memory,
+                                .math = o->computing.math};
     bool pictures = false;
     for (int i = 0; i < t->n_given; i++) pictures |= is_picture(&t->given[i]);
     list_known(t, false);
@@ -493,7 +487,7 @@ int cmd_run(int argc, char **argv) {
             "Inputs without NAME= are the model's, in its order. A picture is scaled to the size that the input has, "
             "its values are 0..1; --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 is what many networks learned "
             "with. Without -o, --output-dir and --top it prints what each output is.",
-        .children = args_common};
+        .children = args_computing};
     args_parse(&parser, "run", argc, argv, &o);
     task *t = allocate(1, sizeof *t);
     t->options = &o;

@@ -10,8 +10,7 @@ typedef struct options {
     const char *net, *augment, *output, *best, *log, *resume;
     pictures_source source;
     int64_t epochs, batch;
-    int threads;
-    cp_math math;
+    computing computing;
     bool quiet;
     cp_train train;
     bool balanced;   /* --class-weights */
@@ -45,8 +44,6 @@ enum {
     OPTION_CLASS_WEIGHTS,
     OPTION_INITIALIZER,
     OPTION_SEED,
-    OPTION_THREADS,
-    OPTION_MATH,
     OPTION_BEST,
     OPTION_LOG,
     OPTION_RESUME,
@@ -100,8 +97,6 @@ static const struct argp_option option_list[] = {
      "weights of the last step)",
      3},
     {"seed", OPTION_SEED, "N", 0, "of weights, order, dropout and drawn digits (default 1)", 3},
-    {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs; results do not depend on it", 4},
-    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 4},
     {"output", 'o', "FILE", 0, "write the model here, ready to be resumed", 5},
     {"save-best", OPTION_BEST, "FILE", 0, "write the model of the best epoch here", 5},
     {"log", OPTION_LOG, "FILE", 0, "write a line of JSON for each epoch", 5},
@@ -180,17 +175,14 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     static const char *const initializers[] = {"glorot", "he", NULL};
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_COMPUTING] = &o->computing;
+        return 0;
     case OPTION_DATA:
         o->source.folder = text;
         return 0;
     case OPTION_EPOCHS:
         o->epochs = arg_int("epochs", text, 1, 1000000);
-        return 0;
-    case OPTION_THREADS:
-        o->threads = arg_threads(text);
-        return 0;
-    case OPTION_MATH:
-        o->math = arg_math(text);
         return 0;
     case 'o':
         o->output = text;
@@ -569,14 +561,14 @@ int cmd_train(int argc, char **argv) {
                "The first Ctrl-C ends the batch and saves; the second one ends at once. Layers of --net: conv, pool, "
                "avg-pool, flatten, dense, dropout and the activations, as 'convpool summary --net TEXT' shows them; { "
                "A | B } adds two branches; lenet5, resnet8 and vgg6 are whole nets.",
-        .children = args_common};
+        .children = args_computing};
     args_parse(&parser, "train", argc, argv, &o);
     check_options(&o);
     choose_optimizer(&o);
 
     training t = {.options = &o};
     int status = check_outputs(&o);
-    if (!status) status = new_context(&t.ctx, o.threads, o.math);
+    if (!status) status = new_context(&t.ctx, o.computing.threads, o.computing.math);
     if (!status) status = o.resume ? resume(&t) : begin(&t);
     if (!status) status = open_log(&t);
     if (!status) status = fit(&t);

@@ -27,8 +27,7 @@ typedef struct op_options {
     const struct operation *operation;
     const char *in[INPUTS], *out[RESULTS]; /* paths */
     int n_inputs;                          /* of --input */
-    int threads;
-    cp_math math;
+    computing computing;
     axes kernel, stride, dilation, output_padding, output_size, size;
     reals scale;
     int interpolation, coordinates, rounding, pad_values, order, reduction; /* by value of their enums */

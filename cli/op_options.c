@@ -98,14 +98,6 @@ static void take_axis(op_options *o, const char *text) {
     o->axis = (int)arg_int("axis", text, 0, CP_MAX_RANK - 1);
 }
 
-static void take_threads(op_options *o, const char *text) {
-    o->threads = arg_threads(text);
-}
-
-static void take_math(op_options *o, const char *text) {
-    o->math = arg_math(text);
-}
-
 /* --- the table --- */
 
 /* By value. */
@@ -218,14 +210,11 @@ static const op_option table[] = {
     {"output-doffset", "FILE", 4, A_FILE, AT(out[OUT_DOFFSET]), .doc = "write the gradient by the offset"},
     {"output-dmask", "FILE", 4, A_FILE, AT(out[OUT_DMASK]), .doc = "write the gradient by the mask"},
     {"double", NULL, 5, FLAG, AT(real64), .doc = "compute in double, by the reference"},
-    {"threads", "N", 5, BY_ITSELF, .take = take_threads, .doc = "default: OMP_NUM_THREADS, else all CPUs"},
-    {"math", "MODE", 5, BY_ITSELF, .take = take_math,
-     .doc = "fast (default), or strict: no algorithm with larger errors than a sum's"},
 };
 enum { OPTIONS = sizeof table / sizeof *table, FIRST_KEY = 256 };
 
 /* What every operation takes. */
-#define COMMON "input layout output grad output-dx double threads math"
+#define COMMON "input layout output grad output-dx double"
 
 typedef struct parsing {
     op_options *options;
@@ -280,6 +269,9 @@ static int key_of(int i) {
 static error_t parse(int key, char *text, struct argp_state *state) {
     parsing *p = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_COMPUTING] = &p->options->computing;
+        return 0;
     case ARGP_KEY_ARG:
         choose_operation(p->options, text);
         return 0;
@@ -360,7 +352,7 @@ void op_parse(op_options *o, int argc, char **argv) {
                                        .doc = table[i].doc,
                                        .group = table[i].group};
     const struct argp parser = {
-        .options = list, .parser = parse, .args_doc = "OPERATION", .doc = doc, .children = args_common};
+        .options = list, .parser = parse, .args_doc = "OPERATION", .doc = doc, .children = args_computing};
     parsing p = {.options = o};
     *o = (op_options){.axis = -1, .count = 1, .channels = 5, .block = 2};
     args_parse(&parser, "op", argc, argv, &p);
