@@ -152,42 +152,48 @@ static void pack_forward(const cp_call *call, int id, int n) {
     }
 }
 
-/* The taps turned around, filters as channels: squares of them are transposed first. */
-static void pack_input_gradient(const cp_call *call, int id, int n) {
+/* The taps turned around, filters as channels, of one square of them: transposed, then transformed. */
+static void pack_square(const cp_call *call, int64_t row, int64_t column) {
     enum { MOST_LANES = 16, MOST_TAPS = 25 };
     _Alignas(CP_ALIGN) float square[MOST_TAPS * MOST_LANES * MOST_LANES];
     const cp_problem *p = call->problem;
     const winograd *w = call->prepared->state;
     const cp_winograd_tiles *t = &w->tiles;
     const int64_t taps = cp_window_taps(&p->window), lanes = p->kernels->lanes;
-    const int64_t blocks = (t->channels + lanes - 1) / lanes, columns = (t->filters + lanes - 1) / lanes;
-    const cp_panels stored = cp_weight_panels(p);
+    const int64_t rows = t->channels - row < lanes ? t->channels - row : lanes;
+    const int64_t columns = t->filters - column < lanes ? t->filters - column : lanes;
+    const int64_t panel = column / w->panels.width, width = cp_panel_width(&w->panels, panel);
+    const float *from = (const float *)call->in[1] + row;
+    int64_t step = t->channels;
+    if (p->weights_in_panels) {
+        const cp_panels stored = cp_weight_panels(p);
+        step = cp_panel_width(&stored, row / stored.width);
+        from += cp_panel_offset(&stored, 0, row / stored.width) - row / stored.width * stored.width;
+    }
+    for (int64_t tap = 0; tap < taps; tap++)
+        p->kernels->pack(from + (tap * t->filters + column) * step, 1, step, rows, columns, lanes,
+                         square + (taps - 1 - tap) * lanes * lanes);
+    const cp_winograd_weights job = {.w = square,
+                                     .w_tap = lanes * lanes,
+                                     .w_row = lanes,
+                                     .rows = rows,
+                                     .columns = lanes,
+                                     .u = (float *)call->out[0] + u_offset(w, panel) + row * width +
+                                          (column - panel * w->panels.width),
+                                     .u_step = u_step(w, panel),
+                                     .u_row = width};
+    t->transform->weights(&job);
+}
+
+static void pack_input_gradient(const cp_call *call, int id, int n) {
+    const winograd *w = call->prepared->state;
+    const int64_t lanes = call->problem->kernels->lanes, blocks = (w->tiles.channels + lanes - 1) / lanes;
     int64_t first, last;
-    cp_share(columns * blocks, id, n, &first, &last);
+    cp_share(w->panels.count * blocks, id, n, &first, &last);
     for (int64_t i = first; i < last; i++) {
-        const int64_t row = i % blocks * lanes, column = i / blocks * lanes;
-        const int64_t rows = t->channels - row < lanes ? t->channels - row : lanes;
-        const int64_t there = t->filters - column < lanes ? t->filters - column : lanes;
-        const int64_t panel = column / w->panels.width, width = cp_panel_width(&w->panels, panel);
-        const float *from = (const float *)call->in[1] + row;
-        int64_t step = t->channels;
-        if (p->weights_in_panels) {
-            step = cp_panel_width(&stored, row / stored.width);
-            from += cp_panel_offset(&stored, 0, row / stored.width) - row / stored.width * stored.width;
-        }
-        for (int64_t tap = 0; tap < taps; tap++)
-            p->kernels->pack(from + (tap * t->filters + column) * step, 1, step, rows, there, lanes,
-                             square + (taps - 1 - tap) * lanes * lanes);
-        const cp_winograd_weights job = {.w = square,
-                                         .w_tap = lanes * lanes,
-                                         .w_row = lanes,
-                                         .rows = rows,
-                                         .columns = lanes,
-                                         .u = (float *)call->out[0] + u_offset(w, panel) + row * width +
-                                              (column - panel * w->panels.width),
-                                         .u_step = u_step(w, panel),
-                                         .u_row = width};
-        t->transform->weights(&job);
+        const int64_t panel = i / blocks, width = cp_panel_width(&w->panels, panel);
+        for (int64_t column = 0; column < width; column += lanes)
+            pack_square(call, i % blocks * lanes, panel * w->panels.width + column);
     }
 }
 
