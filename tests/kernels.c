@@ -1,5 +1,6 @@
 /* The kernels of every level that this CPU can run, against plain loops: on integers without any error, with every
  * buffer at the edge of a page without access, and with everything untouched that is not an output. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1158,6 +1159,112 @@ static void sums_of_squares(void **state) {
     }
 }
 
+/* --- functions of one number --- */
+
+static double plain_logistic(double x) {
+    return 1 / (1 + exp(-x));
+}
+
+static double plain_function(int which, double x, double alpha, double beta) {
+    const double softplus = fmax(x, 0) + log1p(exp(-fabs(x)));
+    switch (which) {
+    case CP_FUNCTION_EXP:
+        return exp(x);
+    case CP_FUNCTION_LOGISTIC:
+        return plain_logistic(x);
+    case CP_FUNCTION_TANH:
+        return tanh(x);
+    case CP_FUNCTION_SOFTPLUS:
+        return softplus;
+    case CP_FUNCTION_SILU:
+        return x * plain_logistic(x);
+    case CP_FUNCTION_MISH:
+        return x * tanh(softplus);
+    case CP_FUNCTION_GELU_TANH:
+        return x * plain_logistic(1.5957691216057308 * (x + 0.044715 * x * x * x));
+    default:
+        return x < 0 ? alpha * expm1(beta * x) : x;
+    }
+}
+
+/* How far from the function's value its argument's rounding alone may take it, in units of the value's last place:
+ * where beta, or a cube, comes before exp. */
+static double rounding_of(int which, double x, double beta) {
+    const double size = fabs(x);
+    return which == CP_FUNCTION_GELU_TANH && x < 0 ? 8 * size * (1 + size * size / 8)
+           : which == CP_FUNCTION_ELU && x < 0     ? fmin(beta * size, 1)
+                                                   : 0;
+}
+
+static void compare_function(const cp_kernels *k, int which, const float *x, const float *y, int64_t n, double alpha,
+                             double beta) {
+    for (int64_t j = 0; j < n; j++) {
+        const double want = plain_function(which, x[j], alpha, beta);
+        if (isnan(want) ? isnan(y[j]) : y[j] == (float)want) continue;
+        const bool is_product =
+            which == CP_FUNCTION_SILU || which == CP_FUNCTION_MISH || which == CP_FUNCTION_GELU_TANH;
+        const double least = 0x1p-149 * (is_product ? fmax(1, fabs((double)x[j])) : 1); /* one factor may be denormal */
+        const double unit = fmax(fabs(want) * 0x1p-23, least);
+        if (!(fabs(y[j] - want) <= (3 + rounding_of(which, x[j], beta)) * unit))
+            fail_msg("%s: function %d of %.9g is %.9g instead of %.9g", k->name, which, (double)x[j], (double)y[j],
+                     want);
+    }
+}
+
+/* Of numbers of all sizes, denormal and infinite ones and such as are none, in arrays of any length. */
+static void functions(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int which = 0; which < CP_FUNCTIONS; which++) {
+            const float alpha = (float)draw(1, 20) / 10, beta = (float)draw(1, 20) / 10;
+            enum { STEP = 50021, SIZE = 512 };
+            for (uint64_t bits = 0; bits < UINT64_C(1) << 32;) {
+                float x[SIZE], y[SIZE];
+                for (int j = 0; j < SIZE; j++, bits += STEP) {
+                    const uint32_t word = (uint32_t)bits;
+                    memcpy(&x[j], &word, sizeof word);
+                }
+                k->function[which](x, y, SIZE, alpha, beta);
+                compare_function(k, which, x, y, SIZE, alpha, beta);
+            }
+            const float ends[] = {INFINITY, -INFINITY, NAN, 0, -0.0f, FLT_TRUE_MIN, FLT_MAX, -FLT_MAX};
+            float y[8];
+            k->function[which](ends, y, 8, alpha, beta);
+            compare_function(k, which, ends, y, 8, alpha, beta);
+            assert_true(!signbit(plain_function(which, -0.0, alpha, beta)) == !signbit(y[4]));
+            for (int i = 0; i < 50; i++) {
+                const int64_t n = draw_size(k->lanes, 100);
+                float *from = guard_floats(g, n), *to = guard_floats(g, n);
+                for (int64_t j = 0; j < n; j++) from[j] = (float)(10 * (double)draw_real());
+                k->function[which](from, to, n, alpha, beta);
+                compare_function(k, which, from, to, n, alpha, beta);
+                guard_free(g);
+            }
+        }
+    }
+}
+
+static void exponentials_and_largest(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 100; i++) {
+            const int64_t n = draw_size(k->lanes, 200);
+            float *x = filled(g, n, draw_real), *y = guard_floats(g, n);
+            float most = x[0];
+            for (int64_t j = 0; j < n; j++) most = x[j] > most ? x[j] : most;
+            assert_true(k->largest(x, n) == most);
+            double want = 0, sum = k->exponentials(x, most, y, n);
+            for (int64_t j = 0; j < n; j++) {
+                want += exp((double)x[j] - most);
+                assert_true(fabs(y[j] - exp((double)x[j] - most)) <= 4e-7 * y[j]);
+            }
+            assert_true(fabs(sum - want) <= 4e-7 * want);
+            assert_true(k->exponentials(x, most, NULL, n) == sum);
+            guard_free(g);
+        }
+    }
+}
+
 /* --- optimizers --- */
 
 /* As the step is defined, in double. */
@@ -1388,6 +1495,8 @@ int main(void) {
         cmocka_unit_test(blends),
         cmocka_unit_test(sums_of_squares),
         cmocka_unit_test(adam_steps),
+        cmocka_unit_test(functions),
+        cmocka_unit_test(exponentials_and_largest),
         cmocka_unit_test(sgd_steps),
         cmocka_unit_test(other_adaptive_steps),
         cmocka_unit_test(lion_rests),

@@ -21,6 +21,7 @@
 #include "pool.c"
 #include "blend.c"
 #include "elementwise.c"
+#include "functions.c"
 #include "optimizer.c"
 #include "limits.c"
 
@@ -84,6 +85,9 @@ static const cp_tile_row short_tiles[CP_MAX_ROWS + 1] = {EACH_BLOCK(SHORT_ENTRY)
     .add = add, \
     .column_sums = column_sums, \
     .sum_of_squares = sum_of_squares, \
+    .function = {EACH_FUNCTION(FUNCTION_ENTRY)}, \
+    .largest = largest, \
+    .exponentials = exponentials, \
     .adam = adam, \
     .rmsprop = rmsprop, \
     .adagrad = adagrad, \

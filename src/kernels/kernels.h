@@ -208,6 +208,21 @@ typedef struct cp_sweep {
 } cp_sweep;
 typedef float cp_sweep_fn(const cp_sweep *);
 
+/* Functions of one number x, s(x) = 1/(1+exp(-x)): exp(x); s(x); tanh(x); log(1+exp(x)); x*s(x); x*tanh(log(1+exp(x)));
+ * x*s(2*sqrt(2/pi)*(x+0.044715*x^3)); x, below 0 alpha*(exp(beta*x)-1). Only the last has alpha and beta. */
+enum {
+    CP_FUNCTION_EXP,
+    CP_FUNCTION_LOGISTIC,
+    CP_FUNCTION_TANH,
+    CP_FUNCTION_SOFTPLUS,
+    CP_FUNCTION_SILU,
+    CP_FUNCTION_MISH,
+    CP_FUNCTION_GELU_TANH,
+    CP_FUNCTION_ELU,
+    CP_FUNCTIONS
+};
+typedef void cp_function_fn(const float *x, float *y, int64_t n, float alpha, float beta);
+
 /* One step of an optimizer on n weights w with gradient g (scaled by g_scale, plus decay * w); m and v are its moments.
  */
 typedef struct cp_adaptive {
@@ -332,6 +347,10 @@ typedef struct cp_kernels {
     /* y[j] (+)= sum over i < rows of x[i*x_step + j], j < columns. */
     void (*column_sums)(const float *x, int64_t x_step, int64_t rows, int64_t columns, float *y, int flags);
     double (*sum_of_squares)(const float *x, int64_t n); /* depends on n and the level alone */
+    cp_function_fn *function[CP_FUNCTIONS];
+    float (*largest)(const float *x, int64_t n); /* n >= 1; what it is where there is a NaN is not said */
+    /* y[i] = exp(x[i] - shift), where y is not NULL; the sum of them. */
+    double (*exponentials)(const float *x, float shift, float *y, int64_t n);
     /* w -= rate * m / (sqrt(v) * v_scale + epsilon), m and v the means of g and g^2. */
     void (*adam)(const cp_adaptive *, float *w, const float *g, float *m, float *v, int64_t n);
     /* w -= rate * g / (sqrt(v) + epsilon), v the mean of g^2 (rmsprop) or its sum (adagrad). */

@@ -33,6 +33,40 @@ static bool share(const cp_call *call, int id, int n, int64_t *first, int64_t *l
         }                                                                                                              \
         break;
 
+/* What the kernels have of an activation: the function, its numbers, a factor. function: -1 where they have none. */
+typedef struct kernel_function {
+    int function;
+    float alpha, beta, factor;
+} kernel_function;
+
+static kernel_function function_of(const cp_problem *p) {
+    const float alpha = (float)p->alpha, beta = (float)p->beta;
+    switch (p->activation) {
+    case CP_SIGMOID:
+        return (kernel_function){CP_FUNCTION_LOGISTIC, 0, 0, 1};
+    case CP_TANH:
+        return (kernel_function){CP_FUNCTION_TANH, 0, 0, 1};
+    case CP_ELU:
+        return (kernel_function){CP_FUNCTION_ELU, alpha, 1, 1};
+    case CP_SELU:
+        return (kernel_function){CP_FUNCTION_ELU, alpha, 1, beta};
+    case CP_CELU:
+        return (kernel_function){CP_FUNCTION_ELU, alpha, 1 / alpha, 1};
+    case CP_GELU_TANH:
+        return (kernel_function){CP_FUNCTION_GELU_TANH, 0, 0, 1};
+    case CP_SILU:
+        return (kernel_function){CP_FUNCTION_SILU, 0, 0, 1};
+    case CP_MISH:
+        return (kernel_function){CP_FUNCTION_MISH, 0, 0, 1};
+    case CP_SOFTPLUS:
+        return (kernel_function){CP_FUNCTION_SOFTPLUS, 0, 0, 1};
+    case CP_EXP:
+        return (kernel_function){CP_FUNCTION_EXP, 0, 0, 1};
+    default:
+        return (kernel_function){-1, 0, 0, 1};
+    }
+}
+
 static void activation(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     int64_t first, last;
@@ -41,6 +75,13 @@ static void activation(const cp_call *call, int phase, int id, int n) {
     float *out = call->out[0];
     if (call->problem->activation == CP_RELU) {
         call->problem->kernels->relu(in + first, out + first, last - first);
+        return;
+    }
+    const kernel_function known = function_of(call->problem);
+    if (known.function >= 0) {
+        cp_function_fn *run = call->problem->kernels->function[known.function];
+        run(in + first, out + first, last - first, known.alpha, known.beta);
+        for (int64_t e = first; e < last && known.factor != 1; e++) out[e] *= known.factor;
         return;
     }
     switch (call->problem->activation) { CP_ACTIVATION_FORMULAS(VALUES, float) }

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { ELEMENTS_OF_PART = 4096 };
+enum { ELEMENTS_OF_PART = 4096, BLOCK = 256 };
 
 static const char *refuse(const cp_problem *problem) {
     return problem->type == CP_F32 ? NULL : "needs f32";
@@ -36,25 +36,27 @@ static int64_t parts_of(const cp_problem *problem) {
 
 /* --- rows: x of C numbers, one of them that of the label --- */
 
-/* The logarithm of the sum of exp(x[c]). */
-static double log_sum(const float *x, int64_t C) {
-    float m = -INFINITY;
-    double sum = 0;
-    for (int64_t c = 0; c < C; c++) m = fmaxf(m, x[c]);
-    for (int64_t c = 0; c < C; c++) sum += expf(x[c] - m);
-    return log(sum) + (double)m;
+/* -log p[label], p the softmax; e[c] = exp(x[c] - largest), where e is not NULL, and the sum of them. */
+static double surprise(const cp_kernels *kernels, const float *x, int64_t C, int64_t label, float *e, double *sum) {
+    const float largest = kernels->largest(x, C);
+    *sum = kernels->exponentials(x, largest, e, C);
+    return log(*sum) + ((double)largest - (double)x[label]);
 }
 
-static double focal(const float *x, int64_t C, int64_t label, double gamma) {
-    const double value = log_sum(x, C) - (double)x[label];
+static double focal(const cp_kernels *kernels, const float *x, int64_t C, int64_t label, double gamma) {
+    double sum;
+    const double value = surprise(kernels, x, C, label, NULL, &sum);
     return pow(-expm1(-value), gamma) * value;
 }
 
-static void focal_gradient(const float *x, int64_t C, int64_t label, double gamma, double scale, float *dx) {
-    const double sum = log_sum(x, C), value = sum - (double)x[label], rest = -expm1(-value);
+static void focal_gradient(const cp_kernels *kernels, const float *x, int64_t C, int64_t label, double gamma,
+                           double scale, float *dx) {
+    double sum;
+    const double value = surprise(kernels, x, C, label, dx, &sum), rest = -expm1(-value);
     const double slope = -gamma * pow(rest, gamma - 1) * exp(-value) * value - pow(rest, gamma);
     const double factor = rest > 0 ? scale * slope : 0;
-    for (int64_t c = 0; c < C; c++) dx[c] = (float)(-factor * exp((double)x[c] - sum));
+    const float other = (float)(-factor / sum);
+    for (int64_t c = 0; c < C; c++) dx[c] *= other;
     dx[label] = (float)(factor * rest);
 }
 
@@ -85,7 +87,7 @@ static double sum_of_rows(const cp_problem *p, const float *x, const int32_t *la
     for (int64_t r = first; r < last; r++) {
         const float *row = x + r * C;
         if (labels[r] < 0 || labels[r] >= C) return NAN;
-        sum += p->loss == CP_FOCAL ? focal(row, C, labels[r], p->alpha) : hinge(row, C, labels[r]);
+        sum += p->loss == CP_FOCAL ? focal(p->kernels, row, C, labels[r], p->alpha) : hinge(row, C, labels[r]);
     }
     return sum;
 }
@@ -104,9 +106,16 @@ static double sum_of_elements(const cp_problem *p, const float *x, const float *
             sum += d <= delta ? d * d / 2 : delta * (d - delta / 2);
         }
     else
-        for (int64_t e = first; e < last; e++)
-            sum +=
-                (double)(x[e] > 0 ? x[e] : 0) - (double)x[e] * (double)target[e] + (double)log1pf(expf(-fabsf(x[e])));
+        for (int64_t e = first; e < last; e += BLOCK) {
+            float rest[BLOCK]; /* log(1+exp(-|x|)), which log(1+exp(x)) is more than max(x, 0) */
+            const int64_t count = last - e < BLOCK ? last - e : BLOCK;
+            for (int64_t i = 0; i < count; i++) rest[i] = -fabsf(x[e + i]);
+            p->kernels->function[CP_FUNCTION_SOFTPLUS](rest, rest, count, 0, 0);
+            for (int64_t i = 0; i < count; i++) {
+                const double from = (double)x[e + i];
+                sum += (from > 0 ? from : 0) - from * (double)target[e + i] + (double)rest[i];
+            }
+        }
     return sum;
 }
 
@@ -149,7 +158,7 @@ static void gradients_of_rows(const cp_call *call, double scale, int64_t first, 
         if (labels[r] < 0 || labels[r] >= C)
             for (int64_t c = 0; c < C; c++) dx[c] = NAN;
         else if (p->loss == CP_FOCAL)
-            focal_gradient(x, C, labels[r], p->alpha, scale, dx);
+            focal_gradient(p->kernels, x, C, labels[r], p->alpha, scale, dx);
         else
             hinge_gradient(x, C, labels[r], scale, dx);
     }
@@ -166,8 +175,10 @@ static void gradients_of_elements(const cp_call *call, double scale, int64_t fir
             const float d = x[e] - target[e];
             dx[e] = factor * (d > delta ? delta : d < -delta ? -delta : d);
         }
-    else
-        for (int64_t e = first; e < last; e++) dx[e] = factor * (1 / (1 + expf(-x[e])) - target[e]);
+    else {
+        call->problem->kernels->function[CP_FUNCTION_LOGISTIC](x + first, dx + first, last - first, 0, 0);
+        for (int64_t e = first; e < last; e++) dx[e] = factor * (dx[e] - target[e]);
+    }
 }
 
 static void loss_gradient(const cp_call *call, int phase, int id, int n) {

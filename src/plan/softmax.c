@@ -17,19 +17,21 @@ static void share(const cp_call *call, int id, int n, int64_t *first, int64_t *l
     cp_share(cp_shape_count(x) / row_length(x), id, n, first, last);
 }
 
-/* The logarithm of the sum of exp(x[c]) is log(*sum) + *maximum. */
-static void sum_of_exponentials(const float *x, int64_t C, float *maximum, double *sum) {
-    float m = -INFINITY;
-    double s = 0;
-    for (int64_t c = 0; c < C; c++) m = fmaxf(m, x[c]);
-    for (int64_t c = 0; c < C; c++) s += expf(x[c] - m);
-    *maximum = m;
-    *sum = s;
+/* y[c] = exp(x[c] - maximum), where y is not NULL; the sum of these. The logarithm of the sum of exp(x[c]) is log(sum)
+ * + maximum. */
+static double exponentials(const cp_kernels *kernels, const float *x, int64_t C, float *y, float *maximum) {
+    *maximum = kernels->largest(x, C);
+    return kernels->exponentials(x, *maximum, y, C);
 }
 
-static void softmax_row(const float *x, int64_t C, float maximum, double sum, float *y) {
+static void divide(float *y, int64_t C, double sum) {
     const float factor = (float)(1 / sum);
-    for (int64_t c = 0; c < C; c++) y[c] = expf(x[c] - maximum) * factor;
+    for (int64_t c = 0; c < C; c++) y[c] *= factor;
+}
+
+static void softmax_row(const cp_kernels *kernels, const float *x, int64_t C, float *y) {
+    float maximum;
+    divide(y, C, exponentials(kernels, x, C, y, &maximum));
 }
 
 /* --- softmax, or its logarithm: rows along any axis; those that lie side by side, x [outer, C, inner], are done at
@@ -79,7 +81,12 @@ static void softmax(const cp_call *call, int phase, int id, int n) {
     cp_share(k.units, id, n, &unit, &last);
     for (; unit < last; unit++) {
         const int64_t at = block_at(&k, unit, &width);
-        softmax_block(call->problem->logarithm, &k, width, (const float *)call->in[0] + at, (float *)call->out[0] + at);
+        const float *x = (const float *)call->in[0] + at;
+        float *y = (float *)call->out[0] + at;
+        if (k.inner == 1 && !call->problem->logarithm)
+            softmax_row(call->problem->kernels, x, k.C, y);
+        else
+            softmax_block(call->problem->logarithm, &k, width, x, y);
     }
 }
 
@@ -161,11 +168,10 @@ static void lose_rows(const cp_call *call, int id, int n) {
     for (int64_t r = first; r < last; r++) {
         const float *x = (const float *)call->in[0] + r * C;
         float maximum;
-        double sum;
-        sum_of_exponentials(x, C, &maximum, &sum);
+        const double sum = exponentials(call->problem->kernels, x, C, p ? p + r * C : NULL, &maximum);
         const bool possible = labels[r] >= 0 && labels[r] < C;
         losses[r] = possible ? loss_of_row(&w, x, C, labels[r], log(sum) + (double)maximum) : NAN;
-        if (p) softmax_row(x, C, maximum, sum, p + r * C);
+        if (p) divide(p + r * C, C, sum);
     }
 }
 
