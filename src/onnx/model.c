@@ -229,7 +229,7 @@ static cp_status check_graph(const cp_wire *outer, const cp_wire_field *graph, i
 /* --- nodes --- */
 
 /* Inputs and outputs lie in one list, so that one pass reads the inputs and another the outputs. */
-static cp_status read_links(cp_onnx_model *m, const cp_wire *node, int64_t number, int32_t *count) {
+static cp_status read_links(cp_onnx_model *m, const cp_wire *node, int64_t number, int *count) {
     cp_wire wire = *node;
     cp_wire_field field;
     cp_status status;

@@ -101,7 +101,7 @@ typedef struct cp_onnx_declared {
 typedef struct cp_onnx_node {
     cp_bytes name, op, domain, message;
     int64_t first_input, first_output; /* in the model's list `links` */
-    int32_t inputs, outputs;
+    int inputs, outputs;
 } cp_onnx_node;
 
 /* Whatever has a name in the graph. */

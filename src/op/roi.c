@@ -8,7 +8,7 @@ static cp_status check_roi(const cp_roi *roi, bool align) {
     for (int d = 0; d < 2; d++)
         if (roi->output_size[d] < 1 || roi->output_size[d] > INT32_MAX)
             return cp_fail(CP_E_ARG, "output_size[%d] = %lld: must be 1 to %d", d, (long long)roi->output_size[d],
-                           INT32_MAX);
+                           (int)INT32_MAX);
     if (!(roi->spatial_scale >= 0 && roi->spatial_scale < 1e9f))
         return cp_fail(CP_E_ARG, "spatial_scale = %g: must be above 0 (or 0, which is 1), and below 1e9",
                        (double)roi->spatial_scale);

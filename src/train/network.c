@@ -22,7 +22,7 @@ static const char *name_of(const cp_net *net, cp_node value) {
 static const char *reference(const cp_net *net, cp_node value, char text[256]) {
     const cp_value *v = cp_net_value(net, value);
     if (name_of(net, value)) return name_of(net, value);
-    snprintf(text, 256, "%.240s:%d", net->nodes[v->node].name, v->output);
+    snprintf(text, 256, "%.240s:%d", net->nodes[v->node].name, (int)v->output);
     return text;
 }
 
