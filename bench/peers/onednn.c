@@ -11,7 +11,7 @@
 
 #define WARM_UP 0.03 /* seconds, and three runs */
 #define PROBE 0.03
-#define LEAST_RUNS 10
+#define LEAST_RUNS 5
 #define PATIENCE 0.5 /* seconds, for what is so slow that these runs take longer */
 #define MOST_RUNS 100000
 

@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 
 WARM_UP = 0.03  # seconds, and three runs
-LEAST_RUNS = 10
+LEAST_RUNS = 5
 PATIENCE = 0.5  # seconds, for what is so slow that these runs take longer
 PROBE = 0.03  # seconds for each variant, to find the fastest
 
