@@ -82,7 +82,7 @@ static int64_t count_of(const char *dims) {
     if (!strcmp(dims, "scalar")) return 1;
     for (const char *d = dims; d; d = strchr(d, 'x')) {
         d += *d == 'x';
-        count *= strtoll(d, NULL, 10);
+        if (__builtin_mul_overflow(count, strtoll(d, NULL, 10), &count)) return INT64_MAX;
     }
     return count;
 }
@@ -135,7 +135,7 @@ static void put_tensor(bytes *t, const char *name, int type, char *dims, char **
             }
         }
     }
-    for (int64_t i = 0; !given && i < count && i < 1000000 && !none; i++)
+    for (int64_t i = 0; !given && cut < 0 && i < count && i < 1000000 && !none; i++)
         put_number(&raw, type, type == 6 || type == 7 ? (double)(i + 1) : 1 / (double)(i + 1));
     if (cut >= 0) {
         bytes zeros = {.data = calloc((size_t)cut + 1, 1), .length = (size_t)cut};

@@ -604,6 +604,7 @@ cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b) {
     const bool one_row = of_a.rank == 1, one_column = of_b.rank == 1, real = first->type == CP_F32;
     if (one_row) a = view(net, a, cp_shape_of(2, (int64_t[]){1, of_a.dim[0]}));
     if (one_column) b = view(net, b, cp_shape_of(2, (int64_t[]){of_b.dim[0], 1}));
+    if (!a || !b) return 0;
     const cp_shape rows = cp_net_shape(net, a);
     cp_shape y;
     if (cp_net_shape(net, b).rank == 2 && real && second->type == CP_F32) {
@@ -616,6 +617,7 @@ cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b) {
         a = add(net, "matmul", &(cp_attributes){0}, (cp_node[]){a, b}, 2);
         y = cp_net_shape(net, a);
     }
+    if (!a) return 0;
     if (one_row) y.dim[y.rank - 2] = y.dim[y.rank - 1];
     if (one_row || one_column) y.rank--;
     if (one_row && one_column) y.rank--;
