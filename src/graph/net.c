@@ -303,7 +303,7 @@ void cp_net_drop_dead(cp_net *net) {
         cp_free(NULL, node.detail);
     }
     net->n_nodes -= kept;
-    memmove(net->nodes, net->nodes + kept, (size_t)net->n_nodes * sizeof *net->nodes);
+    if (net->n_nodes) memmove(net->nodes, net->nodes + kept, (size_t)net->n_nodes * sizeof *net->nodes);
     for (int64_t i = 0; i < net->n_nodes; i++)
         for (int k = 0; k < net->nodes[i].op->outputs; k++) net->values[net->nodes[i].out[k]].node = (int32_t)i;
     for (int64_t v = 1; v <= net->n_values; v++) {
