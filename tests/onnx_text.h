@@ -78,7 +78,7 @@ static size_t size_of(int type) {
     return type == 7 || type == 11 ? 8 : type == 10 ? 2 : type == 9 || type == 2 || type == 3 ? 1 : 4;
 }
 static int64_t count_of(const char *dims) {
-    int64_t count = 1;
+    uint64_t count = 1; /* of dimensions that lie it wraps */
     if (!strcmp(dims, "scalar")) return 1;
     for (const char *d = dims; d; d = strchr(d, 'x')) {
         d += *d == 'x';
