@@ -25,8 +25,14 @@ typedef struct bytes {
     size_t length;
 } bytes;
 
+static size_t room_for(size_t length) {
+    size_t room = 64;
+    while (room <= length) room *= 2;
+    return room;
+}
 static void bytes_add(bytes *b, const void *data, size_t length) {
-    b->data = realloc(b->data, b->length + length + 1);
+    if (!b->data || room_for(b->length) != room_for(b->length + length))
+        b->data = realloc(b->data, room_for(b->length + length));
     if (length) memcpy(b->data + b->length, data, length);
     b->length += length;
 }
@@ -138,7 +144,7 @@ static void put_tensor(bytes *t, const char *name, int type, char *dims, char **
     for (int64_t i = 0; !given && cut < 0 && i < count && i < 1000000 && !none; i++)
         put_number(&raw, type, type == 6 || type == 7 ? (double)(i + 1) : 1 / (double)(i + 1));
     if (cut >= 0) {
-        bytes zeros = {.data = calloc((size_t)cut + 1, 1), .length = (size_t)cut};
+        bytes zeros = {.data = calloc(room_for((size_t)cut), 1), .length = (size_t)cut};
         free(raw.data);
         raw = zeros;
     }
