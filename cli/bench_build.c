@@ -291,6 +291,26 @@ static cp_node build_top_k(bench_net *b, cp_node x) {
     return cp_net_top_k(b->net, x, b->c->axis, (b->c->input.dim[b->c->axis] + 9) / 10, false, NULL);
 }
 
+static cp_node one_number(bench_net *b, float number) {
+    const cp_tensor scale = cp_vec(&number, 1);
+    return cp_net_constant(b->net, "scale", &scale);
+}
+
+static cp_node build_quantize(bench_net *b, cp_node x) {
+    b->out_type = CP_U8;
+    return cp_net_quantize(b->net, x, one_number(b, 0.01f), 0, 0);
+}
+
+static cp_node build_dequantize(bench_net *b, cp_node x) {
+    const cp_node scale = one_number(b, 0.01f);
+    return cp_net_dequantize(b->net, cp_net_quantize(b->net, x, scale, 0, 0), scale, 0, 0);
+}
+
+static cp_node build_dynamic_quantize(bench_net *b, cp_node x) {
+    b->out_type = CP_U8;
+    return cp_net_dynamic_quantize(b->net, x, NULL, NULL);
+}
+
 static cp_node build_cumulative_sum(bench_net *b, cp_node x) {
     return cp_net_cumulative_sum(b->net, x, b->c->axis, false, false);
 }
@@ -442,6 +462,9 @@ static const bench_op operations[] = {{"conv", build_conv, SPACE | FILTERS | KER
                                       {"arg-min", build_arg_min, 0},
                                       {"top-k", build_top_k, 0},
                                       {"cumulative-sum", build_cumulative_sum, 0},
+                                      {"quantize", build_quantize, 0},
+                                      {"dequantize", build_dequantize, 0},
+                                      {"dynamic-quantize", build_dynamic_quantize, 0},
                                       {"dropout", build_dropout, 0},
                                       {"batch-norm", build_batch_norm, 0},
                                       {"layer-norm", build_layer_norm, 0},

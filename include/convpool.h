@@ -525,6 +525,15 @@ CP_API cp_node cp_net_where(cp_net *net, cp_node condition, cp_node a, cp_node b
  * one row, as b one column, whose axis is gone from the result. Floats, or integers of one type. Source: NumPy's
  * matmul. */
 CP_API cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b);
+/* Numbers as whole ones of few bits: y = x / scale, rounded to the nearest (halves to even), plus zero, within what its
+ * type has; and back: x = scale * (y - zero). x is F32 or I32, y U8 or I8 (from bytes or I32 back to F32), as zero,
+ * which may be 0: none, and U8. scale (F32) and zero are one number or one for each position of an axis, which is
+ * looked at only then. A NaN becomes the least. Source: ONNX QuantizeLinear, DequantizeLinear. */
+CP_API cp_node cp_net_quantize(cp_net *net, cp_node x, cp_node scale, cp_node zero, int axis);
+CP_API cp_node cp_net_dequantize(cp_net *net, cp_node y, cp_node scale, cp_node zero, int axis);
+/* With a scale and a U8 zero, scalars, that take 0 and all of x to U8 (1 and 0 where all of x is 0). Source: ONNX
+ * DynamicQuantizeLinear. */
+CP_API cp_node cp_net_dynamic_quantize(cp_net *net, cp_node x, cp_node *scale, cp_node *zero);
 /* x where it is not below 0, else slope * x (He et al. 2015); cp_net_prelu has a slope for each channel as its
  * parameter, "prelu1.weight", 0.25 when initialized. */
 CP_API cp_node cp_net_prelu(cp_net *net, cp_node x);

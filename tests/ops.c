@@ -46,9 +46,8 @@ typedef struct sample {
     int inputs;
     cp_shape in[CP_MAX_INPUTS];
     bool integer[CP_MAX_INPUTS]; /* of the type that infer asks for, not a float */
-    bool truth[CP_MAX_INPUTS];   /* BOOL */
     int64_t below;               /* integers are 0 .. below - 1 */
-    cp_type bytes;               /* what is pooled, where it is U8 or I8; else 0, CP_F32 */
+    cp_type type[CP_MAX_INPUTS]; /* BOOL, U8 or I8 where it must be; else 0, CP_F32 */
     int64_t chain;               /* the longest sum */
 } sample;
 
@@ -60,8 +59,7 @@ static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type,
         const bool bytes = strstr(s->op->name, "pool") && !strstr(s->op->name, "unpool") &&
                            !strstr(s->op->name, "roi-"); /* the tap of a window */
         if (s->integer[i] && !bytes) problem->in_type[i] = CP_I32;
-        if (s->bytes) problem->in_type[i] = s->bytes;
-        if (s->truth[i]) problem->in_type[i] = CP_BOOL;
+        if (s->type[i]) problem->in_type[i] = s->type[i];
     }
     for (int i = 0; i < CP_MAX_OUTPUTS; i++) problem->out_used[i] = true;
     return s->op->infer(problem, &s->attributes);
@@ -260,7 +258,7 @@ static void draw_pool(sample *s) {
 
 /* Now and then bytes instead of floats. */
 static void draw_bytes(sample *s) {
-    if (one_in(3)) s->bytes = one_in(2) ? CP_U8 : CP_I8;
+    if (one_in(3)) s->type[0] = one_in(2) ? CP_U8 : CP_I8;
 }
 
 static bool turn_pool_around(sample *s, const cp_op *forward_op) {
@@ -510,7 +508,8 @@ static void draw_choice(sample *s) {
     s->inputs = chooses ? 3 : 2;
     for (int i = 0; i < s->inputs; i++) {
         s->in[i] = one_in(2) ? y : shrink(y);
-        s->truth[i] = chooses ? i == 0 : s->op == &cp_op_and || s->op == &cp_op_or || s->op == &cp_op_xor;
+        const bool logic = s->op == &cp_op_and || s->op == &cp_op_or || s->op == &cp_op_xor;
+        if (chooses ? i == 0 : logic) s->type[i] = CP_BOOL;
     }
     s->chain = 1;
 }
@@ -528,6 +527,23 @@ static void draw_order(sample *s) {
     s->attributes.exclusive = one_in(2);
     s->attributes.reverse = one_in(2);
     s->chain = s->in[0].dim[s->attributes.axis];
+}
+
+/* To bytes or back, with a scale for all or one for each position of an axis. */
+static void draw_quantise(sample *s) {
+    const bool back = s->op == &cp_op_dequantize, each = one_in(2);
+    const cp_type byte = one_in(2) ? CP_U8 : CP_I8;
+    s->in[0] = draw_shape(1);
+    s->attributes.axis = draw(0, s->in[0].rank - 1);
+    s->in[1] = cp_shape_of(each || one_in(2), (int64_t[]){each ? s->in[0].dim[s->attributes.axis] : 1});
+    s->in[2] = s->in[1];
+    s->inputs = (int)draw(2, 3);
+    if (back) s->type[0] = byte;
+    s->type[2] = byte;
+    s->chain = 1;
+    if (s->op != &cp_op_dynamic_quantize) return;
+    s->inputs = 1;
+    if (one_in(4)) s->in[0] = (cp_shape){.rank = 1, .dim = {draw(1, 20000)}};
 }
 
 static void draw_matmul(sample *s) {
@@ -848,6 +864,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_cast) draw_cast(s);
     if (op->algos == cp_algos_relation || op == &cp_op_where) draw_choice(s);
     if (op == &cp_op_matmul) draw_matmul(s);
+    if (op == &cp_op_quantize || op == &cp_op_dequantize || op == &cp_op_dynamic_quantize) draw_quantise(s);
     if (op->algos == cp_algos_arg || op == &cp_op_top_k || op == &cp_op_cumulative_sum) draw_order(s);
     if (op == &cp_op_dropout) {
         draw_elements(s, 1);
@@ -900,7 +917,8 @@ static nearness nearness_of(const cp_op *op) {
     if (op == &cp_op_max_pool || op == &cp_op_relu || op == &cp_op_relu_gradient || op == &cp_op_dropout ||
         op == &cp_op_concat || op->algos == cp_algos_move || op->algos == cp_algos_move_gradient ||
         op->algos == cp_algos_gather || op->algos == cp_algos_gather_elements || op == &cp_op_cast ||
-        op->algos == cp_algos_relation || op == &cp_op_where || op->algos == cp_algos_arg || op == &cp_op_top_k)
+        op->algos == cp_algos_relation || op == &cp_op_where || op->algos == cp_algos_arg || op == &cp_op_top_k ||
+        op == &cp_op_quantize || op == &cp_op_dequantize)
         return SAME;
     if (op == &cp_op_matmul || op == &cp_op_cumulative_sum || op->algos == cp_algos_gather_gradient ||
         op->algos == cp_algos_gather_elements_gradient)
@@ -938,13 +956,15 @@ static void fill_inputs(const sample *s, expected *e) {
         const int64_t count = s->in[i].rank < 0 ? 0 : cp_shape_count(s->in[i]);
         e->in[i] = doubles(count);
         for (int64_t k = 0; k < count; k++) {
-            if (s->truth[i])
+            if (s->type[i] == CP_BOOL)
                 e->in[i][k] = one_in(2);
+            else if (s->type[i])
+                e->in[i][k] = s->type[i] == CP_U8 ? (double)draw(0, 255) : (double)draw(-128, 127);
+            else if (i == 1 && (s->op == &cp_op_quantize || s->op == &cp_op_dequantize))
+                e->in[i][k] = ldexp(1, (int)draw(-7, 0)); /* quotients are exact */
             else if (s->integer[i])
                 e->in[i][k] =
                     (double)(draw(0, s->below - 1) - (strstr(s->op->name, "gather") && one_in(4) ? s->below : 0));
-            else if (s->bytes)
-                e->in[i][k] = s->bytes == CP_U8 ? (double)draw(0, 255) : (double)draw(-128, 127);
             else if (nearness_of(s->op) == FACTORS) {
                 e->in[i][k] = (float)(0.5 + (double)bits() / (1u << 31));
                 const bool positive = !strncmp(s->op->name, "pow", 3) || (s->op == &cp_op_batch_norm && i == 4);
@@ -958,7 +978,7 @@ static void fill_inputs(const sample *s, expected *e) {
     if (is_regional(s->op)) fill_regions(s, e->in);
     const bool knows_special =
         s->op == &cp_op_max_pool || s->op->algos == cp_algos_span_max_pool || s->op == &cp_op_relu;
-    if (!knows_special || s->bytes) return;
+    if (!knows_special || s->type[0]) return;
     static const double special[] = {NAN, INFINITY, -INFINITY, -0.0};
     for (int64_t k = 0; k < cp_shape_count(s->in[0]); k++)
         if (one_in(30)) e->in[0][k] = special[draw(0, 3)];
@@ -1059,7 +1079,8 @@ static const rounding *rounding_of(const cp_algo *algo) {
 /* How far output `i`, number k may be from the reference. */
 static double bound(const sample *s, const expected *e, const cp_algo *algo, int i, int64_t k) {
     const double u = 0x1p-24;
-    if ((i > 0 && s->op == &cp_op_max_pool) || s->bytes) return 0;
+    if ((i > 0 && s->op == &cp_op_max_pool) || (s->type[0] && strstr(s->op->name, "pool"))) return 0;
+    if (s->op == &cp_op_dynamic_quantize && i != 1) return 1; /* where the scale's last bit decides */
     const rounding *r = rounding_of(algo);
     if (r && e->small_integers && r->exact) return 0;
     if (r) return (r->c + 2 * sqrt((double)s->chain)) * u * e->largest_sum + 0x1p-149;
@@ -1242,7 +1263,7 @@ static void check_op(const cp_op *op, int samples) {
         sample s;
         while (!draw_sample(&s, op)) continue;
         expected e = expect(&s);
-        const int unused = s.bytes && e.outputs > 1 ? 1 : e.outputs > 1 && one_in(3) ? (int)draw(0, 1) : -1;
+        const int unused = s.type[0] && e.outputs > 1 ? 1 : e.outputs > 1 && one_in(3) ? (int)draw(0, 1) : -1;
         for (int l = 0; l < n; l++) {
             cp_problem problem;
             assert_int_equal(infer(&s, found[l].kernels, CP_F32, &problem), CP_OK);
@@ -1362,7 +1383,7 @@ static void go_back(const sample *s, toy_net *net) {
     for (int i = 0; i < s->inputs; i++) {
         if (s->in[i].rank < 0) continue;
         in[i] = toy_value(net, s->in[i], problem.in_type[i]);
-        wanted[i] = !s->integer[i] && !s->truth[i];
+        wanted[i] = !s->integer[i] && s->type[i] != CP_BOOL;
     }
     for (int i = 0; i < problem.outputs; i++) out[i] = toy_value(net, problem.out[i], problem.out_type[i]);
     dout[0] = toy_value(net, problem.out[0], CP_F32);

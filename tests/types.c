@@ -453,12 +453,51 @@ static void order(void **state) {
     }
 }
 
+/* --- numbers of few bits: ONNX's examples --- */
+
+static void quantised(void **state) {
+    (void)state;
+    for (cp_type type = CP_F32;; type = CP_I32) {
+        toy t = begin();
+        cp_node x = given(&t, type, SHAPE(6), LIST(0, 2, 3, 1000, -254, -1000));
+        gives(&t,
+              cp_net_quantize(t.net, x, given(&t, CP_F32, SHAPE(1), LIST(2)), given(&t, CP_U8, SCALAR, LIST(128)), 0),
+              CP_U8, SHAPE(6), LIST(128, 129, 130, 255, 1, 0));
+        t = begin();
+        x = given(&t, type, SHAPE(2, 4), LIST(1, 3, 5, -5, 1, 3, 1000, -1000)); /* halves to even */
+        gives(&t,
+              cp_net_quantize(t.net, x, given(&t, CP_F32, SHAPE(2), LIST(2, 4)),
+                              given(&t, CP_I8, SHAPE(2), LIST(0, -3)), 0),
+              CP_I8, SHAPE(2, 4), LIST(0, 2, 2, -2, -3, -2, 127, -128));
+        if (type == CP_I32) break;
+    }
+    toy t = begin();
+    cp_node x = given(&t, CP_U8, SHAPE(4), LIST(0, 3, 128, 255));
+    gives(&t, cp_net_dequantize(t.net, x, given(&t, CP_F32, SCALAR, LIST(2)), given(&t, CP_U8, SCALAR, LIST(128)), 1),
+          CP_F32, SHAPE(4), LIST(-256, -250, 0, 254));
+    t = begin();
+    x = given(&t, CP_I32, SHAPE(2, 2), LIST(-30, -3, 100, 2000000));
+    gives(&t, cp_net_dequantize(t.net, x, given(&t, CP_F32, SHAPE(2), LIST(2, 0.5)), 0, -1), CP_F32, SHAPE(2, 2),
+          LIST(-60, -1.5, 200, 1e6));
+    t = begin();
+    gives(&t, cp_net_dynamic_quantize(t.net, given(&t, CP_F32, SHAPE(6), LIST(0, 2, -3, -2.5, 1.34, 0.5)), NULL, NULL),
+          CP_U8, SHAPE(6), LIST(153, 255, 0, 26, 221, 179));
+    cp_node scale, zero;
+    t = begin();
+    cp_net_dynamic_quantize(t.net, given(&t, CP_F32, SHAPE(3), LIST(-1, -2.1, -255)), &scale, &zero);
+    gives(&t, cp_net_mul(t.net, scale, cp_net_cast(t.net, zero, CP_F32)), CP_F32, SCALAR, LIST(255));
+    t = begin();
+    cp_net_dynamic_quantize(t.net, given(&t, CP_F32, SHAPE(3), LIST(0, 0, 0)), &scale, &zero);
+    gives(&t, scale, CP_F32, SCALAR, LIST(1));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes),    cmocka_unit_test(open_batches), cmocka_unit_test(long_numbers_stay_exact),
         cmocka_unit_test(padding),   cmocka_unit_test(gathering),    cmocka_unit_test(casting),
         cmocka_unit_test(functions), cmocka_unit_test(pairs),        cmocka_unit_test(truths),
         cmocka_unit_test(products),  cmocka_unit_test(reductions),   cmocka_unit_test(order),
+        cmocka_unit_test(quantised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

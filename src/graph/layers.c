@@ -529,6 +529,24 @@ cp_node cp_net_cumulative_sum(cp_net *net, cp_node x, int axis, bool exclusive, 
     return add(net, "cumulative-sum", &attributes, &x, 1);
 }
 
+cp_node cp_net_quantize(cp_net *net, cp_node x, cp_node scale, cp_node zero, int axis) {
+    return add(net, "quantize", &(cp_attributes){.axis = axis_of(net, x, axis)}, (cp_node[]){x, scale, zero},
+               zero ? 3 : 2);
+}
+
+cp_node cp_net_dequantize(cp_net *net, cp_node y, cp_node scale, cp_node zero, int axis) {
+    return add(net, "dequantize", &(cp_attributes){.axis = axis_of(net, y, axis)}, (cp_node[]){y, scale, zero},
+               zero ? 3 : 2);
+}
+
+cp_node cp_net_dynamic_quantize(cp_net *net, cp_node x, cp_node *scale, cp_node *zero) {
+    const cp_node y = add(net, "dynamic-quantize", &(cp_attributes){0}, &x, 1);
+    const cp_node *out = y ? net->nodes[net->values[y].node].out : NULL;
+    if (scale) *scale = out ? out[1] : 0;
+    if (zero) *zero = out ? out[2] : 0;
+    return y;
+}
+
 /* --- what moves numbers --- */
 
 cp_node cp_net_reshape(cp_net *net, cp_node x, cp_shape shape) {

@@ -148,6 +148,7 @@ extern const cp_op cp_op_transpose, cp_op_expand, cp_op_slice, cp_op_slice_gradi
 CP_RELATIONS(CP_RELATION_OPS)
 #undef CP_RELATION_OPS
 extern const cp_op cp_op_where, cp_op_matmul, cp_op_arg_max, cp_op_arg_min, cp_op_top_k, cp_op_cumulative_sum;
+extern const cp_op cp_op_quantize, cp_op_dequantize, cp_op_dynamic_quantize;
 extern const cp_op cp_op_gather, cp_op_gather_gradient, cp_op_gather_elements, cp_op_gather_elements_gradient;
 extern const cp_op cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;

@@ -88,6 +88,9 @@ static const cp_op *const table[] = {
     &cp_op_arg_min,
     &cp_op_top_k,
     &cp_op_cumulative_sum,
+    &cp_op_quantize,
+    &cp_op_dequantize,
+    &cp_op_dynamic_quantize,
     &cp_op_flatten,
     &cp_op_reshape,
     /* clang-format off */

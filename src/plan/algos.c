@@ -85,6 +85,9 @@ TABLE(where, &cp_algo_where_rows, &cp_algo_where_reference);
 TABLE(matmul, &cp_algo_matmul_panels, &cp_algo_matmul_reference);
 TABLE(arg, &cp_algo_arg_rows, &cp_algo_arg_reference);
 TABLE(top_k, &cp_algo_top_k_heaps, &cp_algo_top_k_reference);
+TABLE(quantize, &cp_algo_quantize_rows, &cp_algo_quantize_reference);
+TABLE(dequantize, &cp_algo_dequantize_rows, &cp_algo_dequantize_reference);
+TABLE(dynamic_quantize, &cp_algo_dynamic_quantize_parts, &cp_algo_dynamic_quantize_reference);
 TABLE(cumulative_sum, &cp_algo_cumulative_sum_rows, &cp_algo_cumulative_sum_reference);
 TABLE(dropout, &cp_algo_dropout_blocks, &cp_algo_dropout_reference);
 

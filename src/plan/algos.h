@@ -71,6 +71,8 @@ void cp_check_indices(const cp_call *call, int64_t size);
 extern const cp_algo cp_algo_cast_loops;
 /* select.c */
 extern const cp_algo cp_algo_relation_rows, cp_algo_where_rows;
+/* quantise.c */
+extern const cp_algo cp_algo_quantize_rows, cp_algo_dequantize_rows, cp_algo_dynamic_quantize_parts;
 /* order.c */
 extern const cp_algo cp_algo_arg_rows, cp_algo_top_k_heaps, cp_algo_cumulative_sum_rows;
 /* matmul.c */
@@ -115,6 +117,7 @@ extern const cp_algo cp_algo_reduce_reference, cp_algo_reduce_gradient_reference
 extern const cp_algo cp_algo_concat_reference, cp_algo_move_reference, cp_algo_move_gradient_reference;
 extern const cp_algo cp_algo_gather_reference, cp_algo_gather_gradient_reference, cp_algo_cast_reference;
 extern const cp_algo cp_algo_relation_reference, cp_algo_where_reference, cp_algo_matmul_reference;
+extern const cp_algo cp_algo_quantize_reference, cp_algo_dequantize_reference, cp_algo_dynamic_quantize_reference;
 extern const cp_algo cp_algo_arg_reference, cp_algo_top_k_reference, cp_algo_cumulative_sum_reference;
 extern const cp_algo cp_algo_gather_elements_reference, cp_algo_gather_elements_gradient_reference;
 extern const cp_algo cp_algo_softmax_cross_entropy_reference, cp_algo_softmax_cross_entropy_gradient_reference;

@@ -170,6 +170,7 @@ extern const cp_algo *const cp_algos_gather_elements[], *const cp_algos_gather_e
 extern const cp_algo *const cp_algos_cast[], *const cp_algos_relation[], *const cp_algos_where[];
 extern const cp_algo *const cp_algos_matmul[], *const cp_algos_arg[], *const cp_algos_top_k[];
 extern const cp_algo *const cp_algos_cumulative_sum[];
+extern const cp_algo *const cp_algos_quantize[], *const cp_algos_dequantize[], *const cp_algos_dynamic_quantize[];
 extern const cp_algo *const cp_algos_softmax[], *const cp_algos_softmax_gradient[];
 extern const cp_algo *const cp_algos_softmax_cross_entropy[], *const cp_algos_softmax_cross_entropy_gradient[];
 extern const cp_algo *const cp_algos_mean_squared_error[], *const cp_algos_mean_squared_error_gradient[];
@@ -192,7 +193,7 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   gather[_elements] x indices -> y         gather[_elements]_gradient dy indices -> dx
  *   cast x -> y                              relation a b -> truth                 where condition a b -> y
  *   matmul a b -> y                          arg x -> indices                      top_k x -> y indices
- *   cumulative_sum x -> y
+ *   cumulative_sum x -> y                    [de]quantize x scale [zero] -> y      dynamic_quantize x -> y scale zero
  *   lp_pool x -> y                           lp_pool_gradient x y dy -> dx
  *   stochastic_pool x -> y index             stochastic_pool_gradient dy index x -> dx
  *   span_max_pool x -> y position            position_gradient dy position -> dx

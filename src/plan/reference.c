@@ -519,6 +519,33 @@ static void cumulative_sum(const cp_call *call, int phase, int id, int n) {
     cp_ref_cumulative_sum(p->axis, p->exclusive, p->reverse, &x, &y);
 }
 
+/* --- numbers of few bits --- */
+
+static void quantize(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), scale = cp_call_in(call, 1), zero = cp_call_in(call, 2);
+    const cp_tensor y = cp_call_out(call, 0);
+    cp_ref_quantize(call->problem->axis, &x, &scale, cp_has_input(call->problem, 2) ? &zero : NULL, &y);
+}
+
+static void dequantize(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    const cp_tensor x = cp_call_in(call, 0), scale = cp_call_in(call, 1), zero = cp_call_in(call, 2);
+    const cp_tensor y = cp_call_out(call, 0);
+    cp_ref_dequantize(call->problem->axis, &x, &scale, cp_has_input(call->problem, 2) ? &zero : NULL, &y);
+}
+
+static void dynamic_quantize(const cp_call *call, int phase, int id, int n) {
+    (void)phase, (void)n;
+    if (id != 0) return;
+    double unread, unread_scale, unread_zero;
+    const cp_tensor x = cp_call_in(call, 0), y = output(call, 0, &unread), scale = output(call, 1, &unread_scale);
+    const cp_tensor zero = output(call, 2, &unread_zero);
+    cp_ref_dynamic_quantize(&x, &y, &scale, &zero);
+}
+
 /* --- normalisation --- */
 
 /* Moments are computed also where nobody reads them. */
@@ -690,6 +717,9 @@ REFERENCE(matmul);
 REFERENCE(arg);
 REFERENCE(top_k);
 REFERENCE(cumulative_sum);
+REFERENCE(quantize);
+REFERENCE(dequantize);
+REFERENCE(dynamic_quantize);
 REFERENCE(dropout);
 REFERENCE(softmax_cross_entropy);
 REFERENCE(softmax_cross_entropy_gradient);

@@ -274,6 +274,15 @@ void cp_ref_concat(int axis, const cp_tensor *x, int n, const cp_tensor *y);
 /* y[..,i,j] = sum over k of a[..,i,k] * b[..,k,j], floats or integers; the axes before the last two broadcast. */
 void cp_ref_matmul(const cp_tensor *a, const cp_tensor *b, const cp_tensor *y);
 
+/* --- quantise.c: x as whole numbers y of few bits --- */
+
+/* y = x / scale, rounded to the nearest (halves to even), plus zero, within its type; and x = scale * (y - zero).
+ * Scales and zeros (or NULL) are one or one for each position of the axis. */
+void cp_ref_quantize(int axis, const cp_tensor *x, const cp_tensor *scale, const cp_tensor *zero, const cp_tensor *y);
+void cp_ref_dequantize(int axis, const cp_tensor *y, const cp_tensor *scale, const cp_tensor *zero, const cp_tensor *x);
+/* With scale = (most - least) / 255 (1 where that is 0), zero = -least / scale rounded, of the extremes of x and 0. */
+void cp_ref_dynamic_quantize(const cp_tensor *x, const cp_tensor *y, const cp_tensor *scale, const cp_tensor *zero);
+
 /* --- order.c: along an axis, of numbers of any type; y has the axis with size 1, or not at all --- */
 
 /* The index of the largest (smallest) number, I64: of equal ones the first (last). A NaN is better than any number. */
