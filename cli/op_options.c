@@ -103,8 +103,9 @@ static void take_axis(op_options *o, const char *text) {
 /* By value. */
 static const char *const reductions[] = {"sum", "mean",       "max",     "min",         "product", "l1",
                                          "l2",  "sum-square", "log-sum", "log-sum-exp", NULL};
-static const char *const interpolations[] = {"nearest", "linear", NULL};
-static const char *const coordinates[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", NULL};
+static const char *const interpolations[] = {"nearest", "linear", "cubic", NULL};
+static const char *const coordinates[] = {"half_pixel",         "asymmetric",           "align_corners",
+                                          "pytorch_half_pixel", "half_pixel_symmetric", NULL};
 static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
 static const char *const pad_values[] = {"constant", "reflect", "replicate", "circular", NULL};
 static const char *const orders[] = {"dcr", "crd", NULL};
@@ -164,9 +165,9 @@ static const op_option table[] = {
     {"size", "SIZE", 2, AXES, AT(size), .low = 1, .doc = "of resize and col2im: the result's, 28 or 28x32"},
     {"scale", "REAL", 2, REALS, AT(scale), .doc = "of resize: output / input, 2 or 1.5x2"},
     {"interpolation", "NAME", 2, WORD, AT(interpolation), .words = interpolations,
-     .doc = "of resize: nearest (default), linear"},
+     .doc = "of resize: nearest (default), linear, cubic"},
     {"coordinates", "NAME", 2, WORD, AT(coordinates), .words = coordinates,
-     .doc = "of resize: half_pixel (default), asymmetric, align_corners, pytorch_half_pixel"},
+     .doc = "of resize: half_pixel (default), asymmetric, align_corners, pytorch_half_pixel, half_pixel_symmetric"},
     {"rounding", "NAME", 2, WORD, AT(rounding), .words = roundings,
      .doc = "of nearest: round_prefer_floor (default), round_prefer_ceil, floor, ceil"},
     {"pad-values", "NAME", 2, WORD, AT(pad_values), .words = pad_values,

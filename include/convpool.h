@@ -260,14 +260,25 @@ typedef struct cp_padding {
     int64_t reserved[8];
 } cp_padding;
 
-/* Another size of the spatial axes: from the nearest pixel, or linear between neighbours (bilinear, trilinear).
- * Position o of the output lies in the input, with scale = output / input, at
- *   HALF_PIXEL (o + 0.5) / scale - 0.5; ASYMMETRIC o / scale; ALIGN_CORNERS o * (input - 1) / (output - 1);
- *   PYTORCH_HALF_PIXEL as HALF_PIXEL, but 0 where there is one output.
- * NEAREST rounds that as `rounding` says, ROUND_PREFER_... to the nearest and ties to that side. Positions outside are
- * taken to the edge. Source: ONNX Resize. */
-typedef enum cp_interpolation { CP_INTERPOLATE_NEAREST, CP_INTERPOLATE_LINEAR } cp_interpolation;
-typedef enum cp_coordinates { CP_HALF_PIXEL, CP_ASYMMETRIC, CP_ALIGN_CORNERS, CP_PYTORCH_HALF_PIXEL } cp_coordinates;
+/* Another size of the spatial axes: from the nearest pixel, linear between neighbours (bilinear, trilinear), or cubic
+ * between four of them (Keys 1981, with the coefficient `cubic`, 0: -0.75). Their weights are those of a kernel about
+ * the position; with antialias, where the output is smaller, of one that is wider by input / output, so that no pixel
+ * is left out. exclude_outside: pixels outside have no weight, else that of the edge. Position o of the output lies in
+ * the input, with scale = output / input, at HALF_PIXEL (o + 0.5) / scale - 0.5; ASYMMETRIC o / scale; ALIGN_CORNERS o
+ * * (input - 1) / (output - 1); PYTORCH_HALF_PIXEL as HALF_PIXEL, but 0 where there is one output; HALF_PIXEL_SYMMETRIC
+ * as HALF_PIXEL, but about the middle of the input, where the size was rounded down; CROP at the part begin .. end (0
+ * .. 1) of the input, corners aligned; what lies outside of the input is `extrapolation`. NEAREST rounds that as
+ * `rounding` says, ROUND_PREFER_... to the nearest and ties to that side. Positions outside are taken to the edge.
+ * Source: ONNX Resize. */
+typedef enum cp_interpolation { CP_INTERPOLATE_NEAREST, CP_INTERPOLATE_LINEAR, CP_INTERPOLATE_CUBIC } cp_interpolation;
+typedef enum cp_coordinates {
+    CP_HALF_PIXEL,
+    CP_ASYMMETRIC,
+    CP_ALIGN_CORNERS,
+    CP_PYTORCH_HALF_PIXEL,
+    CP_HALF_PIXEL_SYMMETRIC,
+    CP_CROP
+} cp_coordinates;
 typedef enum cp_rounding { CP_ROUND_PREFER_FLOOR, CP_ROUND_PREFER_CEIL, CP_ROUND_FLOOR, CP_ROUND_CEIL } cp_rounding;
 typedef struct cp_resize {
     cp_interpolation interpolation;
@@ -275,6 +286,9 @@ typedef struct cp_resize {
     cp_rounding rounding;
     int64_t size[CP_MAX_AXES]; /* of the output; either this, */
     float scale[CP_MAX_AXES];  /* or output / input: the size is floor(input * scale) */
+    bool antialias, exclude_outside;
+    float cubic;
+    float begin[CP_MAX_AXES], end[CP_MAX_AXES], extrapolation; /* of CROP */
     int64_t reserved[8];
 } cp_resize;
 

@@ -785,8 +785,10 @@ static bool draw_sampling(sample *s) {
     cp_problem forward;
     padding->values = (cp_pad_values)draw(CP_PAD_CONSTANT, CP_PAD_CIRCULAR);
     if (padding->values == CP_PAD_CONSTANT) padding->constant = (float)draw(0, 2);
-    resize->interpolation = (cp_interpolation)draw(CP_INTERPOLATE_NEAREST, CP_INTERPOLATE_LINEAR);
-    resize->coordinates = (cp_coordinates)draw(CP_HALF_PIXEL, CP_PYTORCH_HALF_PIXEL);
+    resize->interpolation = (cp_interpolation)draw(CP_INTERPOLATE_NEAREST, CP_INTERPOLATE_CUBIC);
+    resize->antialias = resize->interpolation && one_in(3);
+    resize->exclude_outside = one_in(3);
+    resize->coordinates = (cp_coordinates)draw(CP_HALF_PIXEL, CP_CROP);
     resize->rounding = (cp_rounding)draw(CP_ROUND_PREFER_FLOOR, CP_ROUND_CEIL);
     for (int d = 0; d < g.axes; d++) {
         padding->before[d] = draw(0, g.axes == 3 ? 3 : 6);
@@ -795,13 +797,15 @@ static bool draw_sampling(sample *s) {
             resize->size[d] = draw(1, g.axes == 3 ? 8 : 20);
         else
             resize->scale[d] = (float)draw(2, 25) / 10;
+        resize->begin[d] = (float)draw(-2, 4) / 10;
+        resize->end[d] = (float)draw(5, 12) / 10;
     }
     s->inputs = 1;
     s->in[0] = image_shape(&g, draw_channels());
     s->op = pads ? &cp_op_pad : &cp_op_resize;
     const bool possible = infer(s, NULL, CP_F32, &forward) == CP_OK;
     s->op = op;
-    s->chain = 16; /* at most 8 products of 3 weights each */
+    s->chain = 16 + 8 * (op->algos == cp_algos_sample ? cp_shape_count(s->in[0]) : 0); /* sums of products */
     if (!possible || op == &cp_op_pad || op == &cp_op_resize) return possible;
     for (int d = 0; d < g.axes; d++) s->attributes.size[d] = g.size[d];
     s->chain = 16 + cp_shape_count(forward.out[0]);
@@ -1090,7 +1094,9 @@ static double bound(const sample *s, const expected *e, const cp_algo *algo, int
     case SUMS:
         if (e->small_integers) return 0;
         return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149;
-    case AVERAGES:
+    case AVERAGES: /* a cubic kernel has weights below 0, at most 8 in all along three axes */
+        if (s->attributes.resize.interpolation == CP_INTERPOLATE_CUBIC)
+            return (4 + 2 * sqrt((double)s->chain)) * u * 8 * fmax(e->largest, 4);
         return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149;
     case FACTORS:
         return 1e-6 * fabs(e->out[i][k]) + 1e-6 * e->largest + 2 * u * added(s, e);

@@ -417,9 +417,14 @@ static cp_node resize(cp_net *net, cp_words *r, cp_node x, int axes) {
             resize.coordinates = (cp_coordinates)word;
         else if (word_of(r, cp_rounding_words, &word))
             resize.rounding = (cp_rounding)word;
+        else if (cp_words_are(r, "antialias"))
+            resize.antialias = true;
+        else if (cp_words_are(r, "exclude_outside"))
+            resize.exclude_outside = true;
         else
-            status = cp_words_mistake(r, "size S, scale S, nearest, linear, half_pixel, asymmetric, align_corners, "
-                                         "pytorch_half_pixel, round_prefer_floor, round_prefer_ceil, floor, ceil");
+            status = cp_words_mistake(r, "size S, scale S, nearest, linear, cubic, antialias, exclude_outside, "
+                                         "half_pixel, asymmetric, align_corners, pytorch_half_pixel, "
+                                         "half_pixel_symmetric, round_prefer_floor, round_prefer_ceil, floor, ceil");
     }
     return cp_net_fail(net, status);
 }

@@ -11,16 +11,19 @@ static cp_node fail(cp_onnx_loader *l, cp_status status) {
 
 /* The words of opset 10 and before are the defaults there. */
 static bool read_modes(cp_onnx_loader *l, cp_resize *resize) {
-    static const char *const modes[] = {"nearest", "linear", "bilinear", NULL};
-    static const char *const places[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", NULL};
+    static const char *const modes[] = {"nearest", "linear", "cubic", "bilinear", NULL};
+    static const char *const places[] = {"half_pixel",         "asymmetric",           "align_corners",
+                                         "pytorch_half_pixel", "half_pixel_symmetric", NULL};
     static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
     const int old = l->opset < 11;
     const int mode = cp_onnx_word_or(l, "mode", modes, 0);
     const int place = cp_onnx_word_or(l, "coordinate_transformation_mode", places, old ? CP_ASYMMETRIC : CP_HALF_PIXEL);
     const int rounding = cp_onnx_word_or(l, "nearest_mode", roundings, old ? CP_ROUND_FLOOR : CP_ROUND_PREFER_FLOOR);
-    if (cp_onnx_int_or(l, "antialias", 0)) fail(l, cp_fail(CP_E_UNSUPPORTED, "antialias is not supported"));
+    resize->antialias = mode && cp_onnx_int_or(l, "antialias", 0) != 0;
+    resize->cubic = cp_onnx_float_or(l, "cubic_coeff_a", -0.75f);
+    resize->exclude_outside = cp_onnx_int_or(l, "exclude_outside", 0) != 0;
     if (cp_onnx_failed(l)) return false;
-    resize->interpolation = mode ? CP_INTERPOLATE_LINEAR : CP_INTERPOLATE_NEAREST;
+    resize->interpolation = mode == 2 ? CP_INTERPOLATE_CUBIC : mode ? CP_INTERPOLATE_LINEAR : CP_INTERPOLATE_NEAREST;
     resize->coordinates = (cp_coordinates)place;
     resize->rounding = (cp_rounding)rounding;
     return true;

@@ -14,6 +14,7 @@ static cp_status set_padding(cp_problem *problem, const cp_attributes *attribute
 }
 
 static cp_status set_resize(cp_problem *problem, const cp_attributes *attributes, cp_shape x, cp_shape *y) {
+    problem->constant = attributes->resize.extrapolation;
     return cp_resize_sampling(problem->sampling, &attributes->resize, x, y);
 }
 
@@ -79,6 +80,8 @@ static void words_resize(const cp_attributes *attributes, char *text, size_t siz
     if (resize->interpolation) cp_words_add(text, size, "%s", cp_interpolation_words[resize->interpolation]);
     if (resize->coordinates) cp_words_add(text, size, "%s", cp_coordinate_words[resize->coordinates]);
     if (resize->rounding) cp_words_add(text, size, "%s", cp_rounding_words[resize->rounding]);
+    if (resize->antialias) cp_words_add(text, size, "antialias");
+    if (resize->exclude_outside) cp_words_add(text, size, "exclude_outside");
 }
 
 static const cp_field pad_fields[] = {CP_FIELD("before", CP_FIELD_AXES, padding.before, NULL),
@@ -93,6 +96,12 @@ static const cp_field resize_fields[] = {
     CP_FIELD("interpolation", CP_FIELD_WORD, resize.interpolation, cp_interpolation_words),
     CP_FIELD("coordinates", CP_FIELD_WORD, resize.coordinates, cp_coordinate_words),
     CP_FIELD("rounding", CP_FIELD_WORD, resize.rounding, cp_rounding_words),
+    CP_FIELD("antialias", CP_FIELD_FLAG, resize.antialias, NULL),
+    CP_FIELD("exclude_outside", CP_FIELD_FLAG, resize.exclude_outside, NULL),
+    CP_FIELD("cubic", CP_FIELD_REAL, resize.cubic, NULL),
+    CP_FIELD("begin", CP_FIELD_REALS, resize.begin, NULL),
+    CP_FIELD("end", CP_FIELD_REALS, resize.end, NULL),
+    CP_FIELD("extrapolation", CP_FIELD_REAL, resize.extrapolation, NULL),
     {0}};
 
 #define SAMPLING(id, set)                                                                                              \

@@ -13,8 +13,9 @@ const char *const cp_activation_words[] = {
 #undef WORD
         NULL};
 const char *const cp_pad_value_words[] = {"constant", "reflect", "replicate", "circular", NULL};
-const char *const cp_interpolation_words[] = {"nearest", "linear", NULL};
-const char *const cp_coordinate_words[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", NULL};
+const char *const cp_interpolation_words[] = {"nearest", "linear", "cubic", NULL};
+const char *const cp_coordinate_words[] = {
+    "half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric", "crop", NULL};
 const char *const cp_rounding_words[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
 const char *const cp_depth_order_words[] = {"dcr", "crd", NULL};
 const char *const cp_divisor_words[] = {"valid", "padded", "kernel", "number", NULL};

@@ -33,25 +33,32 @@ static const char *refuse(const cp_problem *problem) {
 static void fill_list(list *to, const cp_sampling *s, bool gradient) {
     for (int64_t o = 0; o < s->out; o++) {
         const cp_sample sample = cp_sampling_at(s, o);
-        for (int i = 0; i < sample.count; i++) to->first[(gradient ? sample.index[i] : o) + 1]++;
+        for (int64_t i = 0; i < sample.count; i++) to->first[(gradient ? sample.first + i : o) + 1]++;
     }
     for (int64_t i = 0; i < to->writes; i++) to->first[i + 1] += to->first[i];
     for (int64_t o = 0; o < s->out; o++) {
         const cp_sample sample = cp_sampling_at(s, o);
-        for (int i = 0; i < sample.count; i++) {
-            int64_t *next = &to->first[gradient ? sample.index[i] : o];
-            to->source[(*next)++] = (source){gradient ? o : sample.index[i], (float)sample.weight[i]};
+        for (int64_t i = sample.first; i < sample.first + sample.count; i++) {
+            int64_t *next = &to->first[gradient ? i : o];
+            to->source[(*next)++] = (source){gradient ? o : i, (float)cp_sample_weight(s, &sample, i)};
         }
     }
     for (int64_t i = to->writes; i > 0; i--) to->first[i] = to->first[i - 1]; /* each had moved to its end */
     to->first[0] = 0;
 }
 
+static int64_t sources_of(const cp_sampling *s) {
+    int64_t count = 0;
+    for (int64_t o = 0; o < s->out; o++) count += cp_sampling_at(s, o).count;
+    return count;
+}
+
 static cp_status prepare_lists(const cp_problem *p, cp_prepared *prepared, bool gradient) {
-    int64_t bytes = sizeof(sampled);
+    int64_t bytes = sizeof(sampled), sources[CP_MAX_AXES];
     for (int d = 0; d < CP_MAX_AXES; d++) {
         const cp_sampling *s = &p->sampling[d];
-        bytes += ((gradient ? s->in : s->out) + 1) * (int64_t)sizeof(int64_t) + 2 * s->out * (int64_t)sizeof(source);
+        sources[d] = sources_of(s);
+        bytes += ((gradient ? s->in : s->out) + 1) * (int64_t)sizeof(int64_t) + sources[d] * (int64_t)sizeof(source);
     }
     sampled *made = cp_zalloc(NULL, bytes);
     if (!made) return CP_E_MEMORY;
@@ -62,7 +69,7 @@ static cp_status prepare_lists(const cp_problem *p, cp_prepared *prepared, bool 
         to->writes = gradient ? s->in : s->out;
         to->reads = gradient ? s->out : s->in;
         to->source = (source *)memory;
-        to->first = (int64_t *)(to->source + 2 * s->out);
+        to->first = (int64_t *)(to->source + sources[d]);
         memory = (char *)(to->first + to->writes + 1);
         fill_list(to, s, gradient);
     }

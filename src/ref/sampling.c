@@ -3,30 +3,35 @@
 
 #include <string.h>
 
-/* The inputs that one output is made of, with the products of their weights along the axes. */
+/* The inputs that one output is made of, along each axis; the sums are over all combinations. */
 typedef struct sources {
-    int count;
-    int64_t index[8]; /* flat */
-    double weight[8];
+    const cp_sampling *sampling;
+    cp_sample axis[CP_MAX_AXES];
+    int64_t count;
 } sources;
 
 static sources sources_of(const cp_sampling sampling[CP_MAX_AXES], int64_t o) {
-    sources found = {.count = 1, .weight = {1}};
-    int64_t step = 1;
+    sources found = {.sampling = sampling, .count = 1};
     for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
-        const cp_sampling *s = &sampling[d];
-        const cp_sample sample = cp_sampling_at(s, o % s->out);
-        sources next = {0};
-        for (int a = 0; a < sample.count; a++)
-            for (int b = 0; b < found.count; b++) {
-                next.index[next.count] = found.index[b] + sample.index[a] * step;
-                next.weight[next.count++] = found.weight[b] * sample.weight[a];
-            }
-        found = next;
-        step *= s->in;
-        o /= s->out;
+        found.axis[d] = cp_sampling_at(&sampling[d], o % sampling[d].out);
+        found.count *= found.axis[d].count;
+        o /= sampling[d].out;
     }
     return found;
+}
+
+/* Number i of them: the flat input, and the product of the axes' weights. */
+static int64_t source_at(const sources *s, int64_t i, double *weight) {
+    int64_t index = 0, step = 1;
+    *weight = 1;
+    for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
+        const int64_t at = s->axis[d].first + i % s->axis[d].count;
+        *weight *= cp_sample_weight(&s->sampling[d], &s->axis[d], at);
+        index += at * step;
+        step *= s->sampling[d].in;
+        i /= s->axis[d].count;
+    }
+    return index;
 }
 
 static int64_t outputs(const cp_sampling sampling[CP_MAX_AXES]) {
@@ -41,17 +46,24 @@ static void copy(const cp_tensor *x, int64_t from, const cp_tensor *y, int64_t t
 
 void cp_ref_sample(const cp_sampling sampling[CP_MAX_AXES], double constant, const cp_tensor *x, const cp_tensor *y) {
     const int64_t N = x->shape.dim[0], C = x->shape.dim[x->shape.rank - 1];
+    double weight;
 
     for (int64_t o = 0; o < outputs(sampling); o++) {
         const sources s = sources_of(sampling, o);
         for (int64_t n = 0; n < N; n++)
             for (int64_t c = 0; c < C; c++) {
-                if (s.count == 1 && s.weight[0] == 1) {
-                    copy(x, cp_at(x, n, s.index[0], c), y, cp_at(y, n, o, c));
-                    continue;
+                if (s.count == 1) {
+                    const int64_t at = source_at(&s, 0, &weight);
+                    if (weight == 1) {
+                        copy(x, cp_at(x, n, at, c), y, cp_at(y, n, o, c));
+                        continue;
+                    }
                 }
                 double sum = s.count ? 0 : constant;
-                for (int i = 0; i < s.count; i++) sum += s.weight[i] * cp_get(x, cp_at(x, n, s.index[i], c));
+                for (int64_t i = 0; i < s.count; i++) {
+                    const int64_t at = source_at(&s, i, &weight);
+                    sum += weight * cp_get(x, cp_at(x, n, at, c));
+                }
                 cp_put(y, cp_at(y, n, o, c), sum);
             }
     }
@@ -59,15 +71,16 @@ void cp_ref_sample(const cp_sampling sampling[CP_MAX_AXES], double constant, con
 
 void cp_ref_sample_gradient(const cp_sampling sampling[CP_MAX_AXES], const cp_tensor *dy, const cp_tensor *dx) {
     const int64_t N = dx->shape.dim[0], C = dx->shape.dim[dx->shape.rank - 1], count = cp_shape_count(dx->shape);
+    double weight;
 
     for (int64_t e = 0; e < count; e++) cp_put(dx, cp_offset(dx, 0, dx->shape.rank, e), 0);
     for (int64_t o = 0; o < outputs(sampling); o++) {
         const sources s = sources_of(sampling, o);
         for (int64_t n = 0; n < N; n++)
             for (int64_t c = 0; c < C; c++)
-                for (int i = 0; i < s.count; i++) {
-                    const int64_t at = cp_at(dx, n, s.index[i], c);
-                    cp_put(dx, at, cp_get(dx, at) + s.weight[i] * cp_get(dy, cp_at(dy, n, o, c)));
+                for (int64_t i = 0; i < s.count; i++) {
+                    const int64_t at = cp_at(dx, n, source_at(&s, i, &weight), c);
+                    cp_put(dx, at, cp_get(dx, at) + weight * cp_get(dy, cp_at(dy, n, o, c)));
                 }
     }
 }

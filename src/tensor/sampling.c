@@ -21,6 +21,13 @@ static double position_of(const cp_sampling *s, int64_t o) {
     case CP_PYTORCH_HALF_PIXEL:
         if (s->out == 1) return 0;
         break;
+    case CP_CROP:
+        if (s->out == 1) return (s->begin + s->end) / 2 * (in - 1);
+        return s->begin * (in - 1) + at * (s->end - s->begin) * (in - 1) / (out - 1);
+    case CP_HALF_PIXEL_SYMMETRIC:
+        if (s->scale > 0) /* the middle of what the output would be, were it not rounded down */
+            return in / 2 * (1 - out / (in * (double)s->scale)) + (at + 0.5) / (double)s->scale - 0.5;
+        break;
     case CP_HALF_PIXEL:
         break;
     }
@@ -41,25 +48,71 @@ static double round_to(cp_rounding rounding, double position) {
     return position;
 }
 
+/* Keys' kernel with coefficient a, at distance x. */
+static double cubic(double a, double x) {
+    x = fabs(x);
+    if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+    return x < 2 ? a * (((x - 5) * x + 8) * x - 4) : 0;
+}
+
+/* By how much distances shrink, so that the kernel becomes wider. */
+static double narrowing(const cp_sampling *s) {
+    const double scale = s->scale > 0 ? (double)s->scale : (double)s->out / (double)s->in;
+    return s->antialias && scale < 1 ? scale : 1;
+}
+
+static double kernel(const cp_sampling *s, double distance) {
+    distance *= narrowing(s);
+    return s->interpolation == CP_INTERPOLATE_CUBIC ? cubic(s->cubic, distance) : fmax(0, 1 - fabs(distance));
+}
+
+/* The taps that a kernel about a position meets, also outside of the input. */
+static void taps_of(const cp_sampling *s, double at, int64_t *first, int64_t *last) {
+    const double reach = (s->interpolation == CP_INTERPOLATE_CUBIC ? 2 : 1) / narrowing(s);
+    *first = (int64_t)floor(at - reach) + 1;
+    *last = (int64_t)ceil(at + reach) - 1;
+}
+
+/* The first and last stand for what lies outside, too. */
+double cp_sample_weight(const cp_sampling *s, const cp_sample *sample, int64_t i) {
+    if (!s->resizes || s->interpolation == CP_INTERPOLATE_NEAREST) return 1;
+    int64_t first, last;
+    double weight = kernel(s, (double)i - sample->at);
+    taps_of(s, sample->at, &first, &last);
+    for (int64_t t = first; t < 0 && i == 0 && !s->exclude_outside; t++)
+        if (t != i) weight += kernel(s, (double)t - sample->at);
+    for (int64_t t = last; t >= s->in && i == s->in - 1 && !s->exclude_outside; t--)
+        weight += kernel(s, (double)t - sample->at);
+    return weight / sample->total;
+}
+
+static cp_sample sample_about(const cp_sampling *s, double at) {
+    cp_sample sample = {.at = at, .total = 1};
+    int64_t first, last;
+    double total = 0;
+    taps_of(s, at, &first, &last);
+    for (int64_t t = first; t <= last; t++)
+        if (!s->exclude_outside || (0 <= t && t < s->in)) total += kernel(s, (double)t - at);
+    if (s->antialias || s->exclude_outside) sample.total = total;
+    sample.first = first < 0 ? 0 : first >= s->in ? s->in - 1 : first;
+    sample.count = (last < 0 ? 0 : last >= s->in ? s->in - 1 : last) - sample.first + 1;
+    return sample;
+}
+
 cp_sample cp_sampling_at(const cp_sampling *s, int64_t o) {
-    cp_sample sample = {.count = 1, .weight = {1}};
+    cp_sample sample = {.count = 1, .total = 1};
     if (!s->resizes) {
-        sample.index[0] = cp_pad_at(s->values, o - s->before, s->in);
-        sample.count = sample.index[0] >= 0;
+        sample.first = cp_pad_at(s->values, o - s->before, s->in);
+        sample.count = sample.first >= 0;
         return sample;
     }
-    const double position = position_of(s, o);
-    if (s->interpolation == CP_INTERPOLATE_NEAREST) {
-        sample.index[0] = clamp(round_to(s->rounding, position), s->in);
+    const double at = position_of(s, o);
+    if (s->coordinates == CP_CROP && !(at >= 0 && at <= (double)(s->in - 1))) {
+        sample.count = 0;
         return sample;
     }
-    sample.index[0] = clamp(position, s->in);
-    const double behind = position - (double)sample.index[0];
-    if (behind <= 0 || sample.index[0] == s->in - 1) return sample;
-    sample.count = 2;
-    sample.index[1] = sample.index[0] + 1;
-    sample.weight[0] = 1 - behind;
-    sample.weight[1] = behind;
+    if (s->interpolation != CP_INTERPOLATE_NEAREST) return sample_about(s, at);
+    sample.first = clamp(round_to(s->rounding, at), s->in);
     return sample;
 }
 
@@ -171,18 +224,31 @@ cp_status cp_resize_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_resize 
     if (status) return status;
     if (sized == scaled)
         return cp_fail(CP_E_ARG, sized ? "size and scale together" : "neither size nor scale is given");
-    if ((unsigned)resize->interpolation > CP_INTERPOLATE_LINEAR)
+    if ((unsigned)resize->interpolation > CP_INTERPOLATE_CUBIC)
         return cp_fail(CP_E_ARG, "interpolation = %d: no such interpolation", (int)resize->interpolation);
-    if ((unsigned)resize->coordinates > CP_PYTORCH_HALF_PIXEL)
+    if ((unsigned)resize->coordinates > CP_CROP)
         return cp_fail(CP_E_ARG, "coordinates = %d: no such rule", (int)resize->coordinates);
     if ((unsigned)resize->rounding > CP_ROUND_CEIL)
         return cp_fail(CP_E_ARG, "rounding = %d: no such rounding", (int)resize->rounding);
+    if (resize->antialias && resize->interpolation == CP_INTERPOLATE_NEAREST)
+        return cp_fail(CP_E_ARG, "antialias: nearest has none");
+    if (!isfinite(resize->cubic) || !isfinite(resize->extrapolation))
+        return cp_fail(CP_E_ARG, "cubic and extrapolation must be finite numbers");
     begin(sampling, x);
     for (int d = 0; d < axes && !status; d++) {
         cp_sampling *s = &sampling[CP_MAX_AXES - axes + d];
         s->resizes = true;
-        s->interpolation = resize->interpolation;
         s->coordinates = resize->coordinates;
+        s->antialias = resize->antialias;
+        s->exclude_outside = resize->exclude_outside;
+        s->cubic = resize->cubic != 0 ? (double)resize->cubic : -0.75;
+        s->begin = (double)resize->begin[d];
+        s->end = (double)resize->end[d];
+        if (!isfinite(s->begin) || !isfinite(s->end))
+            return cp_fail(CP_E_ARG, "begin[%d] and end[%d] must be finite numbers", d, d);
+        if (s->coordinates == CP_CROP && s->begin == s->end)
+            return cp_fail(CP_E_ARG, "begin[%d] and end[%d] are the same: nothing is left", d, d);
+        s->interpolation = resize->interpolation;
         s->rounding = resize->rounding;
         status = sized && resize->size[d] == 0 ? cp_fail(CP_E_ARG, "size[%d] = 0: must be at least 1", d)
                                                : size_axis(s, resize->size[d], resize->scale[d], d);

@@ -55,15 +55,19 @@ typedef struct cp_sampling {
     cp_coordinates coordinates;
     cp_rounding rounding;
     float scale; /* 0: out / in, which is more exact */
+    bool antialias, exclude_outside;
+    double cubic, begin, end;
 } cp_sampling;
 
-/* The positions of the input that one of the output is the weighted sum of; none in constant padding. */
+/* The positions first .. first + count - 1 of the input that one of the output is the weighted sum of; none in constant
+ * padding. at: where it lies in the input, total: what the weights are divided by. */
 typedef struct cp_sample {
-    int count;
-    int64_t index[2];
-    double weight[2];
+    int64_t first, count;
+    double at, total;
 } cp_sample;
 cp_sample cp_sampling_at(const cp_sampling *s, int64_t o);
+/* The weight of position i of a sample. */
+double cp_sample_weight(const cp_sampling *s, const cp_sample *sample, int64_t i);
 
 /* The position inside 0..in-1 whose value position i has; -1 where that is a constant. */
 static inline int64_t cp_pad_at(cp_pad_values values, int64_t i, int64_t in) {
