@@ -1180,6 +1180,10 @@ static double plain_function(int which, double x, double alpha, double beta) {
         return x * plain_logistic(x);
     case CP_FUNCTION_MISH:
         return x * tanh(softplus);
+    case CP_FUNCTION_GELU:
+        return x * erfc(x * -0.70710678118654752) / 2;
+    case CP_FUNCTION_ERF:
+        return erf(x);
     case CP_FUNCTION_GELU_TANH:
         return x * plain_logistic(1.5957691216057308 * (x + 0.044715 * x * x * x));
     default:

@@ -81,6 +81,31 @@ INLINE vec vec_gelu_tanh(vec x) {
     return x * vec_logistic(vec_all(1.5957691216057307f) * cube);
 }
 
+/* The normal distribution below -x, x >= 0: exp(-x^2/2) * t*p(t), t = 1/(1+0.3x); the square's rounding is made good.
+ */
+INLINE vec vec_normal_tail(vec x) {
+    static const float coefficient[] = {-2.0623552e-2f, 1.12436064e-1f, -2.28214651e-1f, 1.91785932e-1f,
+                                        -7.9424635e-2f, 9.6157439e-2f,  7.8389443e-2f,   1.10235468e-1f,
+                                        1.19571812e-1f, 1.19686693e-1f};
+    x = vec_min(vec_all(15), x); /* where nothing is left */
+    vec square = x * x, rest = vec_multiply_add(x, x, -square), t = 1 / vec_multiply_add(x, vec_all(0.3f), vec_all(1));
+    return vec_exp(-0.5f * square) * (1 - 0.5f * rest) * (t * polynomial(t, coefficient, 10));
+}
+
+INLINE vec vec_gelu(vec x) {
+    vec tail = vec_normal_tail(vec_abs(x));
+    return x * vec_select(vec_greater((vec){0}, x), tail, 1 - tail);
+}
+
+INLINE vec vec_erf(vec x) {
+    static const float coefficient[] = {7.8538577e-5f,  -8.01019253e-4f, 5.18832756e-3f, -2.68538119e-2f,
+                                        1.12835851e-1f, -3.76126258e-1f, 1.12837917f};
+    vec near = x * polynomial(x * x, coefficient, 7), magnitude = vec_abs(x);
+    vec far = 1 - 2 * vec_normal_tail(magnitude * vec_all(1.41421356f));
+    vec_int sign = (vec_int)x & (int32_t)0x80000000u;
+    return vec_select(vec_greater(vec_all(1), magnitude), near, (vec)((vec_int)far | sign));
+}
+
 INLINE vec function(vec x, const int which, float alpha, float beta) {
     const vec negative = which == CP_FUNCTION_ELU ? vec_expm1(vec_min((vec){0}, x * vec_all(beta))) : x;
     switch (which) {
@@ -96,8 +121,12 @@ INLINE vec function(vec x, const int which, float alpha, float beta) {
         return x * vec_logistic(x);
     case CP_FUNCTION_MISH:
         return vec_mish(x);
+    case CP_FUNCTION_GELU:
+        return vec_gelu(x);
     case CP_FUNCTION_GELU_TANH:
         return vec_gelu_tanh(x);
+    case CP_FUNCTION_ERF:
+        return vec_erf(x);
     default: /* CP_FUNCTION_ELU */
         return vec_select(vec_greater((vec){0}, x), vec_all(alpha) * negative, x);
     }
@@ -120,7 +149,9 @@ INLINE void function_array(const float *x, float *y, int64_t n, const int which,
     X(CP_FUNCTION_SOFTPLUS, softplus_of_array)                                                                         \
     X(CP_FUNCTION_SILU, silu_of_array)                                                                                 \
     X(CP_FUNCTION_MISH, mish_of_array)                                                                                 \
+    X(CP_FUNCTION_GELU, gelu_of_array)                                                                                 \
     X(CP_FUNCTION_GELU_TANH, gelu_tanh_of_array)                                                                       \
+    X(CP_FUNCTION_ERF, erf_of_array)                                                                                   \
     X(CP_FUNCTION_ELU, elu_of_array)
 #define FUNCTION(which, name)                                                                                          \
     static void name(const float *x, float *y, int64_t n, float alpha, float beta) {                                   \

@@ -209,7 +209,8 @@ typedef struct cp_sweep {
 typedef float cp_sweep_fn(const cp_sweep *);
 
 /* Functions of one number x, s(x) = 1/(1+exp(-x)): exp(x); s(x); tanh(x); log(1+exp(x)); x*s(x); x*tanh(log(1+exp(x)));
- * x*s(2*sqrt(2/pi)*(x+0.044715*x^3)); x, below 0 alpha*(exp(beta*x)-1). Only the last has alpha and beta. */
+ * x*(1+erf(x/sqrt(2)))/2; x*s(2*sqrt(2/pi)*(x+0.044715*x^3)); erf(x); x, below 0 alpha*(exp(beta*x)-1). Only the last
+ * has alpha and beta. */
 enum {
     CP_FUNCTION_EXP,
     CP_FUNCTION_LOGISTIC,
@@ -217,7 +218,9 @@ enum {
     CP_FUNCTION_SOFTPLUS,
     CP_FUNCTION_SILU,
     CP_FUNCTION_MISH,
+    CP_FUNCTION_GELU,
     CP_FUNCTION_GELU_TANH,
+    CP_FUNCTION_ERF,
     CP_FUNCTION_ELU,
     CP_FUNCTIONS
 };

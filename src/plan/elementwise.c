@@ -52,6 +52,10 @@ static kernel_function function_of(const cp_problem *p) {
         return (kernel_function){CP_FUNCTION_ELU, alpha, 1, beta};
     case CP_CELU:
         return (kernel_function){CP_FUNCTION_ELU, alpha, 1 / alpha, 1};
+    case CP_GELU:
+        return (kernel_function){CP_FUNCTION_GELU, 0, 0, 1};
+    case CP_ERF:
+        return (kernel_function){CP_FUNCTION_ERF, 0, 0, 1};
     case CP_GELU_TANH:
         return (kernel_function){CP_FUNCTION_GELU_TANH, 0, 0, 1};
     case CP_SILU:
