@@ -46,6 +46,10 @@ extern const cp_algo cp_algo_max_unpool_scatter, cp_algo_max_unpool_gradient_gat
 void cp_check_positions(const cp_call *call, int64_t limit);
 /* span_pool.c */
 extern const cp_algo cp_algo_span_max_pool_boxes, cp_algo_position_gradient_scatter;
+/* Channels first .. last - 1 of an output that is the maximum of a box (of steps 1) of the image x, as y and position
+ * (of the pixel; -1 where the box is empty, with y = nothing): those of channel 0, or NULL. */
+void cp_max_of_box(const cp_kernels *kernels, const cp_box *box, const float *x, int64_t C, int64_t first, int64_t last,
+                   float nothing, float *y, int32_t *position);
 extern const cp_algo cp_algo_adaptive_average_pool_boxes, cp_algo_adaptive_average_pool_gather;
 /* roi.c */
 extern const cp_algo cp_algo_max_roi_pool_bins, cp_algo_max_roi_pool_gradient_scatter;

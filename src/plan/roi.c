@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHANNELS = 64, CORNERS = 64, FEW = 256 }; /* that are done at once */
+enum { CHANNELS = 64, CORNERS = 64 }; /* that are done at once */
 
 static const char *refuse(const cp_problem *problem) {
     return problem->type == CP_F32 ? NULL : "needs f32";
@@ -33,58 +33,19 @@ static int64_t bins(const cp_problem *p) {
 
 /* --- maxima --- */
 
-/* The pixels of a bin, as many as a byte can number; the kernel knows which was the maximum. */
-static void max_of_few(const cp_kernels *kernels, const cp_span bin[2], const float *x, int64_t width, int64_t C,
-                       int64_t channels, float *best, int32_t *place) {
-    int64_t offset[FEW];
-    uint8_t id[FEW], index[CHANNELS];
-    int taps = 0;
-    for (int64_t i = bin[0].begin; i < bin[0].end; i++)
-        for (int64_t j = bin[1].begin; j < bin[1].end; j++, taps++) {
-            offset[taps] = (i * width + j) * C;
-            id[taps] = (uint8_t)taps;
-        }
-    kernels->max_pool(&(cp_pool_row){.x = x,
-                                     .offset = offset,
-                                     .id = id,
-                                     .taps = taps,
-                                     .y = best,
-                                     .index = index,
-                                     .pixels = 1,
-                                     .channels = channels});
-    for (int64_t k = 0; k < channels; k++) place[k] = (int32_t)(offset[index[k]] / C);
-}
-
-static void max_of_many(const cp_span bin[2], const float *x, int64_t width, int64_t C, int64_t channels, float *best,
-                        int32_t *place) {
-    for (int64_t k = 0; k < channels; k++) best[k] = 0, place[k] = -1;
-    for (int64_t i = bin[0].begin; i < bin[0].end; i++)
-        for (int64_t j = bin[1].begin; j < bin[1].end; j++) {
-            const float *seen = x + (i * width + j) * C;
-            for (int64_t k = 0; k < channels; k++) {
-                if (place[k] >= 0 && !(seen[k] > best[k] || (isnan(seen[k]) && !isnan(best[k])))) continue;
-                best[k] = seen[k];
-                place[k] = (int32_t)(i * width + j);
-            }
-        }
-}
-
 /* All channels of one bin; y, position: those of the output, or NULL. x: the image, which begins at first_pixel. */
-static void max_of_bin(const cp_kernels *kernels, const cp_span bin[2], const float *x, int64_t width, int64_t C,
-                       int64_t first_pixel, float *y, int32_t *position) {
-    const int64_t pixels = (bin[0].end - bin[0].begin) * (bin[1].end - bin[1].begin);
-    float best[CHANNELS];
-    int32_t place[CHANNELS];
-    for (int64_t c = 0; c < C; c += CHANNELS) {
-        const int64_t channels = C - c < CHANNELS ? C - c : CHANNELS;
-        if (pixels > 0 && pixels <= FEW)
-            max_of_few(kernels, bin, x + c, width, C, channels, best, place);
-        else
-            max_of_many(bin, x + c, width, C, channels, best, place);
-        if (y) memcpy(y + c, best, (size_t)channels * sizeof *y);
-        for (int64_t k = 0; position && k < channels; k++)
-            position[c + k] = place[k] < 0 ? -1 : (int32_t)(first_pixel + place[k]);
+static void max_of_bin(const cp_kernels *kernels, const cp_span bin[2], const float *x, const int64_t size[2],
+                       int64_t C, int64_t first_pixel, float *y, int32_t *position) {
+    cp_box box = {.axis = {[0] = {.count = 1}}};
+    for (int d = 0; d < 2; d++) {
+        const int64_t count = bin[d].end > bin[d].begin ? bin[d].end - bin[d].begin : 0;
+        box.axis[d + 1].begin = bin[d].begin;
+        box.axis[d + 1].count = count;
+        box.axis[d + 1].step = 1;
+        box.axis[d + 1].in = size[d];
     }
+    cp_max_of_box(kernels, &box, x, C, 0, C, 0, y, position);
+    for (int64_t c = 0; position && c < C; c++) position[c] += position[c] < 0 ? 0 : (int32_t)first_pixel;
 }
 
 static void max_roi_pool(const cp_call *call, int phase, int id, int n) {
@@ -102,7 +63,7 @@ static void max_roi_pool(const cp_call *call, int phase, int id, int n) {
             cp_roi_bin(bin, &p->roi, &x.dim[1], region, unit % O);
         else
             image = 0;
-        max_of_bin(p->kernels, bin, (const float *)call->in[0] + image * I * C, x.dim[2], C, image * I,
+        max_of_bin(p->kernels, bin, (const float *)call->in[0] + image * I * C, &x.dim[1], C, image * I,
                    call->out[0] ? (float *)call->out[0] + unit * C : NULL,
                    call->out[1] ? (int32_t *)call->out[1] + unit * C : NULL);
     }

@@ -85,36 +85,54 @@ static cp_status prepare_gradient(const cp_problem *problem, cp_prepared *prepar
     return prepare_lists(problem, prepared, true);
 }
 
-/* Adds a pixel to another, or, where nothing was added yet, begins with it. */
-static void add_pixel(float *to, const float *from, float weight, int64_t channels, bool begins) {
-    if (begins)
-        for (int64_t c = 0; c < channels; c++) to[c] = weight * from[c];
+enum { AT_ONCE = 16 };
+
+/* What a pixel is the sum of; pixels of more parts are blended a piece at a time. */
+typedef struct blend {
+    int64_t offset[AT_ONCE];
+    float weight[AT_ONCE];
+    int count, flags;
+} blend;
+
+static void blend_pixels(const cp_kernels *kernels, blend *parts, const float *from, float *to, int64_t channels) {
+    kernels->blend(from, parts->offset, parts->weight, parts->count, to, channels, parts->flags);
+    parts->count = 0;
+    parts->flags = CP_ACCUMULATE;
+}
+
+/* Pixel ix of row (iz, iy) of an image. */
+static void make_pixel(const cp_problem *p, const list axis[CP_MAX_AXES], int64_t iz, int64_t iy, int64_t ix,
+                       const float *from, float *to) {
+    const list *z = axis, *y = axis + 1, *x = axis + 2;
+    blend parts = {.count = 0};
+    for (int64_t a = z->first[iz]; a < z->first[iz + 1]; a++)
+        for (int64_t b = y->first[iy]; b < y->first[iy + 1]; b++) {
+            const int64_t row = (z->source[a].at * y->reads + y->source[b].at) * x->reads;
+            const float weight = z->source[a].weight * y->source[b].weight;
+            for (int64_t c = x->first[ix]; c < x->first[ix + 1]; c++) {
+                if (parts.count == AT_ONCE) blend_pixels(p->kernels, &parts, from, to, p->channels);
+                parts.offset[parts.count] = (row + x->source[c].at) * p->channels;
+                parts.weight[parts.count++] = weight * x->source[c].weight;
+            }
+        }
+    if (parts.count)
+        blend_pixels(p->kernels, &parts, from, to, p->channels);
     else
-        for (int64_t c = 0; c < channels; c++) to[c] += weight * from[c];
+        for (int64_t c = 0; c < p->channels; c++) to[c] = p->constant;
 }
 
 static void run(const cp_call *call, int phase, int id, int n) {
     (void)phase;
-    const list *z = ((const sampled *)call->prepared->state)->axis, *y = z + 1, *x = z + 2;
+    const list *axis = ((const sampled *)call->prepared->state)->axis, *z = axis, *y = axis + 1, *x = axis + 2;
     const cp_problem *p = call->problem;
-    const int64_t C = p->channels;
+    const int64_t C = p->channels, image = z->reads * y->reads * x->reads * C;
     int64_t pixel, last;
     cp_share(p->batch * z->writes * y->writes * x->writes, id, n, &pixel, &last);
-    for (; pixel < last; pixel++) {
-        const int64_t ix = pixel % x->writes, row = pixel / x->writes, iy = row % y->writes, plane = row / y->writes,
-                      iz = plane % z->writes, image = plane / z->writes;
-        const float *from = (const float *)call->in[0] + image * z->reads * y->reads * x->reads * C;
-        float *to = (float *)call->out[0] + pixel * C;
-        bool begins = true;
-        for (int64_t a = z->first[iz]; a < z->first[iz + 1]; a++)
-            for (int64_t b = y->first[iy]; b < y->first[iy + 1]; b++)
-                for (int64_t c = x->first[ix]; c < x->first[ix + 1]; c++) {
-                    const source *sz = &z->source[a], *sy = &y->source[b], *sx = &x->source[c];
-                    add_pixel(to, from + ((sz->at * y->reads + sy->at) * x->reads + sx->at) * C,
-                              sz->weight * sy->weight * sx->weight, C, begins);
-                    begins = false;
-                }
-        for (int64_t c = 0; begins && c < C; c++) to[c] = p->constant;
+    while (pixel < last) {
+        const int64_t row = pixel / x->writes, plane = row / y->writes;
+        const float *from = (const float *)call->in[0] + plane / z->writes * image;
+        for (int64_t ix = pixel % x->writes; ix < x->writes && pixel < last; ix++, pixel++)
+            make_pixel(p, axis, plane % z->writes, row % y->writes, ix, from, (float *)call->out[0] + pixel * C);
     }
 }
 

@@ -11,48 +11,110 @@ static const char *refuse(const cp_problem *problem) {
 
 /* --- maxima --- */
 
-/* Channels first .. last - 1 of one output; y, position: those of channel 0, or NULL. x: the image. */
-static void max_of_box(const cp_box *box, const float *x, int64_t C, int64_t first, int64_t last, float *y,
-                       int32_t *position) {
-    for (int64_t c = first; c < last; c++) {
-        int64_t tap, place = -1; /* none yet */
-        float best = -INFINITY;
-        for (int64_t r = 0; r < cp_box_rows(box); r++) {
-            const int64_t row = cp_box_row(box, r, &tap);
-            for (int64_t i = row; i < row + box->axis[2].count; i++) {
-                const float seen = x[i * C + c];
-                if (place >= 0 && !(seen > best || (isnan(seen) && !isnan(best)))) continue;
-                best = seen;
-                place = i;
-            }
+enum { CHANNELS = 64, FEW = 256 }; /* that are done at once: as many pixels as a byte can number */
+
+typedef struct maxima {
+    float best[CHANNELS];
+    int32_t place[CHANNELS]; /* -1: none yet */
+} maxima;
+
+/* The maxima of some more pixels, `places` in their order. */
+static void take_pixels(const cp_kernels *kernels, const float *x, int64_t C, const int32_t *places, int count,
+                        int64_t channels, maxima *m) {
+    int64_t offset[FEW];
+    uint8_t id[FEW], index[CHANNELS];
+    float seen[CHANNELS];
+    for (int t = 0; t < count; t++) {
+        offset[t] = places[t] * C;
+        id[t] = (uint8_t)t;
+    }
+    kernels->max_pool(&(cp_pool_row){.x = x,
+                                     .offset = offset,
+                                     .id = id,
+                                     .taps = count,
+                                     .y = seen,
+                                     .index = index,
+                                     .pixels = 1,
+                                     .channels = channels});
+    for (int64_t k = 0; k < channels; k++)
+        if (m->place[k] < 0 || seen[k] > m->best[k] || (isnan(seen[k]) && !isnan(m->best[k]))) {
+            m->best[k] = seen[k];
+            m->place[k] = places[index[k]];
         }
-        if (y) y[c] = best;
-        if (position) position[c] = (int32_t)place;
+}
+
+static void max_of_channels(const cp_kernels *kernels, const cp_box *box, const float *x, int64_t C, int64_t channels,
+                            float nothing, maxima *m) {
+    int32_t places[FEW];
+    int64_t tap;
+    int count = 0;
+    for (int64_t k = 0; k < channels; k++) {
+        m->best[k] = nothing;
+        m->place[k] = -1;
+    }
+    for (int64_t r = 0; r < cp_box_rows(box); r++) {
+        const int64_t row = cp_box_row(box, r, &tap);
+        for (int64_t i = 0; i < box->axis[2].count; i++) {
+            if (count == FEW) {
+                take_pixels(kernels, x, C, places, count, channels, m);
+                count = 0;
+            }
+            places[count++] = (int32_t)(row + i);
+        }
+    }
+    if (count) take_pixels(kernels, x, C, places, count, channels, m);
+}
+
+void cp_max_of_box(const cp_kernels *kernels, const cp_box *box, const float *x, int64_t C, int64_t first, int64_t last,
+                   float nothing, float *y, int32_t *position) {
+    for (int64_t c = first; c < last; c += CHANNELS) {
+        const int64_t channels = last - c < CHANNELS ? last - c : CHANNELS;
+        maxima m;
+        max_of_channels(kernels, box, x + c, C, channels, nothing, &m);
+        if (y) memcpy(y + c, m.best, (size_t)channels * sizeof *y);
+        if (position) memcpy(position + c, m.place, (size_t)channels * sizeof *position);
     }
 }
 
-static void uniform_numbers(const cp_call *call, int64_t n, int64_t c, double u[CP_MAX_AXES]) {
-    const cp_random_key key = {.seed = call->seed, .stream = call->problem->layer, .step = call->step};
-    cp_ref_span_draw(&call->problem->spans, &key, n, c, call->problem->channels, u);
+/* Windows that are drawn: by each channel of each image for itself, or once. */
+static bool channels_differ(const cp_problem *p) {
+    return p->spans.fractional == CP_FRACTIONAL_PYTORCH;
+}
+
+static cp_status prepare_spans(const cp_problem *p, cp_prepared *prepared) {
+    const int64_t draws = channels_differ(p) ? p->batch * p->channels : 1;
+    prepared->scratch = draws * CP_MAX_AXES * (int64_t)sizeof(double);
+    prepared->phases = 2;
+    return CP_OK;
+}
+
+static void draw_spans(const cp_call *call, int id, int n) {
+    const cp_problem *p = call->problem;
+    const cp_random_key key = {.seed = call->seed, .stream = p->layer, .step = call->step};
+    double(*u)[CP_MAX_AXES] = call->scratch;
+    int64_t at, last;
+    cp_share(channels_differ(p) ? p->batch * p->channels : 1, id, n, &at, &last);
+    for (; at < last; at++) cp_ref_span_draw(&p->spans, &key, at / p->channels, at % p->channels, p->channels, u[at]);
 }
 
 static void span_max_pool(const cp_call *call, int phase, int id, int n) {
-    (void)phase;
     const cp_problem *p = call->problem;
     const int64_t C = p->channels, I = cp_spans_inputs(&p->spans), O = cp_spans_outputs(&p->spans);
-    const bool channels_differ = p->spans.fractional == CP_FRACTIONAL_PYTORCH;
-    int64_t begin, end;
-    cp_share(p->batch * O, id, n, &begin, &end);
-    for (int64_t at = begin; at < end; at++) {
+    const double(*u)[CP_MAX_AXES] = call->scratch;
+    int64_t at, end;
+    if (phase == 0) {
+        draw_spans(call, id, n);
+        return;
+    }
+    cp_share(p->batch * O, id, n, &at, &end);
+    for (; at < end; at++) {
         const float *x = (const float *)call->in[0] + at / O * I * C;
         float *y = call->out[0] ? (float *)call->out[0] + at * C : NULL;
         int32_t *position = call->out[1] ? (int32_t *)call->out[1] + at * C : NULL;
         for (int64_t c = 0, next; c < C; c = next) {
-            double u[CP_MAX_AXES];
-            uniform_numbers(call, at / O, c, u);
-            const cp_box box = cp_spans_box(&p->spans, at % O, u);
-            next = channels_differ ? c + 1 : C;
-            max_of_box(&box, x, C, c, next, y, position);
+            const cp_box box = cp_spans_box(&p->spans, at % O, u[channels_differ(p) ? at / O * C + c : 0]);
+            next = channels_differ(p) ? c + 1 : C;
+            cp_max_of_box(p->kernels, &box, x, C, c, next, -INFINITY, y, position);
         }
     }
 }
@@ -141,7 +203,8 @@ static void adaptive_average_pool_gradient(const cp_call *call, int phase, int i
     }
 }
 
-const cp_algo cp_algo_span_max_pool_boxes = {.name = "boxes", .refuse = refuse, .run = span_max_pool};
+const cp_algo cp_algo_span_max_pool_boxes = {
+    .name = "boxes", .refuse = refuse, .prepare = prepare_spans, .run = span_max_pool};
 const cp_algo cp_algo_position_gradient_scatter = {.name = "scatter", .refuse = refuse, .run = position_gradient};
 const cp_algo cp_algo_adaptive_average_pool_boxes = {.name = "boxes", .refuse = refuse, .run = adaptive_average_pool};
 const cp_algo cp_algo_adaptive_average_pool_gather = {
