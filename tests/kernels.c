@@ -1159,6 +1159,53 @@ static void sums_of_squares(void **state) {
     }
 }
 
+static void moments(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g)
+    for (int i = 0; i < 200; i++) {
+        const int64_t n = draw_size(k->lanes, 200), rows = draw(0, 4), step = n + draw(0, 9);
+        const int64_t floats = rows ? (rows - 1) * step + n : 0;
+        float *x = filled(g, floats, draw_integer), *shift = filled(g, n, draw_integer);
+        double *sum = calloc((size_t)n, sizeof *sum), *squares = calloc((size_t)n, sizeof *squares);
+        k->column_moments(x, step, rows, n, shift, sum, squares);
+        double all[2] = {1, 2}, all_wanted[2] = {1, 2};
+        k->moments(x, step, rows, n, shift[0], &all[0], &all[1]);
+        for (int64_t j = 0; j < n; j++) {
+            double wanted[2] = {0, 0};
+            for (int64_t r = 0; r < rows; r++) {
+                const double d = (double)x[r * step + j] - shift[j], e = (double)x[r * step + j] - shift[0];
+                wanted[0] += d;
+                wanted[1] += d * d;
+                all_wanted[0] += e;
+                all_wanted[1] += e * e;
+            }
+            assert_true(sum[j] == wanted[0] && squares[j] == wanted[1]);
+        }
+        assert_true(all[0] == all_wanted[0] && all[1] == all_wanted[1]);
+        free(sum);
+        free(squares);
+        guard_free(g);
+    }
+}
+
+static void normalised(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g)
+    for (int i = 0; i < 200; i++) {
+        const int64_t n = draw_size(k->lanes, 100);
+        const int each = i % 2;
+        float *array[5], *y = guard_floats(g, n);
+        for (int a = 0; a < 5; a++) array[a] = filled(g, a < 3 && !each ? 1 : n, draw_integer);
+        float *x = filled(g, n, draw_integer);
+        k->normalise(x, array[0], array[1], array[2], each, array[3], array[4], y, n);
+        for (int64_t j = 0; j < n; j++) {
+            const int64_t own = each ? j : 0;
+            assert_true(y[j] == (x[j] - array[0][own] - array[1][own]) * (array[2][own] * array[3][j]) + array[4][j]);
+        }
+        guard_free(g);
+    }
+}
+
 /* --- functions of one number --- */
 
 static double plain_logistic(double x) {
@@ -1498,6 +1545,8 @@ int main(void) {
         cmocka_unit_test(column_sums),
         cmocka_unit_test(blends),
         cmocka_unit_test(sums_of_squares),
+        cmocka_unit_test(moments),
+        cmocka_unit_test(normalised),
         cmocka_unit_test(adam_steps),
         cmocka_unit_test(functions),
         cmocka_unit_test(exponentials_and_largest),

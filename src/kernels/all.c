@@ -22,6 +22,7 @@
 #include "blend.c"
 #include "elementwise.c"
 #include "functions.c"
+#include "moments.c"
 #include "optimizer.c"
 #include "limits.c"
 
@@ -85,6 +86,9 @@ static const cp_tile_row short_tiles[CP_MAX_ROWS + 1] = {EACH_BLOCK(SHORT_ENTRY)
     .add = add, \
     .column_sums = column_sums, \
     .sum_of_squares = sum_of_squares, \
+    .moments = moments, \
+    .column_moments = column_moments, \
+    .normalise = normalise, \
     .function = {EACH_FUNCTION(FUNCTION_ENTRY)}, \
     .largest = largest, \
     .exponentials = exponentials, \

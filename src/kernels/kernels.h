@@ -350,6 +350,15 @@ typedef struct cp_kernels {
     /* y[j] (+)= sum over i < rows of x[i*x_step + j], j < columns. */
     void (*column_sums)(const float *x, int64_t x_step, int64_t rows, int64_t columns, float *y, int flags);
     double (*sum_of_squares)(const float *x, int64_t n); /* depends on n and the level alone */
+    /* sum += the sums of x[i*x_step + j] - shift over i < rows, squares += those of its squares, in double: of all
+     * j < n together, or (column_moments) of each j. They depend on rows, n and the level alone; a column's on rows. */
+    void (*moments)(const float *x, int64_t x_step, int64_t rows, int64_t n, float shift, double *sum, double *squares);
+    void (*column_moments)(const float *x, int64_t x_step, int64_t rows, int64_t n, const float *shift, double *sum,
+                           double *squares);
+    /* y[i] = (x[i] - mean - rest) * (inverse * scale[i]) + bias[i], the mean in two parts; mean, rest and inverse are
+     * one for all i, or (each) one for each. */
+    void (*normalise)(const float *x, const float *mean, const float *rest, const float *inverse, int each,
+                      const float *scale, const float *bias, float *y, int64_t n);
     cp_function_fn *function[CP_FUNCTIONS];
     float (*largest)(const float *x, int64_t n); /* n >= 1; what it is where there is a NaN is not said */
     /* y[i] = exp(x[i] - shift), where y is not NULL; the sum of them. */

@@ -11,7 +11,7 @@ static const char *refuse(const cp_problem *problem) {
 /* --- the axes of a dense tensor in two lists, neighbours of one list merged --- */
 
 cp_reduced cp_reduced_of(cp_shape x, uint32_t axes) {
-    cp_reduced r = {.outputs = 1, .parts = 1, .columns = 1, .run = 1};
+    cp_reduced r = {.outputs = 1, .parts = 1, .columns = 1};
     int64_t stride = 1;
     for (int d = x.rank - 1, before = -1; d >= 0; stride *= x.dim[d--]) {
         const int in = axes >> d & 1;
@@ -26,7 +26,6 @@ cp_reduced cp_reduced_of(cp_shape x, uint32_t axes) {
         before = in;
     }
     if (r.kept.axes && r.kept.stride[0] == 1) r.columns = r.kept.size[0];
-    if (r.reduced.axes && r.reduced.stride[0] == 1) r.run = r.reduced.size[0];
     return r;
 }
 
@@ -50,20 +49,49 @@ static int64_t block_width(const cp_reduced *r, int64_t o, int64_t last) {
 
 /* --- forward --- */
 
+/* What a block is made with, and for each of its columns what a log-sum-exp takes out of its powers. */
+typedef struct making {
+    cp_reduction reduction;
+    const cp_kernels *kernels;
+    const double *largest;
+} making;
+
+/* A part of the sums joins them. */
+static double joined(cp_reduction f, double s, double v) {
+    switch (f) {
+    case CP_REDUCE_MAX:
+        return v > s || v != v ? v : s;
+    case CP_REDUCE_MIN:
+        return v < s || v != v ? v : s;
+    case CP_REDUCE_PRODUCT:
+        return s * v;
+    default:
+        return s + v;
+    }
+}
+
 #define STEPS(expression)                                                                                              \
-    for (int64_t k = 0; k < run; k++, x += width)                                                                      \
+    for (int64_t k = 0; k < rows; k++, x += step)                                                                      \
         for (int64_t j = 0; j < width; j++) {                                                                          \
             const double v = x[j], s = sum[j];                                                                         \
             sum[j] = expression;                                                                                       \
         }
 
-/* width > 1 only where run is 1. largest: what a log-sum-exp takes out of its powers. */
-static void accumulate(cp_reduction f, const float *x, int64_t run, int64_t width, const double *largest, double *sum) {
-    switch (f) {
+/* Sums, or sums of squares, of columns. */
+static void add_columns(const making *m, const float *x, int64_t rows, int64_t step, int64_t width, double *sum,
+                        bool squares) {
+    static const float zeros[BLOCK];
+    double unused[BLOCK] = {0};
+    m->kernels->column_moments(x, step, rows, width, zeros, squares ? unused : sum, squares ? sum : unused);
+}
+
+static void accumulate(const making *m, const float *x, int64_t rows, int64_t step, int64_t width, double *sum) {
+    switch (m->reduction) {
     case CP_REDUCE_SUM:
     case CP_REDUCE_MEAN:
     case CP_REDUCE_LOG_SUM:
-        STEPS(s + v) break;
+        add_columns(m, x, rows, step, width, sum, false);
+        break;
     case CP_REDUCE_MAX:
         STEPS(v > s || v != v ? v : s) break;
     case CP_REDUCE_MIN:
@@ -74,9 +102,10 @@ static void accumulate(cp_reduction f, const float *x, int64_t run, int64_t widt
         STEPS(s + fabs(v)) break;
     case CP_REDUCE_L2:
     case CP_REDUCE_SUM_SQUARE:
-        STEPS(s + v * v) break;
+        add_columns(m, x, rows, step, width, sum, true);
+        break;
     case CP_REDUCE_LOG_SUM_EXP:
-        STEPS(s + exp(v - largest[j])) break;
+        STEPS(s + exp(v - m->largest[j])) break;
     }
 }
 
@@ -98,16 +127,56 @@ static double end_of(cp_reduction f, double sum, int64_t parts, double largest) 
     }
 }
 
-/* The results of neighbours. */
-static void reduce_block(const cp_reduced *r, cp_reduction f, const float *x, int64_t width, const double *largest,
-                         double *sum) {
-    for (int64_t j = 0; j < width; j++) sum[j] = start_of(f);
-    for (int64_t p = 0; p < r->parts; p += r->run)
-        accumulate(f, x + offset_of(&r->reduced, p), r->run, width, largest, sum);
-    for (int64_t j = 0; j < width; j++) sum[j] = end_of(f, sum[j], r->parts, largest[j]);
+/* The same of n numbers that lie side by side and make one, as rows whose columns then join. */
+static void accumulate_run_in_rows(const making *m, const float *x, int64_t n, double *sum) {
+    enum { COLUMNS = 16 };
+    double part[COLUMNS], largest[COLUMNS];
+    making of_columns = *m;
+    of_columns.largest = largest;
+    for (int j = 0; j < COLUMNS; j++) {
+        part[j] = start_of(m->reduction);
+        largest[j] = *m->largest;
+    }
+    if (n >= COLUMNS) {
+        accumulate(&of_columns, x, n / COLUMNS, COLUMNS, COLUMNS, part);
+        for (int j = 0; j < COLUMNS; j++) *sum = joined(m->reduction, *sum, part[j]);
+    }
+    accumulate(m, x + n / COLUMNS * COLUMNS, n % COLUMNS, 1, 1, sum);
 }
 
-void cp_reduce_share(const cp_reduced *r, cp_reduction f, const float *x, float *y, int id, int n) {
+static void accumulate_run(const making *m, const float *x, int64_t n, double *sum) {
+    double unused = 0;
+    switch (m->reduction) {
+    case CP_REDUCE_SUM:
+    case CP_REDUCE_MEAN:
+    case CP_REDUCE_LOG_SUM:
+        m->kernels->moments(x, n, 1, n, 0, sum, &unused);
+        break;
+    case CP_REDUCE_L2:
+    case CP_REDUCE_SUM_SQUARE:
+        m->kernels->moments(x, n, 1, n, 0, &unused, sum);
+        break;
+    default:
+        accumulate_run_in_rows(m, x, n, sum);
+    }
+}
+
+/* The results of neighbours. */
+static void reduce_block(const cp_reduced *r, const making *m, const float *x, int64_t width, double *sum) {
+    const int64_t rows = r->reduced.axes ? r->reduced.size[0] : 1, step = r->reduced.axes ? r->reduced.stride[0] : 1;
+    for (int64_t j = 0; j < width; j++) sum[j] = start_of(m->reduction);
+    for (int64_t p = 0; p < r->parts; p += rows) {
+        const float *from = x + offset_of(&r->reduced, p);
+        if (width == 1 && step == 1)
+            accumulate_run(m, from, rows, sum);
+        else
+            accumulate(m, from, rows, step, width, sum);
+    }
+    for (int64_t j = 0; j < width; j++) sum[j] = end_of(m->reduction, sum[j], r->parts, m->largest[j]);
+}
+
+void cp_reduce_share(const cp_kernels *kernels, const cp_reduced *r, cp_reduction f, const float *x, float *y, int id,
+                     int n) {
     int64_t first, last;
     cp_share(r->outputs, id, n, &first, &last);
     for (int64_t o = first, width; o < last; o += width) {
@@ -115,10 +184,10 @@ void cp_reduce_share(const cp_reduced *r, cp_reduction f, const float *x, float 
         double sum[BLOCK], largest[BLOCK] = {0};
         width = block_width(r, o, last);
         if (f == CP_REDUCE_LOG_SUM_EXP) {
-            reduce_block(r, CP_REDUCE_MAX, from, width, largest, sum);
+            reduce_block(r, &(making){CP_REDUCE_MAX, kernels, largest}, from, width, sum);
             for (int64_t j = 0; j < width; j++) largest[j] = isfinite(sum[j]) ? sum[j] : 0;
         }
-        reduce_block(r, f, from, width, largest, sum);
+        reduce_block(r, &(making){f, kernels, largest}, from, width, sum);
         for (int64_t j = 0; j < width; j++) y[o + j] = (float)sum[j];
     }
 }
@@ -133,7 +202,8 @@ static cp_status prepare(const cp_problem *problem, cp_prepared *prepared) {
 
 static void reduce(const cp_call *call, int phase, int id, int n) {
     (void)phase;
-    cp_reduce_share(call->prepared->state, call->problem->reduction, call->in[0], call->out[0], id, n);
+    cp_reduce_share(call->problem->kernels, call->prepared->state, call->problem->reduction, call->in[0], call->out[0],
+                    id, n);
 }
 
 /* --- backward --- */

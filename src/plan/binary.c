@@ -100,7 +100,7 @@ static void gradient(const cp_call *call, int phase, int id, int n) {
     if (phase == 0)
         walk(call, call->in[2], call->prepared->phases ? call->scratch : call->out[0], id, n);
     else
-        cp_reduce_share(&r->sum, CP_REDUCE_SUM, call->scratch, call->out[0], id, n);
+        cp_reduce_share(call->problem->kernels, &r->sum, CP_REDUCE_SUM, call->scratch, call->out[0], id, n);
 }
 
 const cp_algo cp_algo_binary_rows = {.name = "rows", .refuse = refuse, .prepare = prepare, .run = binary};

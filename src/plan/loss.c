@@ -92,31 +92,35 @@ static double sum_of_rows(const cp_problem *p, const float *x, const int32_t *la
     return sum;
 }
 
-static double sum_of_elements(const cp_problem *p, const float *x, const float *target, int64_t first, int64_t last) {
-    const double delta = p->alpha;
-    double sum = 0;
+/* Of the mean squared error: what is squared then. */
+static void losses_of_elements(const cp_problem *p, const float *x, const float *target, int64_t n, float *loss) {
+    const float delta = (float)p->alpha;
     if (p->loss == CP_MEAN_SQUARED_ERROR)
-        for (int64_t e = first; e < last; e++) {
-            const double d = (double)x[e] - (double)target[e];
-            sum += d * d;
-        }
+        for (int64_t i = 0; i < n; i++) loss[i] = x[i] - target[i];
     else if (p->loss == CP_HUBER)
-        for (int64_t e = first; e < last; e++) {
-            const double d = fabs((double)x[e] - (double)target[e]);
-            sum += d <= delta ? d * d / 2 : delta * (d - delta / 2);
+        for (int64_t i = 0; i < n; i++) {
+            const float d = fabsf(x[i] - target[i]);
+            loss[i] = d <= delta ? d * d / 2 : delta * (d - delta / 2);
         }
-    else
-        for (int64_t e = first; e < last; e += BLOCK) {
-            float rest[BLOCK]; /* log(1+exp(-|x|)), which log(1+exp(x)) is more than max(x, 0) */
-            const int64_t count = last - e < BLOCK ? last - e : BLOCK;
-            for (int64_t i = 0; i < count; i++) rest[i] = -fabsf(x[e + i]);
-            p->kernels->function[CP_FUNCTION_SOFTPLUS](rest, rest, count, 0, 0);
-            for (int64_t i = 0; i < count; i++) {
-                const double from = (double)x[e + i];
-                sum += (from > 0 ? from : 0) - from * (double)target[e + i] + (double)rest[i];
-            }
+    else { /* log(1+exp(x)) = max(x, 0) + log(1+exp(-|x|)) */
+        for (int64_t i = 0; i < n; i++) loss[i] = -fabsf(x[i]);
+        p->kernels->function[CP_FUNCTION_SOFTPLUS](loss, loss, n, 0, 0);
+        for (int64_t i = 0; i < n; i++) {
+            const double from = (double)x[i];
+            loss[i] = (float)((from > 0 ? from : 0) - from * (double)target[i] + (double)loss[i]);
         }
-    return sum;
+    }
+}
+
+static double sum_of_elements(const cp_problem *p, const float *x, const float *target, int64_t first, int64_t last) {
+    double sum = 0, squares = 0;
+    for (int64_t e = first; e < last; e += BLOCK) {
+        float part[BLOCK];
+        const int64_t count = last - e < BLOCK ? last - e : BLOCK;
+        losses_of_elements(p, x + e, target + e, count, part);
+        p->kernels->moments(part, count, 1, count, 0, &sum, &squares);
+    }
+    return p->loss == CP_MEAN_SQUARED_ERROR ? squares : sum;
 }
 
 static double sum_of_part(const cp_call *call, int64_t part) {

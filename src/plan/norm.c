@@ -52,7 +52,8 @@ static block block_at(const layout *l, int64_t at, int64_t last) {
 enum { KEPT = 3 };
 
 /* In one pass, around each column's first number, so that a mean far from 0 takes no digits from the variance. */
-static void moments_of(const layout *l, const block *b, const float *x, double *mean, double *variance) {
+static void moments_of(const cp_kernels *kernels, const layout *l, const block *b, const float *x, double *mean,
+                       double *variance) {
     const double count = (double)(l->S * l->K);
     float first[BLOCK];
     x += b->n * l->S * l->C + b->channel;
@@ -60,19 +61,10 @@ static void moments_of(const layout *l, const block *b, const float *x, double *
         first[j] = l->S ? x[j] : 0;
         mean[j] = variance[j] = 0;
     }
-    for (int64_t s = 0; s < l->S; s++, x += l->C)
-        if (b->columns == b->width)
-            for (int64_t c = 0; c < b->width; c++) {
-                const double distance = (double)x[c] - (double)first[c];
-                mean[c] += distance;
-                variance[c] += distance * distance;
-            }
-        else
-            for (int64_t c = 0; c < b->width; c++) {
-                const double distance = (double)x[c] - (double)first[0];
-                mean[0] += distance;
-                variance[0] += distance * distance;
-            }
+    if (b->columns == b->width)
+        kernels->column_moments(x, l->C, l->S, b->width, first, mean, variance);
+    else
+        kernels->moments(x, l->C, l->S, b->width, first[0], mean, variance);
     for (int64_t j = 0; j < b->columns; j++) {
         const double shift = mean[j] / count, spread = variance[j] / count - shift * shift;
         mean[j] = (double)first[j] + shift;
@@ -99,7 +91,7 @@ static void measure(const cp_call *call, const layout *l, int id, int n) {
         const block b = block_at(l, at, last);
         double mean[BLOCK], variance[BLOCK];
         const bool batch_norm = p->inputs == 5, given = batch_norm && (p->moments_fixed || l->S == 0);
-        if (!given) moments_of(l, &b, call->in[0], mean, variance);
+        if (!given) moments_of(p->kernels, l, &b, call->in[0], mean, variance);
         for (int64_t j = 0; j < b.columns; j++, at++) {
             if (given) mean[j] = (double)((const float *)call->in[3])[at];
             if (given) variance[j] = (double)((const float *)call->in[4])[at];
@@ -130,11 +122,10 @@ static void norm(const cp_call *call, int phase, int id, int n) {
         const float *x = (const float *)call->in[0] + row * l.C;
         float *y = (float *)call->out[0] + row * l.C;
         if (l.K == 1)
-            for (int64_t c = 0; c < l.C; c++) y[c] = (x[c] - mean[c] - rest[c]) * (inverse[c] * scale[c]) + bias[c];
+            p->kernels->normalise(x, mean, rest, inverse, 1, scale, bias, y, l.C);
         else
-            for (int64_t g = 0, c = 0; g < l.G; g++)
-                for (const int64_t end = c + l.K; c < end; c++)
-                    y[c] = (x[c] - mean[g] - rest[g]) * (inverse[g] * scale[c]) + bias[c];
+            for (int64_t g = 0, c = 0; g < l.G; g++, c += l.K)
+                p->kernels->normalise(x + c, mean + g, rest + g, inverse + g, 0, scale + c, bias + c, y + c, l.K);
     }
 }
 

@@ -289,10 +289,11 @@ typedef struct cp_strided {
 typedef struct cp_reduced {
     cp_strided kept, reduced;
     int64_t outputs, parts; /* how many; of each output */
-    int64_t columns, run;   /* outputs side by side; parts side by side: one of them is 1 */
+    int64_t columns;        /* outputs side by side: 1 where the parts are */
 } cp_reduced;
 cp_reduced cp_reduced_of(cp_shape x, uint32_t axes);
-void cp_reduce_share(const cp_reduced *r, cp_reduction f, const float *x, float *y, int id, int n);
+void cp_reduce_share(const cp_kernels *kernels, const cp_reduced *r, cp_reduction f, const float *x, float *y, int id,
+                     int n);
 
 /* --- segments.c: sliding windows where every channel is on its own, cut into rows that meet the same taps --- */
 

@@ -1,0 +1,108 @@
+/* What normalisation and reductions want: sums and sums of squares in double, and what is made of them. */
+
+/* Half a vector of floats fills a vector of doubles. */
+typedef double vec_double __attribute__((vector_size(CP_VECTOR_BYTES)));
+typedef float vec_half __attribute__((vector_size(CP_VECTOR_BYTES / 2)));
+
+INLINE void vec_widen_halves(vec v, vec_double halves[2]) {
+    vec_half half[2];
+    memcpy(half, &v, sizeof half);
+    halves[0] = __builtin_convertvector(half[0], vec_double);
+    halves[1] = __builtin_convertvector(half[1], vec_double);
+}
+
+typedef struct lane_moments {
+    vec_double shift[2], sum[2], squares[2];
+} lane_moments;
+
+INLINE void lane_moments_add(lane_moments *m, const float *x, int count) {
+    vec_double distance[2];
+    vec_widen_halves(vec_load_some(x, count), distance);
+    UNROLL for (int h = 0; h < 2; h++) {
+        distance[h] -= m->shift[h];
+        m->sum[h] += distance[h];
+        m->squares[h] += distance[h] * distance[h];
+    }
+}
+
+/* The rest behind the last whole vector: what is not there is no distance. */
+INLINE void lane_moments_add_rest(lane_moments *m, const float *x, float shift, int count) {
+    float filled[CP_LANES];
+    for (int lane = 0; lane < CP_LANES; lane++) filled[lane] = lane < count ? x[lane] : shift;
+    lane_moments_add(m, filled, CP_LANES);
+}
+
+static void moments(const float *x, int64_t x_step, int64_t rows, int64_t n, float shift, double *sum,
+                    double *squares) {
+    enum { HALF = CP_LANES / 2 };
+    lane_moments m[2] = {{.sum = {{0}}}, {.sum = {{0}}}};
+    vec_widen_halves(vec_all(shift), m[0].shift);
+    vec_widen_halves(vec_all(shift), m[1].shift);
+    for (int64_t i = 0; i < rows; i++, x += x_step) {
+        int64_t j = 0;
+        for (; j + 2 * CP_LANES <= n; j += 2 * CP_LANES) {
+            lane_moments_add(&m[0], x + j, CP_LANES);
+            lane_moments_add(&m[1], x + j + CP_LANES, CP_LANES);
+        }
+        if (j + CP_LANES <= n) {
+            lane_moments_add(&m[0], x + j, CP_LANES);
+            j += CP_LANES;
+        }
+        if (j < n) lane_moments_add_rest(&m[1], x + j, shift, vec_rest(n - j));
+    }
+    vec_double sums = (m[0].sum[0] + m[0].sum[1]) + (m[1].sum[0] + m[1].sum[1]);
+    vec_double powers = (m[0].squares[0] + m[0].squares[1]) + (m[1].squares[0] + m[1].squares[1]);
+    for (int lane = 0; lane < HALF; lane++) {
+        *sum += sums[lane];
+        *squares += powers[lane];
+    }
+}
+
+INLINE void column_moments_vector(const float *x, int64_t x_step, int64_t rows, const float *shift, double *sum,
+                                  double *squares, int count) {
+    double sums[CP_LANES], powers[CP_LANES];
+    lane_moments m = {.sum = {{0}}};
+    vec_widen_halves(vec_load_some(shift, count), m.shift);
+    for (int64_t i = 0; i < rows; i++) lane_moments_add(&m, x + i * x_step, count);
+    memcpy(sums, m.sum, sizeof sums);
+    memcpy(powers, m.squares, sizeof powers);
+    for (int lane = 0; lane < count; lane++) {
+        sum[lane] += sums[lane];
+        squares[lane] += powers[lane];
+    }
+}
+
+static void column_moments(const float *x, int64_t x_step, int64_t rows, int64_t n, const float *shift, double *sum,
+                           double *squares) {
+    int64_t j = 0;
+    for (; j + CP_LANES <= n; j += CP_LANES)
+        column_moments_vector(x + j, x_step, rows, shift + j, sum + j, squares + j, CP_LANES);
+    if (j < n) column_moments_vector(x + j, x_step, rows, shift + j, sum + j, squares + j, vec_rest(n - j));
+}
+
+INLINE vec one_or_each(const float *p, int64_t i, const int each, int count) {
+    return each ? vec_load_some(p + i, count) : vec_all(*p);
+}
+
+INLINE void normalise_vector(const float *x, const float *mean, const float *rest, const float *inverse, const int each,
+                             const float *scale, const float *bias, float *y, int64_t i, int count) {
+    vec distance = vec_load_some(x + i, count) - one_or_each(mean, i, each, count) - one_or_each(rest, i, each, count);
+    vec factor = one_or_each(inverse, i, each, count) * vec_load_some(scale + i, count);
+    vec_store_some(y + i, vec_multiply_add(distance, factor, vec_load_some(bias + i, count)), count);
+}
+
+INLINE void normalise_array(const float *x, const float *mean, const float *rest, const float *inverse, const int each,
+                            const float *scale, const float *bias, float *y, int64_t n) {
+    int64_t i = 0;
+    for (; i + CP_LANES <= n; i += CP_LANES)
+        normalise_vector(x, mean, rest, inverse, each, scale, bias, y, i, CP_LANES);
+    if (i < n) normalise_vector(x, mean, rest, inverse, each, scale, bias, y, i, vec_rest(n - i));
+}
+
+static void normalise(const float *x, const float *mean, const float *rest, const float *inverse, int each,
+                      const float *scale, const float *bias, float *y, int64_t n) {
+    if (each)
+        normalise_array(x, mean, rest, inverse, 1, scale, bias, y, n);
+    else
+        normalise_array(x, mean, rest, inverse, 0, scale, bias, y, n);
+}
