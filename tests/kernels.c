@@ -1239,10 +1239,12 @@ static double plain_function(int which, double x, double alpha, double beta) {
 }
 
 /* How far from the function's value its argument's rounding alone may take it, in units of the value's last place:
- * where beta, or a cube, comes before exp. */
+ * where beta, a cube, or a square that is not multiplied and added at once, comes before exp. (GELU's polynomial adds
+ * two more.) */
 static double rounding_of(int which, double x, double beta) {
     const double size = fabs(x);
     return which == CP_FUNCTION_GELU_TANH && x < 0 ? 8 * size * (1 + size * size / 8)
+           : which == CP_FUNCTION_GELU             ? 2 + (x < 0 ? size * size / 4 : 0)
            : which == CP_FUNCTION_ELU && x < 0     ? fmin(beta * size, 1)
                                                    : 0;
 }
@@ -1252,8 +1254,8 @@ static void compare_function(const cp_kernels *k, int which, const float *x, con
     for (int64_t j = 0; j < n; j++) {
         const double want = plain_function(which, x[j], alpha, beta);
         if (isnan(want) ? isnan(y[j]) : y[j] == (float)want) continue;
-        const bool is_product =
-            which == CP_FUNCTION_SILU || which == CP_FUNCTION_MISH || which == CP_FUNCTION_GELU_TANH;
+        const bool is_product = which == CP_FUNCTION_SILU || which == CP_FUNCTION_MISH || which == CP_FUNCTION_GELU ||
+                                which == CP_FUNCTION_GELU_TANH;
         const double least = 0x1p-149 * (is_product ? fmax(1, fabs((double)x[j])) : 1); /* one factor may be denormal */
         const double unit = fmax(fabs(want) * 0x1p-23, least);
         if (!(fabs(y[j] - want) <= (3 + rounding_of(which, x[j], beta)) * unit))
