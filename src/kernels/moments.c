@@ -25,19 +25,16 @@ INLINE void lane_moments_add(lane_moments *m, const float *x, int count) {
     }
 }
 
-/* The rest behind the last whole vector: what is not there is no distance. */
-INLINE void lane_moments_add_rest(lane_moments *m, const float *x, float shift, int count) {
-    float filled[CP_LANES];
-    for (int lane = 0; lane < CP_LANES; lane++) filled[lane] = lane < count ? x[lane] : shift;
-    lane_moments_add(m, filled, CP_LANES);
-}
-
 static void moments(const float *x, int64_t x_step, int64_t rows, int64_t n, float shift, double *sum,
                     double *squares) {
     enum { HALF = CP_LANES / 2 };
-    lane_moments m[2] = {{.sum = {{0}}}, {.sum = {{0}}}};
+    /* The last are of what is behind the last whole vector: lanes that are not there are 0, and so is their shift. */
+    lane_moments m[3] = {{.sum = {{0}}}, {.sum = {{0}}}, {.sum = {{0}}}};
+    float shifts[CP_LANES];
+    for (int lane = 0; lane < CP_LANES; lane++) shifts[lane] = lane < n % CP_LANES ? shift : 0;
     vec_widen_halves(vec_all(shift), m[0].shift);
     vec_widen_halves(vec_all(shift), m[1].shift);
+    vec_widen_halves(vec_load(shifts), m[2].shift);
     for (int64_t i = 0; i < rows; i++, x += x_step) {
         int64_t j = 0;
         for (; j + 2 * CP_LANES <= n; j += 2 * CP_LANES) {
@@ -48,10 +45,13 @@ static void moments(const float *x, int64_t x_step, int64_t rows, int64_t n, flo
             lane_moments_add(&m[0], x + j, CP_LANES);
             j += CP_LANES;
         }
-        if (j < n) lane_moments_add_rest(&m[1], x + j, shift, vec_rest(n - j));
+        if (j < n) lane_moments_add(&m[2], x + j, vec_rest(n - j));
     }
-    vec_double sums = (m[0].sum[0] + m[0].sum[1]) + (m[1].sum[0] + m[1].sum[1]);
-    vec_double powers = (m[0].squares[0] + m[0].squares[1]) + (m[1].squares[0] + m[1].squares[1]);
+    vec_double sums = {0}, powers = {0};
+    UNROLL for (int i = 0; i < 3; i++) {
+        sums += m[i].sum[0] + m[i].sum[1];
+        powers += m[i].squares[0] + m[i].squares[1];
+    }
     for (int lane = 0; lane < HALF; lane++) {
         *sum += sums[lane];
         *squares += powers[lane];

@@ -31,11 +31,12 @@ cp_reduced cp_reduced_of(cp_shape x, uint32_t axes) {
 
 static int64_t offset_of(const cp_strided *list, int64_t flat) {
     int64_t offset = 0;
-    for (int i = 0; i < list->axes; i++) {
+    const int outermost = list->axes - 1;
+    for (int i = 0; i < outermost; i++) {
         offset += flat % list->size[i] * list->stride[i];
         flat /= list->size[i];
     }
-    return offset;
+    return list->axes ? offset + flat * list->stride[outermost] : 0;
 }
 
 enum { BLOCK = 64 };
@@ -181,8 +182,9 @@ void cp_reduce_share(const cp_kernels *kernels, const cp_reduced *r, cp_reductio
     cp_share(r->outputs, id, n, &first, &last);
     for (int64_t o = first, width; o < last; o += width) {
         const float *from = x + offset_of(&r->kept, o);
-        double sum[BLOCK], largest[BLOCK] = {0};
+        double sum[BLOCK], largest[BLOCK];
         width = block_width(r, o, last);
+        for (int64_t j = 0; j < width; j++) largest[j] = 0;
         if (f == CP_REDUCE_LOG_SUM_EXP) {
             reduce_block(r, &(making){CP_REDUCE_MAX, kernels, largest}, from, width, sum);
             for (int64_t j = 0; j < width; j++) largest[j] = isfinite(sum[j]) ? sum[j] : 0;

@@ -105,6 +105,35 @@ static void measure(const cp_call *call, const layout *l, int id, int n) {
     }
 }
 
+/* Some rows of one image: of some channels in a row, each has the numbers of its group. */
+static void normalise_rows(const cp_call *call, const layout *l, int64_t row, int64_t rows) {
+    const float *kept = (const float *)call->scratch + row / l->S * l->G;
+    const float *scale = call->in[1], *bias = call->in[2];
+    for (int64_t c = 0; c < l->C; c += BLOCK) {
+        const int64_t width = l->C - c < BLOCK ? l->C - c : BLOCK;
+        float number[KEPT][BLOCK];
+        for (int k = 0; k < KEPT; k++)
+            for (int64_t j = 0; j < width; j++) number[k][j] = kept[k * l->N * l->G + (c + j) / l->K];
+        for (int64_t i = row; i < row + rows; i++) {
+            const int64_t at = i * l->C + c;
+            call->problem->kernels->normalise((const float *)call->in[0] + at, number[0], number[1], number[2], 1,
+                                              scale + c, bias + c, (float *)call->out[0] + at, width);
+        }
+    }
+}
+
+/* The same of large groups, one after another. */
+static void normalise_groups(const cp_call *call, const layout *l, int64_t row, int64_t rows) {
+    const float *mean = (const float *)call->scratch + row / l->S * l->G;
+    const float *rest = mean + l->N * l->G, *inverse = rest + l->N * l->G;
+    const float *scale = call->in[1], *bias = call->in[2];
+    for (int64_t i = row; i < row + rows; i++)
+        for (int64_t g = 0, c = 0; g < l->G; g++, c += l->K)
+            call->problem->kernels->normalise((const float *)call->in[0] + i * l->C + c, mean + g, rest + g,
+                                              inverse + g, 0, scale + c, bias + c, (float *)call->out[0] + i * l->C + c,
+                                              l->K);
+}
+
 static void norm(const cp_call *call, int phase, int id, int n) {
     const cp_problem *p = call->problem;
     const layout l = layout_of(p->in[0], p->out[1]);
@@ -112,20 +141,15 @@ static void norm(const cp_call *call, int phase, int id, int n) {
         measure(call, &l, id, n);
         return;
     }
-    const float *scale = call->in[1], *bias = call->in[2];
-    if (!call->out[0]) return;
-    int64_t first, last;
-    cp_share(l.N * l.S, id, n, &first, &last);
-    for (int64_t row = first; row < last; row++) {
-        const float *mean = (const float *)call->scratch + row / l.S * l.G;
-        const float *rest = mean + l.N * l.G, *inverse = rest + l.N * l.G;
-        const float *x = (const float *)call->in[0] + row * l.C;
-        float *y = (float *)call->out[0] + row * l.C;
-        if (l.K == 1)
-            p->kernels->normalise(x, mean, rest, inverse, 1, scale, bias, y, l.C);
+    int64_t row, last;
+    cp_share(l.N * l.S, id, n, &row, &last);
+    while (row < last && call->out[0]) {
+        const int64_t rest = l.S - row % l.S, rows = rest < last - row ? rest : last - row;
+        if (l.K < BLOCK && l.S > 1)
+            normalise_rows(call, &l, row, rows);
         else
-            for (int64_t g = 0, c = 0; g < l.G; g++, c += l.K)
-                p->kernels->normalise(x + c, mean + g, rest + g, inverse + g, 0, scale + c, bias + c, y + c, l.K);
+            normalise_groups(call, &l, row, rows);
+        row += rows;
     }
 }
 
