@@ -105,6 +105,18 @@ static void gradient_block(bool logarithm, const columns *k, int64_t width, cons
         }
 }
 
+/* Of one row of C numbers side by side, whose sum is made of several. */
+static void gradient_row(const float *y, const float *dy, int64_t C, float *dx) {
+    enum { SUMS = 8 };
+    double part[SUMS] = {0}, sum = 0;
+    int64_t c = 0;
+    for (; c + SUMS <= C; c += SUMS)
+        for (int j = 0; j < SUMS; j++) part[j] += (double)y[c + j] * (double)dy[c + j];
+    for (; c < C; c++) sum += (double)y[c] * (double)dy[c];
+    for (int j = 0; j < SUMS; j++) sum += part[j];
+    for (c = 0; c < C; c++) dx[c] = (float)((double)y[c] * ((double)dy[c] - sum));
+}
+
 static void softmax_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     const columns k = columns_of(call->problem);
@@ -112,8 +124,12 @@ static void softmax_gradient(const cp_call *call, int phase, int id, int n) {
     cp_share(k.units, id, n, &unit, &last);
     for (; unit < last; unit++) {
         const int64_t at = block_at(&k, unit, &width);
-        gradient_block(call->problem->logarithm, &k, width, (const float *)call->in[0] + at,
-                       (const float *)call->in[1] + at, (float *)call->out[0] + at);
+        const float *y = (const float *)call->in[0] + at, *dy = (const float *)call->in[1] + at;
+        float *dx = (float *)call->out[0] + at;
+        if (k.inner == 1 && !call->problem->logarithm)
+            gradient_row(y, dy, k.C, dx);
+        else
+            gradient_block(call->problem->logarithm, &k, width, y, dy, dx);
     }
 }
 
