@@ -76,6 +76,25 @@ static cp_node build_conv(bench_net *b, cp_node x) {
     return cp_net_conv_with(b->net, x, b->w, constant(b, "b", cp_shape_of(1, &c->filters)), &c->conv);
 }
 
+/* Weights of signed bytes: the bits of floats are such as well. */
+static cp_node bytes(bench_net *b, cp_shape shape) {
+    float *values = bench_numbers(cp_shape_count(shape), false);
+    const cp_tensor tensor = cp_view(values, CP_I8, shape);
+    b->w = cp_net_constant(b->net, "w", &tensor);
+    b->out_type = CP_I32;
+    free(values);
+    return b->w;
+}
+
+static cp_node build_conv_integer(bench_net *b, cp_node x) {
+    const cp_node w = bytes(b, kernel_shape(b->c, channels_of(b->c), b->c->filters));
+    return cp_net_conv_integer(b->net, x, w, 0, 0, &b->c->conv);
+}
+
+static cp_node build_matmul_integer(bench_net *b, cp_node x) {
+    return cp_net_matmul_integer(b->net, x, bytes(b, (cp_shape){2, {channels_of(b->c), b->c->filters}}), 0, 0);
+}
+
 static cp_node build_conv_transpose(bench_net *b, cp_node x) {
     const bench_case *c = b->c;
     b->w = constant(b, "w", kernel_shape(c, c->filters, channels_of(c)));
@@ -431,6 +450,8 @@ static const bench_op operations[] = {{"conv", build_conv, SPACE | FILTERS | KER
                                       {"deform-conv", build_deform_conv, SPACE | FILTERS | KERNEL},
                                       {"local-conv", build_local_conv, SPACE | FILTERS | KERNEL},
                                       {"dense", build_dense, FILTERS},
+                                      {"conv-integer", build_conv_integer, SPACE | FILTERS | KERNEL},
+                                      {"matmul-integer", build_matmul_integer, FILTERS | BYTES},
                                       {"im2col", build_im2col, SPACE | KERNEL},
                                       {"col2im", build_col2im, SPACE | KERNEL},
                                       {"max-pool", build_max_pool, SPACE | KERNEL},

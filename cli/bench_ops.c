@@ -219,7 +219,7 @@ static cp_tensor values(cp_type type, cp_shape shape, bool positive) {
 /* A net of the operation alone, or of its gradient too. */
 static cp_status build_case(bench_case *c, bench *b, cp_node input[2], cp_type *out_type) {
     const bench_op *op = bench_op_find(c->op);
-    const cp_type type = op->needs & SPACE ? c->type : CP_F32;
+    const cp_type type = op->needs & (SPACE | BYTES) ? c->type : CP_F32;
     bench_net built = {.c = c, .net = b->net, .out_type = CP_F32};
     input[0] = cp_net_input(b->net, "x", type, c->input);
     cp_node y = op->build(&built, input[0]);
@@ -270,7 +270,8 @@ static cp_status plan_case(bench_case *c, bench *b, cp_ctx *ctx) {
     if (!status) status = cp_work_new(&b->work, b->plan);
     if (status) return status;
     for (; b->n_in < 2 && input[b->n_in]; b->n_in++)
-        b->in[b->n_in] = values(b->n_in || !c->axes ? CP_F32 : c->type, cp_net_shape(b->net, input[b->n_in]), positive);
+        b->in[b->n_in] = values(b->n_in || !(bench_op_find(c->op)->needs & (SPACE | BYTES)) ? CP_F32 : c->type,
+                                cp_net_shape(b->net, input[b->n_in]), positive);
     b->out = values(out_type, cp_plan_output_shape(b->plan, 0), false);
     look_at_steps(b);
     return CP_OK;
@@ -449,7 +450,8 @@ int bench_ops(int argc, char **argv) {
             "A case: {\"name\": \"3x3\", \"op\": \"conv\", \"input\": [1, 56, 56, 64], \"filters\": 64, \"kernel\": "
             "[3, 3], \"padding\": \"same\"}. op: any that 'convpool operators' names and that computes; pass: forward "
             "(default), backward_input, backward_weights; stride and dilation as kernel; padding: same, valid "
-            "(default) or [begins..., ends...]; groups; activation: none, relu; type: f32, u8, i8 (of poolings; of "
+            "(default) or [begins..., ends...]; groups; activation: none, relu; type: f32, u8, i8 (of poolings, "
+            "conv-integer, matmul-integer; of "
             "cast, i32 too, the result's); size: of the result's space; axis; training: true, false; order: dcr, "
             "crd; interpolation: nearest, linear. gflops counts 2 for each multiply-add, padded taps too.",
         .children = args_computing};

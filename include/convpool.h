@@ -548,6 +548,23 @@ CP_API cp_node cp_net_dequantize(cp_net *net, cp_node y, cp_node scale, cp_node 
 /* With a scale and a U8 zero, scalars, that take 0 and all of x to U8 (1 and 0 where all of x is 0). Source: ONNX
  * DynamicQuantizeLinear. */
 CP_API cp_node cp_net_dynamic_quantize(cp_net *net, cp_node x, cp_node *scale, cp_node *zero);
+/* Convolution and matrix product of bytes (U8 or I8, each on its own) with exact sums I32, modulo 2^32:
+ *   y[n,o,k] = sum over t, c of (x[n, o*stride - pad_before + t*dilation, c] - x_zero) * (w[t,c,k] - w_zero[k])
+ * Padding sees x_zero. Zero points are one number of the type of what they belong to, w_zero also one for each filter
+ * [K]; 0: none. x of the product: [..,rows,columns], w [columns,K]. Source: ONNX ConvInteger, MatMulInteger. */
+CP_API cp_node cp_net_conv_integer(cp_net *net, cp_node x, cp_node w, cp_node x_zero, cp_node w_zero,
+                                   const cp_conv *conv);
+CP_API cp_node cp_net_matmul_integer(cp_net *net, cp_node x, cp_node w, cp_node x_zero, cp_node w_zero);
+/* The same of numbers scale * (byte - zero), in and out: the sums, plus a bias I32 [K] (or 0) of the scale x_scale *
+ * w_scale, times x_scale * w_scale / y_scale (all as F32), rounded to the nearest integer, of two to the even one, plus
+ * y_zero, within what its type has (0: U8 and no zero point). Scales are F32, one number, w_scale also one for each
+ * filter. Source: ONNX QLinearConv, QLinearMatMul. */
+typedef struct cp_quantised {
+    cp_node value, scale, zero; /* of the output: value unused */
+} cp_quantised;
+CP_API cp_node cp_net_qlinear_conv(cp_net *net, const cp_quantised *x, const cp_quantised *w, cp_node b,
+                                   const cp_quantised *y, const cp_conv *conv);
+CP_API cp_node cp_net_qlinear_matmul(cp_net *net, const cp_quantised *x, const cp_quantised *w, const cp_quantised *y);
 /* x where it is not below 0, else slope * x (He et al. 2015); cp_net_prelu has a slope for each channel as its
  * parameter, "prelu1.weight", 0.25 when initialized. */
 CP_API cp_node cp_net_prelu(cp_net *net, cp_node x);

@@ -47,7 +47,7 @@ typedef struct sample {
     cp_shape in[CP_MAX_INPUTS];
     bool integer[CP_MAX_INPUTS]; /* of the type that infer asks for, not a float */
     int64_t below;               /* integers are 0 .. below - 1 */
-    cp_type type[CP_MAX_INPUTS]; /* BOOL, U8 or I8 where it must be; else 0, CP_F32 */
+    cp_type type[CP_MAX_INPUTS]; /* BOOL, U8, I8, I32 where it must be; else 0, CP_F32 */
     int64_t chain;               /* the longest sum */
 } sample;
 
@@ -813,6 +813,27 @@ static bool draw_sampling(sample *s) {
     return true;
 }
 
+/* Bytes, sums of them, and sums that become bytes again: x w [b x_zero w_zero scale y_zero]. */
+static void draw_integers(sample *s) {
+    if (s->op == &cp_op_conv_integer)
+        draw_conv(s);
+    else
+        draw_dense(s);
+    s->attributes.activation = s->attributes.conv.activation = CP_LINEAR;
+    const int64_t one = 1, filters = s->in[1].dim[s->in[1].rank - 1];
+    const cp_shape none = {.rank = -1}, number = one_in(2) ? cp_shape_of(0, NULL) : cp_shape_of(1, &one);
+    const cp_shape each = cp_shape_of(1, &filters);
+    s->type[0] = s->type[3] = one_in(2) ? CP_U8 : CP_I8;
+    s->type[1] = s->type[4] = one_in(4) ? CP_U8 : CP_I8;
+    s->type[2] = CP_I32;
+    s->type[6] = one_in(2) ? CP_U8 : CP_I8;
+    s->in[3] = one_in(2) ? number : none;
+    s->in[4] = one_in(3) ? (one_in(2) ? number : each) : none;
+    s->in[5] = one_in(2) ? none : one_in(2) ? number : each;
+    s->in[6] = s->in[5].rank < 0 || one_in(3) ? none : number;
+    s->inputs = 7;
+}
+
 /* Draws shapes and attributes for an operation; false: not possible, draw again. */
 static bool draw_sample(sample *s, const cp_op *op) {
     *s = (sample){.op = op};
@@ -870,6 +891,7 @@ static bool draw_sample(sample *s, const cp_op *op) {
     if (op == &cp_op_matmul) draw_matmul(s);
     if (op == &cp_op_quantize || op == &cp_op_dequantize || op == &cp_op_dynamic_quantize) draw_quantise(s);
     if (op->algos == cp_algos_arg || op == &cp_op_top_k || op == &cp_op_cumulative_sum) draw_order(s);
+    if (op->algos == cp_algos_conv_integer) draw_integers(s);
     if (op == &cp_op_dropout) {
         draw_elements(s, 1);
         s->attributes.rate = (float)draw(0, 9) / 10;
@@ -912,7 +934,7 @@ static nearness nearness_of(const cp_op *op) {
         return SUMS;
     if (is_regional(op)) return op == &cp_op_max_roi_pool ? SAME : FACTORS;
     if (op == &cp_op_resize || op == &cp_op_resize_gradient) return AVERAGES;
-    if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth) return SAME;
+    if (op == &cp_op_depth_to_space || op == &cp_op_space_to_depth || op->algos == cp_algos_conv_integer) return SAME;
     if (op == &cp_op_average_pool || op == &cp_op_average_pool_gradient || op == &cp_op_adaptive_average_pool ||
         op == &cp_op_adaptive_average_pool_gradient)
         return AVERAGES;
@@ -953,6 +975,14 @@ static double *doubles(int64_t n) {
     return memory;
 }
 
+/* Bytes are often the largest there are: what saturates on the way would show. Floats: scales of sums. */
+static double draw_typed(cp_type type) {
+    if (type == CP_I32) return (double)draw(-1000, 1000);
+    if (type == CP_F32) return (float)(1.0 / (double)draw(20, 5000));
+    const int64_t low = type == CP_U8 ? 0 : -128;
+    return (double)(one_in(4) ? low : one_in(4) ? low + 255 : draw(low, low + 255));
+}
+
 static void fill_inputs(const sample *s, expected *e) {
     e->small_integers = one_in(2);
     const double scale = nearness_of(s->op) == CLOSE && s->op->algos != cp_algos_activation_gradient ? 10 : 1;
@@ -962,6 +992,8 @@ static void fill_inputs(const sample *s, expected *e) {
         for (int64_t k = 0; k < count; k++) {
             if (s->type[i] == CP_BOOL)
                 e->in[i][k] = one_in(2);
+            else if (s->op->algos == cp_algos_conv_integer)
+                e->in[i][k] = draw_typed(s->type[i]);
             else if (s->type[i])
                 e->in[i][k] = s->type[i] == CP_U8 ? (double)draw(0, 255) : (double)draw(-128, 127);
             else if (i == 1 && (s->op == &cp_op_quantize || s->op == &cp_op_dequantize))
@@ -1113,6 +1145,7 @@ static bool near(const sample *s, const expected *e, const cp_algo *algo, int i,
     const double wanted = e->out[i][k], allowed = bound(s, e, algo, i, k);
     if (isnan(wanted)) return isnan(got);
     if (isinf(wanted)) return got == wanted;
+    if (s->op->algos == cp_algos_conv_integer) return got == wanted;
     return allowed == 0 ? got == (float)wanted : fabs(got - wanted) <= allowed;
 }
 
@@ -1243,6 +1276,7 @@ static bool refuses(const cp_algo *algo, const cp_problem *problem) {
 
 /* What a level lacks for an algorithm. */
 static bool cannot(const cp_algo *algo, const cp_kernels *kernels) {
+    if (!kernels->byte_tile && algo == &cp_algo_conv_integer_bytes) return true;
     return !kernels->grouped && (algo == &cp_algo_grouped || algo == &cp_algo_grouped_input_gradient);
 }
 

@@ -362,6 +362,45 @@ static void truths(void **state) {
     }
 }
 
+/* The examples of ONNX's ConvInteger, MatMulInteger and QLinearMatMul, and a requantised convolution. */
+static void products_of_bytes(void **state) {
+    (void)state;
+    const double ones[] = {1, 1, 1, 1}, image[] = {2, 3, 4, 5, 6, 7, 8, 9, 10};
+    toy t = begin();
+    cp_node x = given(&t, CP_U8, SHAPE(1, 3, 3, 1), image), w = given(&t, CP_U8, SHAPE(2, 2, 1, 1), ones);
+    cp_node zero = given(&t, CP_U8, SCALAR, LIST(1));
+    const cp_conv around = {.pad_before = {1, 1}, .pad_after = {1, 1}};
+    gives(&t, cp_net_conv_integer(t.net, x, w, zero, 0, &around), CP_I32, SHAPE(1, 4, 4, 1),
+          LIST(1, 3, 5, 3, 5, 12, 16, 9, 11, 24, 28, 15, 7, 15, 17, 9));
+
+    t = begin();
+    x = given(&t, CP_U8, SHAPE(4, 3), LIST(11, 7, 3, 10, 6, 2, 9, 5, 1, 8, 4, 0));
+    w = given(&t, CP_U8, SHAPE(3, 2), LIST(1, 4, 2, 5, 3, 6));
+    zero = given(&t, CP_U8, SHAPE(1), LIST(12));
+    gives(&t, cp_net_matmul_integer(t.net, x, w, zero, 0), CP_I32, SHAPE(4, 2),
+          LIST(-38, -83, -44, -98, -50, -113, -56, -128));
+
+    t = begin();
+    cp_quantised a = {.value = given(&t, CP_U8, SHAPE(2, 4), LIST(208, 236, 0, 238, 3, 214, 255, 29)),
+                      .scale = given(&t, CP_F32, SHAPE(1), LIST(0.0066f)),
+                      .zero = given(&t, CP_U8, SHAPE(1), LIST(113))};
+    cp_quantised b = {.scale = given(&t, CP_F32, SHAPE(1), LIST(0.00705f)),
+                      .zero = given(&t, CP_U8, SHAPE(1), LIST(114))};
+    b.value = given(&t, CP_U8, SHAPE(4, 3), LIST(152, 51, 244, 60, 26, 255, 0, 127, 246, 127, 254, 247));
+    cp_quantised y = {.scale = given(&t, CP_F32, SHAPE(1), LIST(0.0107f)),
+                      .zero = given(&t, CP_U8, SHAPE(1), LIST(118))};
+    gives(&t, cp_net_qlinear_matmul(t.net, &a, &b, &y), CP_U8, SHAPE(2, 3), LIST(168, 115, 255, 1, 66, 151));
+
+    t = begin(); /* sums -3 and 5, bias 10 and 0: 7 / 2 = 3.5 and 5 / 2 = 2.5, to even 4 and 2, plus 1 */
+    a = (cp_quantised){.value = given(&t, CP_I8, SHAPE(1, 1, 1, 2), LIST(-1, 2)),
+                       .scale = given(&t, CP_F32, SCALAR, LIST(0.5))};
+    b = (cp_quantised){.value = given(&t, CP_I8, SHAPE(1, 1, 2, 2), LIST(-1, -1, -2, 2)),
+                       .scale = given(&t, CP_F32, SHAPE(2), LIST(2, 2))};
+    y = (cp_quantised){.scale = given(&t, CP_F32, SCALAR, LIST(2)), .zero = given(&t, CP_I8, SCALAR, LIST(1))};
+    const cp_node bias = given(&t, CP_I32, SHAPE(2), LIST(10, 0));
+    gives(&t, cp_net_qlinear_conv(t.net, &a, &b, bias, &y, NULL), CP_I8, SHAPE(1, 1, 1, 2), LIST(5, 3));
+}
+
 static void products(void **state) {
     (void)state;
     static const cp_type types[] = {CP_F32, CP_F64, CP_I32, CP_I64};
@@ -493,11 +532,20 @@ static void quantised(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes),    cmocka_unit_test(open_batches), cmocka_unit_test(long_numbers_stay_exact),
-        cmocka_unit_test(padding),   cmocka_unit_test(gathering),    cmocka_unit_test(casting),
-        cmocka_unit_test(functions), cmocka_unit_test(pairs),        cmocka_unit_test(truths),
-        cmocka_unit_test(products),  cmocka_unit_test(reductions),   cmocka_unit_test(order),
+        cmocka_unit_test(shapes),
+        cmocka_unit_test(open_batches),
+        cmocka_unit_test(long_numbers_stay_exact),
+        cmocka_unit_test(padding),
+        cmocka_unit_test(gathering),
+        cmocka_unit_test(casting),
+        cmocka_unit_test(functions),
+        cmocka_unit_test(pairs),
+        cmocka_unit_test(truths),
+        cmocka_unit_test(products),
+        cmocka_unit_test(reductions),
+        cmocka_unit_test(order),
         cmocka_unit_test(quantised),
+        cmocka_unit_test(products_of_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -612,6 +612,54 @@ cp_node cp_net_tile(cp_net *net, cp_node x, const int64_t *repeats) {
     return x;
 }
 
+/* A constant zero point that is 0 everywhere. */
+static bool is_zero(const cp_net *net, cp_node value) {
+    const cp_value *v = cp_net_value(net, value);
+    void *bytes;
+    if (!v || v->kind != CP_VALUE_CONSTANT || cp_type_size(v->type) != 1 || cp_net_numbers(net, value, &bytes))
+        return false;
+    for (int64_t i = 0; i < cp_shape_count(v->shape); i++)
+        if (((const uint8_t *)bytes)[i]) return false;
+    return true;
+}
+
+/* in: x w b x_zero w_zero scale y_zero. Zero points of x and w that say nothing are left out: without one of w the
+ * products are faster. */
+static cp_node add_integer(cp_net *net, const char *op, const cp_attributes *attributes, cp_node *in, int inputs) {
+    for (int i = 3; i < 5; i++)
+        if (is_zero(net, in[i])) in[i] = 0;
+    return add(net, op, attributes, in, inputs);
+}
+
+cp_node cp_net_conv_integer(cp_net *net, cp_node x, cp_node w, cp_node x_zero, cp_node w_zero, const cp_conv *conv) {
+    cp_attributes attributes = {0};
+    if (conv) attributes.conv = *conv;
+    return add_integer(net, "conv-integer", &attributes, (cp_node[]){x, w, 0, x_zero, w_zero}, 5);
+}
+
+cp_node cp_net_matmul_integer(cp_net *net, cp_node x, cp_node w, cp_node x_zero, cp_node w_zero) {
+    return add_integer(net, "matmul-integer", &(cp_attributes){0}, (cp_node[]){x, w, 0, x_zero, w_zero}, 5);
+}
+
+static cp_node add_quantised(cp_net *net, const char *op, const cp_attributes *attributes, const cp_quantised *x,
+                             const cp_quantised *w, cp_node b, const cp_quantised *y) {
+    if (!x || !w || !y) return cp_net_fail(net, cp_fail(CP_E_ARG, "%s: %s is NULL", op, !x ? "x" : !w ? "w" : "y"));
+    const cp_node scale = cp_net_div(net, cp_net_mul(net, x->scale, w->scale), y->scale);
+    if (!scale) return 0;
+    return add_integer(net, op, attributes, (cp_node[]){x->value, w->value, b, x->zero, w->zero, scale, y->zero}, 7);
+}
+
+cp_node cp_net_qlinear_conv(cp_net *net, const cp_quantised *x, const cp_quantised *w, cp_node b, const cp_quantised *y,
+                            const cp_conv *conv) {
+    cp_attributes attributes = {0};
+    if (conv) attributes.conv = *conv;
+    return add_quantised(net, "conv-integer", &attributes, x, w, b, y);
+}
+
+cp_node cp_net_qlinear_matmul(cp_net *net, const cp_quantised *x, const cp_quantised *w, const cp_quantised *y) {
+    return add_quantised(net, "matmul-integer", &(cp_attributes){0}, x, w, 0, y);
+}
+
 /* A vector becomes a matrix. One second matrix multiplies the rows of all first ones at once, as a dense layer. */
 cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b) {
     if (cp_net_check(net)) return 0;

@@ -308,6 +308,7 @@ static cp_status add_packing(planning *p, const cp_step *user, const char *layer
     *packed = add_slot(p->plan, (cp_slot){.place = CP_PLACE_ARENA, .bytes = user->prepared.packed});
     if (!*packed) return CP_E_MEMORY;
     step.in[1] = weights;
+    if (user->algo->packs_with) step.in[user->algo->packs_with] = user->in[user->algo->packs_with];
     step.out[0] = *packed;
     if (all_fixed(p->plan, &step)) {
         p->plan->packed += user->prepared.packed;

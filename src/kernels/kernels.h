@@ -314,7 +314,7 @@ typedef struct cp_kernels {
     cp_outer_fn *outer[CP_MAX_ROWS + 1][CP_MAX_VECTORS + 1];
 
     const cp_tile_row *short_tile; /* words of two s16, sums s32 modulo 2^32; no CP_APPLY_RELU */
-    const cp_tile_row *byte_tile;  /* words of four u8 in a, four s8 in b, the same; NULL below avx512vnni */
+    const cp_tile_row *byte_tile;  /* words of four u8 in a (anywhere), four s8 in b, the same; NULL below avx512vnni */
     const cp_bf16_kernels *bf16;   /* NULL below avx512bf16 */
     /* n bytes minus zero as s16 in (n+1)/2 words; the missing half of the last one is 0. */
     void (*widen)(const void *bytes, int is_signed, int zero, int64_t n, void *words);

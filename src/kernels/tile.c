@@ -91,7 +91,8 @@ INLINE void tile_at(const cp_tile *t, const word *from, const float *c, float *c
                     ahead += 64;
                 }
                 UNROLL for (int i = 0; i < R; i++) {
-                    const vec x = vec_all(a[i * a_step]);
+                    const word *const at = a + i * a_step;
+                    const vec x = vec_all(kind == BYTES ? *(const word_anywhere *)at : *at);
                     UNROLL for (int j = 0; j < V; j++) sum[i][j] = add_products(x, b[j], sum[i][j], kind);
                 }
             }

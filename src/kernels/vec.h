@@ -31,6 +31,7 @@ typedef float vec_unaligned __attribute__((vector_size(CP_VECTOR_BYTES), aligned
 typedef int32_t vec_int __attribute__((vector_size(CP_VECTOR_BYTES)));
 /* A word of whatever kind, and a vector of them: moved as they are. */
 typedef float word __attribute__((may_alias));
+typedef float word_anywhere __attribute__((may_alias, aligned(1)));
 typedef float vec_words __attribute__((vector_size(CP_VECTOR_BYTES), may_alias));
 
 INLINE vec vec_load(const float *p) {

@@ -1,8 +1,7 @@
 /* Convolution and its gradients by input and weights, as operators. */
 #include "op/op.h"
 
-/* The forward convolution of x by w, which all three speak of: its geometry and the shape of its output. */
-static cp_status set_geometry(cp_problem *problem, const cp_conv *conv, cp_shape x, cp_shape w, cp_shape *y) {
+cp_status cp_set_conv(cp_problem *problem, const cp_conv *conv, cp_shape x, cp_shape w, cp_shape *y) {
     cp_status status = cp_conv_window(&problem->window, conv, x, w);
     if (!status) status = cp_conv_shape(y, conv, x, w);
     if (status) return status;
@@ -17,7 +16,7 @@ static cp_status infer_conv(cp_problem *problem, const cp_attributes *attributes
     cp_shape y;
     cp_status status = cp_check_in(problem, 0, problem->type, "input");
     if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
-    if (!status) status = set_geometry(problem, &attributes->conv, problem->in[0], problem->in[1], &y);
+    if (!status) status = cp_set_conv(problem, &attributes->conv, problem->in[0], problem->in[1], &y);
     if (!status) status = cp_check_bias(problem, 2, problem->filters);
     if (!status) status = cp_set_activation(problem, attributes->conv.activation);
     return status ? status : cp_set_output(problem, 0, problem->type, y);
@@ -59,7 +58,7 @@ static cp_status infer_input_gradient(cp_problem *problem, const cp_attributes *
     cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
     if (!status) status = cp_check_in(problem, 1, problem->type, "weights");
     if (!status) status = cp_conv_input_shape(&x, attributes, problem->in[0], problem->in[1]);
-    if (!status) status = set_geometry(problem, &attributes->conv, x, problem->in[1], &y);
+    if (!status) status = cp_set_conv(problem, &attributes->conv, x, problem->in[1], &y);
     if (!status) status = check_values(problem);
     if (!status) status = cp_check_same("gradient", problem->in[0], "output", y);
     return status ? status : cp_set_output(problem, 0, problem->type, x);
@@ -70,7 +69,7 @@ static cp_status infer_weight_gradient(cp_problem *problem, const cp_attributes 
     cp_status status = cp_check_in(problem, 0, problem->type, "gradient");
     if (!status) status = cp_check_in(problem, 1, problem->type, "input");
     if (!status) status = cp_conv_weights_shape(&w, &attributes->conv, problem->in[0], problem->in[1]);
-    if (!status) status = set_geometry(problem, &attributes->conv, problem->in[1], w, &y);
+    if (!status) status = cp_set_conv(problem, &attributes->conv, problem->in[1], w, &y);
     if (!status) status = check_values(problem);
     if (!status) status = cp_check_same("gradient", problem->in[0], "output", y);
     return status ? status : cp_set_output(problem, 0, problem->type, w);

@@ -18,7 +18,7 @@ static cp_status check_rows(cp_shape shape, const char *name) {
     return CP_OK;
 }
 
-static cp_status set_geometry(cp_problem *problem, int64_t batch, int64_t channels, int64_t filters) {
+cp_status cp_set_dense(cp_problem *problem, int64_t batch, int64_t channels, int64_t filters) {
     problem->window.axes = 2;
     for (int d = 0; d < CP_MAX_AXES; d++) problem->window.axis[d] = (cp_axis){1, 1, 1, 1, 1, 0, 0};
     problem->batch = batch;
@@ -43,7 +43,7 @@ static cp_status infer_dense(cp_problem *problem, const cp_attributes *attribute
     if (!status && w.dim[0] != x.dim[1])
         status = cp_fail(CP_E_SHAPE, "weights take %lld input%s, the input has %lld", (long long)w.dim[0],
                          w.dim[0] == 1 ? "" : "s", (long long)x.dim[1]);
-    if (!status) status = set_geometry(problem, x.dim[0], w.dim[0], w.dim[1]);
+    if (!status) status = cp_set_dense(problem, x.dim[0], w.dim[0], w.dim[1]);
     if (!status) status = cp_check_bias(problem, 2, problem->filters);
     if (!status) status = cp_set_activation(problem, attributes->activation);
     return status ? status : cp_set_output(problem, 0, problem->type, matrix(x.dim[0], w.dim[1]));
@@ -57,7 +57,7 @@ static cp_status infer_input_gradient(cp_problem *problem, const cp_attributes *
     if (!status) status = check_rows(dy, "gradient");
     if (!status) status = check_matrix(w, "weights");
     if (!status) status = cp_check_same("gradient", dy, "output", matrix(dy.dim[0], w.dim[1]));
-    if (!status) status = set_geometry(problem, dy.dim[0], w.dim[0], w.dim[1]);
+    if (!status) status = cp_set_dense(problem, dy.dim[0], w.dim[0], w.dim[1]);
     return status ? status : cp_set_output(problem, 0, problem->type, matrix(dy.dim[0], w.dim[0]));
 }
 
@@ -69,7 +69,7 @@ static cp_status infer_weight_gradient(cp_problem *problem, const cp_attributes 
     if (!status) status = check_rows(dy, "gradient");
     if (!status) status = check_rows(x, "input");
     if (!status) status = cp_check_same("gradient", dy, "output", matrix(x.dim[0], dy.dim[1]));
-    if (!status) status = set_geometry(problem, x.dim[0], x.dim[1], dy.dim[1]);
+    if (!status) status = cp_set_dense(problem, x.dim[0], x.dim[1], dy.dim[1]);
     return status ? status : cp_set_output(problem, 0, problem->type, matrix(x.dim[1], dy.dim[1]));
 }
 

@@ -149,6 +149,7 @@ CP_RELATIONS(CP_RELATION_OPS)
 #undef CP_RELATION_OPS
 extern const cp_op cp_op_where, cp_op_matmul, cp_op_arg_max, cp_op_arg_min, cp_op_top_k, cp_op_cumulative_sum;
 extern const cp_op cp_op_quantize, cp_op_dequantize, cp_op_dynamic_quantize;
+extern const cp_op cp_op_conv_integer, cp_op_matmul_integer;
 extern const cp_op cp_op_gather, cp_op_gather_gradient, cp_op_gather_elements, cp_op_gather_elements_gradient;
 extern const cp_op cp_op_bias_gradient, cp_op_dropout, cp_op_flatten, cp_op_reshape;
 extern const cp_op cp_op_softmax_cross_entropy, cp_op_softmax_cross_entropy_gradient;
@@ -178,6 +179,10 @@ cp_status cp_check_same(const char *name_a, cp_shape a, const char *name_b, cp_s
 cp_status cp_check_axes(cp_shape shape, const char *name);
 /* Input i of a layer with weights, where there is one: a value for each filter. */
 cp_status cp_check_bias(const cp_problem *problem, int i, int64_t filters);
+/* The forward convolution of x by w: its geometry, and the shape of its output. */
+cp_status cp_set_conv(cp_problem *problem, const cp_conv *conv, cp_shape x, cp_shape w, cp_shape *y);
+/* A product of matrices as a convolution with one tap on images of one pixel. */
+cp_status cp_set_dense(cp_problem *problem, int64_t batch, int64_t channels, int64_t filters);
 /* Only ReLU is applied by the layer itself. */
 cp_status cp_set_activation(cp_problem *problem, cp_activation activation);
 cp_status cp_set_multiply_adds(cp_problem *problem, int64_t outputs, int64_t of_each);

@@ -91,6 +91,8 @@ static const cp_op *const table[] = {
     &cp_op_quantize,
     &cp_op_dequantize,
     &cp_op_dynamic_quantize,
+    &cp_op_conv_integer,
+    &cp_op_matmul_integer,
     &cp_op_flatten,
     &cp_op_reshape,
     /* clang-format off */

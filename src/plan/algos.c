@@ -20,6 +20,7 @@ TABLE(dense_input_gradient, &cp_algo_direct_input_gradient, &cp_algo_conv_input_
 TABLE(dense_weight_gradient, &cp_algo_outer_weight_gradient, &cp_algo_conv_weight_gradient_reference);
 TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_reference);
 
+TABLE(conv_integer, &cp_algo_conv_integer_bytes, &cp_algo_conv_integer_shorts, &cp_algo_conv_integer_reference);
 TABLE(local_conv, &cp_algo_local_conv_rows, &cp_algo_local_conv_reference);
 TABLE(local_conv_input_gradient, &cp_algo_local_conv_input_gradient_rows, &cp_algo_local_conv_input_gradient_reference);
 TABLE(local_conv_weight_gradient, &cp_algo_local_conv_weight_gradient_rows,

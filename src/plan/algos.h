@@ -16,6 +16,8 @@ extern const cp_algo cp_algo_winograd_4x4_3x3_weight_gradient, cp_algo_winograd_
 extern const cp_algo cp_algo_winograd_2x2_5x5_weight_gradient, cp_algo_winograd_4_3_weight_gradient;
 /* few_filters.c */
 extern const cp_algo cp_algo_few_filters, cp_algo_few_filters_input_gradient;
+/* integer.c */
+extern const cp_algo cp_algo_conv_integer_bytes, cp_algo_conv_integer_shorts;
 /* depthwise.c */
 extern const cp_algo cp_algo_grouped, cp_algo_grouped_input_gradient;
 extern const cp_algo cp_algo_depthwise, cp_algo_depthwise_input_gradient, cp_algo_depthwise_weight_gradient;
@@ -95,6 +97,7 @@ extern const cp_algo cp_algo_loss_parts, cp_algo_loss_gradient_parts;
 /* reference.c: one per operation, any problem */
 extern const cp_algo cp_algo_conv_reference, cp_algo_conv_input_gradient_reference;
 extern const cp_algo cp_algo_conv_weight_gradient_reference, cp_algo_bias_gradient_reference;
+extern const cp_algo cp_algo_conv_integer_reference;
 extern const cp_algo cp_algo_local_conv_reference, cp_algo_local_conv_input_gradient_reference;
 extern const cp_algo cp_algo_local_conv_weight_gradient_reference;
 extern const cp_algo cp_algo_deform_conv_reference, cp_algo_deform_conv_input_gradient_reference;

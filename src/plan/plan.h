@@ -133,6 +133,7 @@ typedef struct cp_algo {
     void (*pack)(const cp_call *call, int id, int n);
     /* Whether weights_in_panels may be set; whether pack can read call->lent. */
     bool panels, packs_lent;
+    int packs_with; /* another input that pack reads, where it is there; 0: none */
 } cp_algo;
 
 /* --- algos.c: the tables, the reference last in each --- */
@@ -141,6 +142,7 @@ extern const cp_algo *const cp_algos_conv[], *const cp_algos_conv_input_gradient
                                                  *const cp_algos_conv_weight_gradient[];
 extern const cp_algo *const cp_algos_dense[], *const cp_algos_dense_input_gradient[],
                                                   *const cp_algos_dense_weight_gradient[]; /* as conv's */
+extern const cp_algo *const cp_algos_conv_integer[];
 extern const cp_algo *const cp_algos_local_conv[], *const cp_algos_local_conv_input_gradient[],
                                                        *const cp_algos_local_conv_weight_gradient[]; /* as conv's */
 extern const cp_algo *const cp_algos_deform_conv[], *const cp_algos_deform_conv_input_gradient[];
@@ -183,6 +185,7 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   deform_conv_weight_gradient dy x offset [mask] -> dw
  *   deform_conv_offset_gradient dy w x offset [mask] -> doffset dmask
  *   (dense the same)                         bias_gradient dy -> db                binary a b -> y
+ *   conv_integer x w [b x_zero w_zero scale y_zero] -> y
  *   max_pool x -> y index                    max_pool_gradient dy index -> dx
  *   average_pool x -> y                      average_pool_gradient dy -> dx
  *   binary_gradient a b dy -> da             reduce x -> y                         reduce_gradient x y dy -> dx

@@ -41,6 +41,31 @@ static void conv(const cp_call *call, int phase, int id, int n) {
         cp_ref_conv(&p->window, p->groups, p->relu, &x, &w, bias, &y, NULL);
 }
 
+/* A matrix product is a convolution with one tap: both as the window has their sizes. */
+static void conv_integer(const cp_call *call, int phase, int id, int n) {
+    (void)phase;
+    const cp_problem *p = call->problem;
+    const int axes = p->window.axes;
+    cp_shape x = {.rank = axes + 2, .dim = {p->batch}}, w = {.rank = axes + 2}, y = x;
+    for (int d = 0; d < axes; d++) {
+        const cp_axis *a = &p->window.axis[CP_MAX_AXES - axes + d];
+        x.dim[1 + d] = a->in;
+        y.dim[1 + d] = a->out;
+        w.dim[d] = a->kernel;
+    }
+    x.dim[axes + 1] = p->channels;
+    y.dim[axes + 1] = w.dim[axes + 1] = p->filters;
+    w.dim[axes] = p->channels / p->groups;
+    const cp_tensor in = images(cp_view(call->in[0], p->in_type[0], x), id, n),
+                    out = images(cp_view(call->out[0], p->out_type[0], y), id, n),
+                    weights = cp_view(call->in[1], p->in_type[1], w);
+    cp_tensor others[CP_MAX_INPUTS];
+    for (int i = 2; i < p->inputs; i++) others[i] = cp_call_in(call, i);
+    cp_ref_conv_integer(&p->window, p->groups, &in, &weights, cp_has_input(p, 2) ? &others[2] : NULL,
+                        cp_has_input(p, 3) ? &others[3] : NULL, cp_has_input(p, 4) ? &others[4] : NULL,
+                        cp_has_input(p, 5) ? &others[5] : NULL, cp_has_input(p, 6) ? &others[6] : NULL, &out);
+}
+
 static void conv_input_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
     const cp_problem *p = call->problem;
@@ -656,6 +681,7 @@ static void loss_gradient(const cp_call *call, int phase, int id, int n) {
 
 REFERENCE(conv);
 REFERENCE(conv_input_gradient);
+REFERENCE(conv_integer);
 REFERENCE(conv_weight_gradient);
 REFERENCE(bias_gradient);
 REFERENCE(local_conv);

@@ -224,7 +224,9 @@ static cp_status add_phase(maker *m, cp_phase ph) {
     const cp_walk *a = ph.axis;
     ph.rows = a[0].taps * a[1].taps * a[2].taps * m->d.in_channels;
     ph.packed = m->d.packed;
-    const int64_t limit = PANEL_BYTES / ((int64_t)sizeof(float) * width);
+    /* Sums that become bytes are never stored half way. */
+    const bool whole = cp_type_size(m->problem->out_type[0]) < (int64_t)sizeof(float);
+    const int64_t limit = whole ? ph.rows : PANEL_BYTES / ((int64_t)sizeof(float) * width);
     /* Where some classes have runs of single taps, no cut may fall inside a merged run. */
     ph.merged = merges(&m->d, &a[2]) && (a[2].values == CP_PAD_CONSTANT || a[2].taps * m->d.in_channels <= limit);
     ph.in_step[0] = a[2].in_step * m->d.in_pixel;
@@ -439,14 +441,15 @@ cp_status cp_tiling_input_gradient(const cp_problem *p, int filters_in_word, cp_
 
 /* --- running --- */
 
-/* Outputs that no tap reaches: the bias. */
+/* Outputs that no tap reaches: the bias, whatever words it is made of. */
 static void fill(const cp_tile *t, int64_t pixels, int64_t columns) {
     const float *bias = t->bias;
     for (int64_t n = 0; n < t->place_count; n++)
         for (int64_t i = 0; i < pixels; i++)
             for (int64_t j = 0; j < columns; j++) {
-                float v = bias ? bias[j] : 0;
-                ((float *)t->c)[t->places[n].c + i * t->c_step + j] = t->flags & CP_APPLY_RELU && v < 0 ? 0 : v;
+                float *c = (float *)t->c + t->places[n].c + i * t->c_step + j;
+                *c = 0;
+                if (bias && !(t->flags & CP_APPLY_RELU && bias[j] < 0)) memcpy(c, &bias[j], sizeof *c);
             }
 }
 
@@ -462,7 +465,7 @@ static void run_tiles(const cp_tiling *d, const cp_phase *ph, const cp_tiling_jo
                       const cp_pixel_tile *kind, int64_t vectors, int64_t columns, int64_t chunk) {
     const cp_part *parts = &d->parts[ph->parts + kind->class * ph->chunks], *now = &parts[chunk];
     const int relu = job->relu ? CP_APPLY_RELU : 0;
-    tile->c_step = ph->out_step[kind->vertical];
+    if (!job->requantise) tile->c_step = ph->out_step[kind->vertical];
     if (!ph->chunks || !now->count) {
         tile->flags = relu;
         if (chunk == 0 && !is_reached(ph, parts)) fill(tile, kind->pixels, columns);
@@ -477,26 +480,58 @@ static void run_tiles(const cp_tiling *d, const cp_phase *ph, const cp_tiling_jo
     job->tile[kind->pixels][vectors](tile);
 }
 
+/* The same tile by tile, the sums of each on the way to bytes. */
+static void requantise_tiles(const cp_tiling *d, const cp_phase *ph, const cp_tiling_job *job, cp_tile *tile,
+                             const cp_pixel_tile *kind, int64_t vectors, int64_t columns, int64_t column,
+                             const cp_kernels *kernels) {
+    _Alignas(CP_ALIGN) float sums[CP_MAX_ROWS * 64]; /* a tile of any level */
+    cp_requantise bytes = *job->requantise;
+    cp_tile one = *tile;
+    one.c = sums;
+    one.c_step = bytes.sums_step = vectors * kernels->lanes;
+    one.place_count = 1;
+    bytes.sums = (const int32_t *)(const void *)sums;
+    bytes.scale += column;
+    bytes.y_step = ph->out_step[kind->vertical];
+    bytes.rows = kind->pixels;
+    bytes.columns = columns;
+    for (int64_t n = 0; n < tile->place_count; n++) {
+        const cp_tile_start place = {.a = tile->places[n].a, .c = 0};
+        one.places = &place;
+        run_tiles(d, ph, job, &one, kind, vectors, columns, 0);
+        bytes.y = (char *)tile->c + tile->places[n].c;
+        kernels->requantise(&bytes);
+    }
+}
+
 /* One panel of one phase against the pixels [first, last) of all images, in units of tiles. */
 static void run_panel(const cp_tiling *d, const cp_phase *ph, const cp_tiling_job *job, int64_t group,
-                      const cp_panels *panels, int64_t index, int64_t first, int64_t last) {
+                      const cp_kernels *kernels, const cp_panels *panels, int64_t index, int64_t first, int64_t last) {
     const float *x = (const float *)job->x + group * d->in_channels;
     const int64_t column = group * d->out_channels + index * panels->width;
     const int64_t rest = d->out_channels - index * panels->width, columns = rest < panels->width ? rest : panels->width;
     const int64_t vectors = cp_panel_width(panels, index) / panels->lanes;
     cp_tile tile = {.b = (const float *)job->panels + ph->packed + cp_panel_offset(panels, group, index),
-                    .bias = job->bias ? (const float *)job->bias + column : NULL,
                     .tail = (int)(columns - (vectors - 1) * panels->lanes)};
     for (int64_t chunk = 0; chunk < ph->chunks || chunk == 0; chunk++)
         for (int64_t u = first; u < last; u += tile.place_count) {
             const int64_t image = u / ph->n_tiles, number = ph->tiles + u % ph->n_tiles;
             const cp_pixel_tile *kind = &d->tiles[number];
             tile.a = x + image * d->in_image;
-            tile.c = (float *)job->y + image * d->out_image + column;
+            const int64_t out = image * d->out_image + column;
+            tile.c = job->requantise ? (void *)((char *)job->y + out) : (float *)job->y + out;
+            if (job->bias) tile.bias = (const float *)job->bias + kind->class * job->bias_step + column;
             tile.places = &d->places[number];
             tile.place_count = kind->alike < last - u ? kind->alike : last - u;
-            run_tiles(d, ph, job, &tile, kind, vectors, columns, chunk);
+            if (job->requantise)
+                requantise_tiles(d, ph, job, &tile, kind, vectors, columns, column, kernels);
+            else
+                run_tiles(d, ph, job, &tile, kind, vectors, columns, chunk);
         }
+}
+
+int64_t cp_tiling_classes(const cp_tiling *d) {
+    return d->n_parts / d->phases[0].chunks;
 }
 
 void cp_tiling_run(const cp_tiling *d, const cp_problem *p, const cp_tiling_job *job, int id, int n) {
@@ -507,13 +542,13 @@ void cp_tiling_run(const cp_tiling *d, const cp_problem *p, const cp_tiling_job 
         if (d->weights_outside) {
             cp_share(slabs * units, id, n, &begin, &end);
             for (int64_t s = begin / (units ? units : 1); s * units < end; s++)
-                run_panel(d, ph, job, s / panels.count, &panels, s % panels.count,
+                run_panel(d, ph, job, s / panels.count, p->kernels, &panels, s % panels.count,
                           begin > s * units ? begin - s * units : 0, end < (s + 1) * units ? end - s * units : units);
         } else {
             cp_share(units, id, n, &begin, &end);
             for (int64_t u = begin; u < end; u += d->block)
                 for (int64_t s = 0; s < slabs; s++)
-                    run_panel(d, ph, job, s / panels.count, &panels, s % panels.count, u,
+                    run_panel(d, ph, job, s / panels.count, p->kernels, &panels, s % panels.count, u,
                               u + d->block < end ? u + d->block : end);
         }
     }

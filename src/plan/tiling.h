@@ -72,14 +72,18 @@ typedef struct cp_tiling_job {
     cp_tile_fn *const (*tile)[CP_MAX_VECTORS + 1]; /* [R][V] */
     const void *x, *panels;                        /* words */
     const void *bias;                              /* NULL: none */
+    int64_t bias_step;                             /* from the bias of one class to that of the next; 0: of all */
     void *y;
     bool relu;
     bool streams; /* the output is not read soon: may be written past the caches */
+    const cp_requantise *requantise; /* scale, zero, low, high: y is made of bytes; NULL: of words, the sums */
 } cp_tiling_job;
 
 /* The tiling of a problem with so many channels in a word, as prepared->state. */
 cp_status cp_tiling_forward(const cp_problem *problem, int channels_in_word, cp_prepared *prepared);
 cp_status cp_tiling_input_gradient(const cp_problem *problem, int filters_in_word, cp_prepared *prepared);
+/* The classes of positions with the same taps, of a forward convolution; the runs of each are those of its parts. */
+int64_t cp_tiling_classes(const cp_tiling *tiling);
 /* Why there would be too many tiles or runs to list, or NULL. */
 const char *cp_tiling_refuse_forward(const cp_problem *problem);
 const char *cp_tiling_refuse_input_gradient(const cp_problem *problem);

@@ -29,6 +29,14 @@ typedef struct cp_trace {
 /* y[n,o,k] = b[k] + sum over t, c of x[n, i(o,t), c] * w[t,c,k], then max(0, .) with relu. b, trace may be NULL. */
 void cp_ref_conv(const cp_window *window, int64_t groups, bool relu, const cp_tensor *x, const cp_tensor *w,
                  const cp_tensor *b, const cp_tensor *y, const cp_trace *trace);
+/* sum[n,o,k] = b[k] + sum over t, c of (x[n, i(o,t), c] - x_zero) * (w[t,c,k] - w_zero[k]), exactly but modulo 2^32;
+ * what padding sees is x_zero. y is I32, the sum; or with scale U8 or I8: sum * scale[k], a product of floats, rounded
+ * to the nearest integer, of two to the even one, plus y_zero, within what the type has. b: I32; zeros: of the type of
+ * what they belong to; w_zero and scale: one number, or one for each filter. All but x, w and y may be NULL. Source:
+ * ONNX ConvInteger, QLinearConv. */
+void cp_ref_conv_integer(const cp_window *window, int64_t groups, const cp_tensor *x, const cp_tensor *w,
+                         const cp_tensor *b, const cp_tensor *x_zero, const cp_tensor *w_zero, const cp_tensor *scale,
+                         const cp_tensor *y_zero, const cp_tensor *y);
 /* dx[n,i,c] = sum over o, t that meet at i, k of dy[n,o,k] * w[t,c,k] */
 void cp_ref_conv_input_gradient(const cp_window *window, int64_t groups, const cp_tensor *dy, const cp_tensor *w,
                                 const cp_tensor *dx);
