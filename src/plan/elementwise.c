@@ -91,6 +91,87 @@ static void activation(const cp_call *call, int phase, int id, int n) {
     switch (call->problem->activation) { CP_ACTIVATION_FORMULAS(VALUES, float) }
 }
 
+/* --- slopes that need exp: what the kernels have of them goes into blocks, the rest are plain loops --- */
+
+enum { BLOCK = 256 };
+
+#define EACH(expression)                                                                                               \
+    for (int64_t i = 0; i < n; i++) {                                                                                  \
+        const float x = in[i], s = slope[i], t = other[i];                                                             \
+        (void)x, (void)s, (void)t;                                                                                     \
+        slope[i] = expression;                                                                                         \
+    }
+#define EACH_OTHER(expression)                                                                                         \
+    for (int64_t i = 0; i < n; i++) {                                                                                  \
+        const float x = in[i];                                                                                         \
+        other[i] = expression;                                                                                         \
+    }
+
+static void function_block(const cp_problem *p, int which, const float *x, float *y, int64_t n) {
+    p->kernels->function[which](x, y, n, 0, 0);
+}
+
+/* The slopes at n <= BLOCK numbers; false: by the formula. */
+static bool slope_block(const cp_problem *p, const float *in, float *slope, int64_t n) {
+    const float alpha = (float)p->alpha, beta = (float)p->beta;
+    float other[BLOCK] = {0};
+    switch (p->activation) {
+    case CP_ELU:
+    case CP_SELU:
+    case CP_CELU: {
+        const float by = p->activation == CP_CELU ? 1 / alpha : 1, below = p->activation == CP_CELU ? 1 : alpha,
+                    factor = p->activation == CP_SELU ? beta : 1;
+        EACH_OTHER(x < 0 ? x * by : 0)
+        function_block(p, CP_FUNCTION_EXP, other, other, n);
+        EACH(factor * (x < 0 ? below * t : 1))
+        return true;
+    }
+    case CP_GELU: /* N + x*N', N the normal distribution, which is gelu(x)/x */
+        function_block(p, CP_FUNCTION_GELU, in, slope, n);
+        EACH_OTHER(-x * x / 2)
+        function_block(p, CP_FUNCTION_EXP, other, other, n);
+        EACH((fabsf(x) > 1e-30f ? s / x : 0.5f) + x * t * 0.39894228f)
+        return true;
+    case CP_GELU_TANH: /* s + x*s*(1-s)*u', s the logistic of u */
+        EACH_OTHER(1.5957691f * (x + 0.044715f * x * x * x))
+        function_block(p, CP_FUNCTION_LOGISTIC, other, slope, n);
+        for (int64_t i = 0; i < n; i++) other[i] = -other[i];
+        function_block(p, CP_FUNCTION_LOGISTIC, other, other, n);
+        EACH(s + x * s * t * 1.5957691f * (1 + 0.134145f * x * x))
+        return true;
+    case CP_SILU:
+        function_block(p, CP_FUNCTION_LOGISTIC, in, slope, n);
+        EACH_OTHER(-x)
+        function_block(p, CP_FUNCTION_LOGISTIC, other, other, n);
+        EACH(s * (1 + x * t))
+        return true;
+    case CP_MISH: /* tanh(log(1+e)) = m/(m+2), m = e*(e+2), e = exp(x); its slope is 4*e*(e+1)/(m+2)^2 */
+        EACH_OTHER(x > 20 ? 20 : x)
+        function_block(p, CP_FUNCTION_EXP, other, other, n);
+        EACH(x > 20 ? 1 : (t * (t + 2) + 4 * x * t * (t + 1) / (t * (t + 2) + 2)) / (t * (t + 2) + 2))
+        return true;
+    case CP_SOFTPLUS:
+        function_block(p, CP_FUNCTION_LOGISTIC, in, slope, n);
+        return true;
+    case CP_EXP:
+        function_block(p, CP_FUNCTION_EXP, in, slope, n);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* false: by the formula. */
+static bool gradient_by_kernels(const cp_problem *p, const float *in, const float *dy, float *dx, int64_t n) {
+    float slope[BLOCK] = {0};
+    for (int64_t e = 0; e < n; e += BLOCK) {
+        const int64_t count = n - e < BLOCK ? n - e : BLOCK;
+        if (!slope_block(p, in + e, slope, count)) return false;
+        for (int64_t i = 0; i < count; i++) dx[e + i] = dy[e + i] * slope[i];
+    }
+    return true;
+}
+
 /* in: the values or the arguments, whichever tell the slope */
 static void activation_gradient(const cp_call *call, int phase, int id, int n) {
     (void)phase;
@@ -103,6 +184,7 @@ static void activation_gradient(const cp_call *call, int phase, int id, int n) {
         call->problem->kernels->relu_gradient(in + first, dy + first, dx + first, last - first);
         return;
     }
+    if (gradient_by_kernels(call->problem, in + first, dy + first, dx + first, last - first)) return;
     switch (call->problem->activation) { CP_ACTIVATION_FORMULAS(SLOPES, float) }
 }
 
