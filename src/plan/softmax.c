@@ -2,6 +2,7 @@
 #include "plan/algos.h"
 
 #include <math.h>
+#include <string.h>
 
 static const char *refuse(const cp_problem *problem) {
     return problem->type == CP_F32 ? NULL : "needs f32";
@@ -58,19 +59,26 @@ static int64_t block_at(const columns *k, int64_t unit, int64_t *width) {
     return unit / k->blocks * k->C * k->inner + first;
 }
 
-static void softmax_block(bool logarithm, const columns *k, int64_t width, const float *x, float *y) {
-    float maximum[BLOCK];
+static void softmax_block(const cp_problem *p, const columns *k, int64_t width, const float *x, float *y) {
+    float maximum[BLOCK], e[BLOCK];
     double sum[BLOCK] = {0};
     for (int64_t j = 0; j < width; j++) maximum[j] = -INFINITY;
     for (int64_t c = 0; c < k->C; c++)
-        for (int64_t j = 0; j < width; j++) maximum[j] = fmaxf(maximum[j], x[c * k->inner + j]);
-    for (int64_t c = 0; c < k->C; c++)
-        for (int64_t j = 0; j < width; j++) sum[j] += expf(x[c * k->inner + j] - maximum[j]);
-    for (int64_t j = 0; j < width; j++) sum[j] = logarithm ? log(sum[j]) : 1 / sum[j];
+        for (int64_t j = 0; j < width; j++) {
+            const float seen = x[c * k->inner + j];
+            maximum[j] = seen > maximum[j] ? seen : maximum[j];
+        }
+    for (int64_t c = 0; c < k->C; c++) {
+        for (int64_t j = 0; j < width; j++) e[j] = x[c * k->inner + j] - maximum[j];
+        p->kernels->function[CP_FUNCTION_EXP](e, e, width, 0, 0);
+        for (int64_t j = 0; j < width; j++) sum[j] += (double)e[j];
+        if (!p->logarithm) memcpy(y + c * k->inner, e, (size_t)width * sizeof *e);
+    }
+    for (int64_t j = 0; j < width; j++) sum[j] = p->logarithm ? log(sum[j]) : 1 / sum[j];
     for (int64_t c = 0; c < k->C; c++)
         for (int64_t j = 0; j < width; j++) {
-            const float z = x[c * k->inner + j] - maximum[j];
-            y[c * k->inner + j] = logarithm ? (float)(z - sum[j]) : expf(z) * (float)sum[j];
+            const int64_t at = c * k->inner + j;
+            y[at] = p->logarithm ? (float)(x[at] - maximum[j] - sum[j]) : y[at] * (float)sum[j];
         }
 }
 
@@ -86,7 +94,7 @@ static void softmax(const cp_call *call, int phase, int id, int n) {
         if (k.inner == 1 && !call->problem->logarithm)
             softmax_row(call->problem->kernels, x, k.C, y);
         else
-            softmax_block(call->problem->logarithm, &k, width, x, y);
+            softmax_block(call->problem, &k, width, x, y);
     }
 }
 
