@@ -323,7 +323,7 @@ static cp_window merge_pixels(const cp_window *window, int64_t *images) {
 
 /* Whether to write past the caches: more than they keep, in whole lines of them, each once. */
 static bool may_stream(const maker *m) {
-    enum { LINE = CP_ALIGN / sizeof(float), CACHE = 4 << 20 };
+    enum { LINE = CP_ALIGN / sizeof(float), CACHE = 3 << 20 };
     const cp_kernels *k = m->problem->kernels;
     const cp_tiling *d = &m->d;
     if (d->out_channels % LINE || k->vectors * k->lanes % LINE) return false;
