@@ -111,7 +111,7 @@ enum { OPTION_THREADS = 0x1000, OPTION_MATH };
 
 static error_t parse_computing(int key, char *text, struct argp_state *state) {
     computing *c = state->input;
-    static const char *const words[] = {"fast", "strict", NULL};
+    static const char *const words[] = {"fast", "strict", "bf16", NULL};
     switch (key) {
     case OPTION_THREADS:
         c->threads = arg_threads(text);
@@ -126,7 +126,11 @@ static error_t parse_computing(int key, char *text, struct argp_state *state) {
 
 static const struct argp_option computing_options[] = {
     {"threads", OPTION_THREADS, "N", 0, "default: OMP_NUM_THREADS, else all CPUs; results do not depend on it", 9},
-    {"math", OPTION_MATH, "MODE", 0, "fast (default), or strict: no algorithm with larger errors than a sum's", 9},
+    {"math", OPTION_MATH, "MODE", 0,
+     "fast (default), strict: no algorithm with larger errors than a sum's, or bf16: as fast, and dense layers with "
+     "few "
+     "rows may round to bf16 what they multiply",
+     9},
     {0}};
 static const struct argp how_to_compute = {.options = computing_options, .parser = parse_computing};
 const struct argp_child args_computing[] = {{&common, 0, NULL, -1}, {&how_to_compute, 0, NULL, 0}, {0}};

@@ -366,8 +366,10 @@ typedef enum cp_isa {
 /* What may be computed in a faster way than the formula says. FAST: convolutions by transforms whose rounding errors
  * are a few times those of a sum in f32 (Winograd's F(4x4,3x3) and the like; an infinite or NaN input spoils the
  * outputs beside it). STRICT: none whose errors are larger than a sum's, and an image's results do not depend on the
- * batch that it is in. */
-typedef enum cp_math { CP_MATH_FAST, CP_MATH_STRICT } cp_math;
+ * batch that it is in. BF16: as FAST, and where the CPU multiplies bf16 numbers, dense layers whose
+ * time is that of reading their weights may round what they multiply to such, an error of up to 2^-7 of each product;
+ * sums stay f32. */
+typedef enum cp_math { CP_MATH_FAST, CP_MATH_STRICT, CP_MATH_BF16 } cp_math;
 
 /* alloc returns memory aligned to alignment (a power of two, at most 64), or NULL; free takes what alloc gave. */
 typedef struct cp_allocator {

@@ -52,7 +52,8 @@ typedef struct sample {
 } sample;
 
 static cp_status infer(const sample *s, const cp_kernels *kernels, cp_type type, cp_problem *problem) {
-    *problem = (cp_problem){.kernels = kernels, .type = type, .inputs = s->inputs, .training = true};
+    *problem =
+        (cp_problem){.kernels = kernels, .type = type, .math = CP_MATH_BF16, .inputs = s->inputs, .training = true};
     for (int i = 0; i < s->inputs; i++) {
         problem->in[i] = s->in[i];
         problem->in_type[i] = !s->integer[i] ? type : s->below <= 256 ? CP_U8 : CP_I32;
@@ -961,6 +962,7 @@ enum { SEED = 5, STEP = 7 };
 /* The numbers of a sample, and the reference's answer in double. */
 typedef struct expected {
     bool small_integers;
+    bool bf16; /* inputs have no more than 8 bits */
     int outputs;
     double *in[CP_MAX_INPUTS];
     double *out[CP_MAX_OUTPUTS];
@@ -985,6 +987,7 @@ static double draw_typed(cp_type type) {
 
 static void fill_inputs(const sample *s, expected *e) {
     e->small_integers = one_in(2);
+    e->bf16 = one_in(2);
     const double scale = nearness_of(s->op) == CLOSE && s->op->algos != cp_algos_activation_gradient ? 10 : 1;
     for (int i = 0; i < s->inputs; i++) {
         const int64_t count = s->in[i].rank < 0 ? 0 : cp_shape_count(s->in[i]);
@@ -1007,6 +1010,8 @@ static void fill_inputs(const sample *s, expected *e) {
                 if (one_in(2) && !positive) e->in[i][k] = -e->in[i][k];
             } else if (e->small_integers && scale == 1)
                 e->in[i][k] = (double)draw(-4, 4);
+            else if (e->bf16 && scale == 1)
+                e->in[i][k] = (double)draw(-128, 128) / 128;
             else
                 e->in[i][k] = (float)(scale * ((double)bits() / (1u << 31) - 1));
         }
@@ -1117,6 +1122,8 @@ static double bound(const sample *s, const expected *e, const cp_algo *algo, int
     const double u = 0x1p-24;
     if ((i > 0 && s->op == &cp_op_max_pool) || (s->type[0] && strstr(s->op->name, "pool"))) return 0;
     if (s->op == &cp_op_dynamic_quantize && i != 1) return 1; /* where the scale's last bit decides */
+    /* Each factor is rounded to 8 bits, unless it has no more. */
+    const double narrow = strcmp(algo->name, "bf16") == 0 && !e->bf16 && !e->small_integers ? 0x1.02p-7 * e->sum[k] : 0;
     const rounding *r = rounding_of(algo);
     if (r && e->small_integers && r->exact) return 0;
     if (r) return (r->c + 2 * sqrt((double)s->chain)) * u * e->largest_sum + 0x1p-149;
@@ -1125,7 +1132,7 @@ static double bound(const sample *s, const expected *e, const cp_algo *algo, int
         return 0;
     case SUMS:
         if (e->small_integers) return 0;
-        return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149;
+        return (4 + 2 * sqrt((double)s->chain)) * u * e->sum[k] + 0x1p-149 + narrow;
     case AVERAGES: /* a cubic kernel has weights below 0, at most 8 in all along three axes */
         if (s->attributes.resize.interpolation == CP_INTERPOLATE_CUBIC)
             return (4 + 2 * sqrt((double)s->chain)) * u * 8 * fmax(e->largest, 4);
@@ -1277,6 +1284,7 @@ static bool refuses(const cp_algo *algo, const cp_problem *problem) {
 /* What a level lacks for an algorithm. */
 static bool cannot(const cp_algo *algo, const cp_kernels *kernels) {
     if (!kernels->byte_tile && algo == &cp_algo_conv_integer_bytes) return true;
+    if (!kernels->bf16 && strcmp(algo->name, "bf16") == 0) return true;
     return !kernels->grouped && (algo == &cp_algo_grouped || algo == &cp_algo_grouped_input_gradient);
 }
 

@@ -15,7 +15,7 @@ TABLE(conv_weight_gradient, &cp_algo_depthwise_weight_gradient, &cp_algo_winogra
       &cp_algo_winograd_2x2_3x3_weight_gradient, &cp_algo_winograd_2x2_5x5_weight_gradient,
       &cp_algo_winograd_4_3_weight_gradient, &cp_algo_outer_weight_gradient, &cp_algo_conv_weight_gradient_reference);
 /* A dense layer has no groups. */
-TABLE(dense, &cp_algo_direct, &cp_algo_conv_reference);
+TABLE(dense, &cp_algo_direct, &cp_algo_bf16, &cp_algo_conv_reference);
 TABLE(dense_input_gradient, &cp_algo_direct_input_gradient, &cp_algo_conv_input_gradient_reference);
 TABLE(dense_weight_gradient, &cp_algo_outer_weight_gradient, &cp_algo_conv_weight_gradient_reference);
 TABLE(bias_gradient, &cp_algo_bias_gradient_columns, &cp_algo_bias_gradient_reference);

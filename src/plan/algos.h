@@ -16,6 +16,8 @@ extern const cp_algo cp_algo_winograd_4x4_3x3_weight_gradient, cp_algo_winograd_
 extern const cp_algo cp_algo_winograd_2x2_5x5_weight_gradient, cp_algo_winograd_4_3_weight_gradient;
 /* few_filters.c */
 extern const cp_algo cp_algo_few_filters, cp_algo_few_filters_input_gradient;
+/* bf16.c */
+extern const cp_algo cp_algo_bf16;
 /* integer.c */
 extern const cp_algo cp_algo_conv_integer_bytes, cp_algo_conv_integer_shorts;
 /* depthwise.c */

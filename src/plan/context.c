@@ -36,8 +36,7 @@ static cp_status check_options(const cp_options *options) {
                        cp_cpu_name(), cp_isa_available(0));
     if (options->allocator && (!options->allocator->alloc || !options->allocator->free))
         return cp_fail(CP_E_ARG, "allocator: alloc and free must both be set");
-    if ((unsigned)options->math > CP_MATH_STRICT)
-        return cp_fail(CP_E_ARG, "math = %d: no such mode", (int)options->math);
+    if ((unsigned)options->math > CP_MATH_BF16) return cp_fail(CP_E_ARG, "math = %d: no such mode", (int)options->math);
     if (options->max_memory < 0)
         return cp_fail(CP_E_ARG, "max_memory = %lld: must not be negative", (long long)options->max_memory);
     for (int i = 0; i < 8; i++)
