@@ -128,6 +128,36 @@ static void constants(void **state) {
     cp_net_free(net);
 }
 
+/* (x - 1) (w - (0, 1, -1)) = (18, 10, -12), (-1, 3, -4), and quarters of it, halves to even, plus 1. */
+static void bytes_for_numbers(void **state) {
+    (void)state;
+#define MATRIX                                                                                                         \
+    "input x f 2x2; init w c 2x3 = 1,-2,3,4,5,-6; init wz c 3 = 0,1,-1; init xz u scalar = 1; init s f scalar = 0.5;"  \
+    "init one f scalar = 1; init two f scalar = 2; init yz c scalar = 1; output y; node a Cast x > a to=2;"
+    const cp_shape matrix = cp_shape_of(2, (int64_t[]){2, 2});
+    const float x[] = {3, 5, 0, 1};
+    float out[6];
+    cp_net *net = load(MATRIX "node m MatMulInteger a,w,xz,wz > m; node y Cast m > y to=1");
+    run(net, x, matrix, out, 6);
+    assert_memory_equal(out, ((const float[]){18, 10, -12, -1, 3, -4}), sizeof out);
+    cp_net_free(net);
+
+    net = load(MATRIX "node m QLinearMatMul a,s,xz,w,one,wz,two,yz > m; node y Cast m > y to=1");
+    run(net, x, matrix, out, 6);
+    assert_memory_equal(out, ((const float[]){5, 3, -2, 1, 2, 0}), sizeof out);
+    cp_net_free(net);
+#undef MATRIX
+
+    /* the rows are pixels; channels lie in front, with a bias, of which the last is more than a byte holds */
+    net = load("input x f 1x2x1x2; init w c 3x2x1x1 = 1,4,-2,5,3,-6; init wz c 3 = 0,1,-1; init xz u scalar = 1;"
+               "init s f scalar = 0.5; init ws f 3 = 1,1,1; init two f scalar = 2; init yz c scalar = 1;"
+               "init b i 3 = 2,0,4000; output y; node a Cast x > a to=2;"
+               "node c QLinearConv a,s,xz,w,ws,wz,two,yz,b > c; node y Cast c > y to=1");
+    run(net, (const float[]){3, 0, 5, 1}, cp_shape_of(4, (int64_t[]){1, 2, 1, 2}), out, 6);
+    assert_memory_equal(out, ((const float[]){6, 1, 3, 2, 127, 127}), sizeof out);
+    cp_net_free(net);
+}
+
 /* What is known of inputs: the sizes that were left open, and numbers that shapes depend on. */
 static void known_inputs(void **state) {
     (void)state;
@@ -185,8 +215,13 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(orders),       cmocka_unit_test(fusing),    cmocka_unit_test(constants),
-        cmocka_unit_test(known_inputs), cmocka_unit_test(any_batch), cmocka_unit_test(refusals),
+        cmocka_unit_test(orders),
+        cmocka_unit_test(fusing),
+        cmocka_unit_test(constants),
+        cmocka_unit_test(known_inputs),
+        cmocka_unit_test(any_batch),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(bytes_for_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

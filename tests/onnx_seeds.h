@@ -21,7 +21,8 @@ static const char *const onnx_seeds[] = {
     "keepdims=0;"
     "node q Softmax m > y axis=-1",
     "input x f 2x3; init i l 2 = 1,-1; init r l 2 = 2,1; init pad l 4 = 1,0,0,1; output y;"
-    "node g Gather x,i > g axis=1; node t Tile g,r > t; node p Pad t,pad > p mode=\"reflect\"; node e Abs p > e; node f "
+    "node g Gather x,i > g axis=1; node t Tile g,r > t; node p Pad t,pad > p mode=\"reflect\"; node e Abs p > e; node "
+    "f "
     "Floor e > y",
     "input x f 1x1x3x3; init r f 4 = 1,1,2,2; output y; node u Resize x,-,r > u mode=\"linear\"; node d SpaceToDepth u "
     "> d blocksize=2;"
@@ -47,6 +48,11 @@ static const char *const onnx_seeds[] = {
     "input x f 2x3x4; init g f 4; init a l 1 = 1; init n l 2 = 1,2; output y; node l LayerNormalization x,g,g > l;"
     "node s Split l,n > s,t axis=1; node q ReduceMax t > q axes=[1]; node e Expand q,k > e; node k Shape t > k; node d "
     "Sub t,e > y",
+    "input x f 1x2x4x4; init w c 3x2x3x3; init z c scalar = 0; init s f scalar = 0.5; init b i 3; init m c 2x3; output "
+    "y;"
+    "output i; output k; node d DynamicQuantizeLinear x > q,e,o; node c ConvInteger q,w,o,z > i pads=[1,1,1,1];"
+    "node v QLinearConv q,e,o,w,s,z,s,o,b > v; node l QLinearMatMul v,s,o,m,s,z,s,z > y; node p MatMulInteger v,m,o > "
+    "k",
 };
 enum { ONNX_SEEDS = sizeof onnx_seeds / sizeof *onnx_seeds };
 

@@ -1,8 +1,8 @@
 /* ONNX models from a few words, written byte by byte without any library of ONNX, so that tests can say wrong things:
  *
  *   opset 13                                    (17 where it is not said; 0: none)
- *   input x f 1x3x8x8                           f d i l b h s: FLOAT DOUBLE INT32 INT64 BOOL FLOAT16 STRING; a word in
- *                                               place of a number is a dimension with that name
+ *   input x f 1x3x8x8                           f d i l u c b h s: FLOAT DOUBLE INT32 INT64 UINT8 INT8 BOOL FLOAT16
+ *                                               STRING; a word in place of a number is a dimension with that name
  *   init w f 4x3x3x3                            numbers in raw_data: 1, 1/2, 1/3, ...; of l and i 1, 2, 3, ...
  *   init w f 4 bytes=12                         with so many bytes; also list (in float_data, int64_data), both, none,
  *                                               ext=LOCATION,OFFSET,LENGTH

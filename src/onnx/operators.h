@@ -140,7 +140,13 @@ cp_node cp_onnx_broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order)
     X("QuantizeLinear", 2, 3, 1, "axis block_size output_dtype precision saturate", cp_onnx_quantize_linear,           \
       "div round add clip cast")                                                                                       \
     X("DequantizeLinear", 2, 3, 1, "axis block_size output_dtype", cp_onnx_dequantize_linear, "cast sub mul")          \
-    X("DynamicQuantizeLinear", 1, 1, 3, "", cp_onnx_dynamic_quantize_linear, "reduce div round clip cast")
+    X("DynamicQuantizeLinear", 1, 1, 3, "", cp_onnx_dynamic_quantize_linear, "reduce div round clip cast")             \
+    X("ConvInteger", 2, 4, 1, "auto_pad dilations group kernel_shape pads strides", cp_onnx_conv_integer,              \
+      "conv-integer")                                                                                                  \
+    X("QLinearConv", 8, 9, 1, "auto_pad dilations group kernel_shape pads strides", cp_onnx_qlinear_conv,              \
+      "conv-integer")                                                                                                  \
+    X("MatMulInteger", 2, 4, 1, "", cp_onnx_matmul_integer, "matmul-integer")                                          \
+    X("QLinearMatMul", 8, 8, 1, "", cp_onnx_qlinear_matmul, "matmul-integer")
 
 #define CP_ONNX_PROTOTYPE(name, least, most, outputs, attributes, function, ours) void function(cp_onnx_loader *l);
 CP_ONNX_OPERATORS(CP_ONNX_PROTOTYPE)

@@ -83,3 +83,42 @@ void cp_onnx_dynamic_quantize_linear(cp_onnx_loader *l) {
     cp_onnx_set(l, 1, scale, cp_order_plain());
     cp_onnx_set(l, 2, zero, cp_order_plain());
 }
+
+/* --- convolutions and products with exact sums --- */
+
+static cp_quantised quantised(cp_onnx_loader *l, int first, cp_node value) {
+    return (cp_quantised){value, cp_onnx_want_in(l, first, cp_order_plain()),
+                          cp_onnx_want_in(l, first + 1, cp_order_plain())};
+}
+
+void cp_onnx_conv_integer(cp_onnx_loader *l) {
+    cp_conv conv;
+    if (!cp_onnx_read_conv(l, 1, false, &conv)) return;
+    const int rank = cp_onnx_in(l, 0)->shape.rank;
+    const cp_node x = cp_onnx_want_last(l, 0), w = cp_onnx_want_in(l, 1, cp_onnx_order_of_weights(rank));
+    const cp_node x_zero = cp_onnx_want_in(l, 2, cp_order_plain()), w_zero = cp_onnx_want_in(l, 3, cp_order_plain());
+    cp_onnx_set(l, 0, cp_net_conv_integer(l->net, x, w, x_zero, w_zero, &conv), cp_order_channels_last(rank));
+}
+
+void cp_onnx_qlinear_conv(cp_onnx_loader *l) {
+    cp_conv conv;
+    if (!cp_onnx_read_conv(l, 3, false, &conv)) return;
+    const int rank = cp_onnx_in(l, 0)->shape.rank;
+    const cp_quantised x = quantised(l, 1, cp_onnx_want_last(l, 0));
+    const cp_quantised w = quantised(l, 4, cp_onnx_want_in(l, 3, cp_onnx_order_of_weights(rank)));
+    const cp_quantised y = quantised(l, 6, 0);
+    const cp_node b = cp_onnx_want_in(l, 8, cp_order_plain());
+    cp_onnx_set(l, 0, cp_net_qlinear_conv(l->net, &x, &w, b, &y, &conv), cp_order_channels_last(rank));
+}
+
+void cp_onnx_matmul_integer(cp_onnx_loader *l) {
+    cp_node in[4];
+    for (int i = 0; i < 4; i++) in[i] = cp_onnx_want_in(l, i, cp_order_plain());
+    cp_onnx_set(l, 0, cp_net_matmul_integer(l->net, in[0], in[1], in[2], in[3]), cp_order_plain());
+}
+
+void cp_onnx_qlinear_matmul(cp_onnx_loader *l) {
+    const cp_quantised a = quantised(l, 1, cp_onnx_want_in(l, 0, cp_order_plain()));
+    const cp_quantised b = quantised(l, 4, cp_onnx_want_in(l, 3, cp_order_plain())), y = quantised(l, 6, 0);
+    cp_onnx_set(l, 0, cp_net_qlinear_matmul(l->net, &a, &b, &y), cp_order_plain());
+}
