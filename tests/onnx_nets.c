@@ -86,7 +86,7 @@ static void fusing(void **state) {
 /* Runs a net of one input and one output, both of floats. */
 static void run(const cp_net *net, const float *in, cp_shape shape, float *out, int64_t count) {
     cp_plan *plan;
-    cp_work *work;
+    cp_work *work = NULL;
     const cp_tensor x = cp_view(in, CP_F32, shape);
     if (cp_net_plan(&plan, NULL, net, &(cp_plan_options){.inputs = &x}) || cp_work_new(&work, plan))
         fail_msg("%s", cp_error());
