@@ -641,45 +641,6 @@ static void levels_have_their_products(void **state) {
     }
 }
 
-static void check_bf16_outer(const cp_kernels *k, guard *g, int R, int V, int tail, int flags) {
-    const int width = V * k->lanes, columns = width - k->lanes + tail;
-    cp_outer o = {.rows = draw(1, 3), .pixels = draw_size(4, 20), .tail = tail, .flags = flags};
-    o.a_step = draw(1, 30), o.b_step = draw(1, 2 * width);
-    o.a_row = draw(0, 100), o.b_row = draw(0, 200);
-    o.c_step = columns + draw(0, 3);
-    o.a = filled_words(g, (o.rows - 1) * o.a_row + (o.pixels - 1) * o.a_step + R, 4, bf16_word, false);
-    o.b = filled_words(g, (o.rows - 1) * o.b_row + (o.pixels - 1) * o.b_step + width, 4, bf16_word, true);
-    const int64_t outputs = (R - 1) * o.c_step + columns;
-    float *got = flags & CP_ACCUMULATE ? filled(g, outputs, draw_integer) : guard_floats(g, outputs);
-    float *want = copied(g, got, outputs);
-    for (int i = 0; i < R; i++)
-        for (int j = 0; j < columns; j++) {
-            float *c = want + i * o.c_step + j;
-            if (!(flags & CP_ACCUMULATE)) *c = 0;
-            for (int64_t y = 0; y < o.rows; y++)
-                for (int64_t p = 0; p < o.pixels; p++)
-                    for (int h = 0; h < 2; h++)
-                        *c += (float)(bf16_at(o.a, 2 * (y * o.a_row + p * o.a_step + i) + h, false) *
-                                      bf16_at(o.b, 2 * (y * o.b_row + p * o.b_step + j) + h, true));
-        }
-    o.c = got;
-    k->bf16->outer[R][V](&o);
-    assert_same_bytes(got, want, outputs * 4, k, "outer product of bf16");
-    guard_free(g);
-}
-
-static void outers_of_bf16(void **state) {
-    (void)state;
-    FOR_EACH_LEVEL(k, g) {
-        for (int V = 1; k->bf16 && V <= k->vectors; V++)
-            for (int R = 1; R <= k->rows[V]; R++)
-                for (int flags = 0; flags < 2; flags++) {
-                    check_bf16_outer(k, g, R, V, k->lanes, flags);
-                    check_bf16_outer(k, g, R, V, (int)draw(1, k->lanes), flags);
-                }
-    }
-}
-
 /* Ties, both ways, and what no rounding changes. */
 static float draw_rounded(void) {
     static const uint32_t bits[] = {0x3f808000, 0x3f818000, 0x3f807fff, 0x3f808001, 0x7f7fffff, 0xff7f8000, 0x00000001,
@@ -1531,7 +1492,6 @@ int main(void) {
         cmocka_unit_test(packs),
         cmocka_unit_test(levels_have_their_products),
         cmocka_unit_test(tiles_of_narrow_numbers),
-        cmocka_unit_test(outers_of_bf16),
         cmocka_unit_test(rounding_to_bf16),
         cmocka_unit_test(packs_of_bf16),
         cmocka_unit_test(widening),

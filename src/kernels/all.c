@@ -34,7 +34,7 @@
         tile(t, R, V, SHORTS, 0);                                                                                      \
     }                                                                                                                  \
     static void outer_##R##x##V(const cp_outer *o) {                                                                   \
-        outer(o, R, V, FLOATS);                                                                                        \
+        outer(o, R, V);                                                                                                \
     }
 EACH_BLOCK(DEFINE_BLOCKS)
 #define DEFINE_TILE_AHEAD(R, V)                                                                                        \
@@ -105,9 +105,9 @@ const cp_kernels TABLE_OF(CP_LEVEL) = {.name = NAME_OF(CP_LEVEL), .short_tile = 
 
 #if CP_LANES == 16 /* and what is the same but for products that have instructions of their own */
 const cp_kernels cp_kernels_avx512vnni = {
-    .name = "avx512vnni", .short_tile = cp_vnni_short_tiles, .byte_tile = cp_vnni_byte_tiles, KERNELS};
+    .name = "avx512vnni", .short_tile = short_tiles, .byte_tile = cp_vnni_byte_tiles, KERNELS};
 const cp_kernels cp_kernels_avx512bf16 = {.name = "avx512bf16",
-                                          .short_tile = cp_vnni_short_tiles,
+                                          .short_tile = short_tiles,
                                           .byte_tile = cp_vnni_byte_tiles,
                                           .bf16 = &cp_bf16_kernels_avx512bf16,
                                           KERNELS};

@@ -3,18 +3,13 @@
 #include "vec.h"
 
 #include "tile.c"
-#include "outer.c"
 
 #define DEFINE_BLOCKS(R, V)                                                                                            \
     static void tile_##R##x##V(const cp_tile *t) {                                                                     \
         tile(t, R, V, BF16, 0);                                                                                        \
-    }                                                                                                                  \
-    static void outer_##R##x##V(const cp_outer *o) {                                                                   \
-        outer(o, R, V, BF16);                                                                                          \
     }
 EACH_BLOCK(DEFINE_BLOCKS)
 #define TILE_ENTRY(R, V) [R][V] = tile_##R##x##V,
-#define OUTER_ENTRY(R, V) [R][V] = outer_##R##x##V,
 
 /* 32 numbers, those of low before those of high. */
 INLINE vec round_pair(vec low, vec high) {
@@ -96,7 +91,6 @@ static void pack(const float *w, int64_t row_step, int64_t column_step, int64_t 
 
 const cp_bf16_kernels cp_bf16_kernels_avx512bf16 = {
     .tile = (const cp_tile_row[CP_MAX_ROWS + 1]){EACH_BLOCK(TILE_ENTRY)},
-    .outer = (const cp_outer_row[CP_MAX_ROWS + 1]){EACH_BLOCK(OUTER_ENTRY)},
     .round = round_floats,
     .pack = pack,
 };

@@ -56,9 +56,9 @@ typedef cp_tile_fn *const cp_tile_row[CP_MAX_VECTORS + 1]; /* [R][V], as the tab
  *   c[i*c_step + j] (+)= sum over y < rows, p < pixels of a[y*a_row + p*a_step + i] * b[y*b_row + p*b_step + j].
  * b is read in whole vectors (V*lanes floats from each pixel), c written up to the tail. flags: CP_ACCUMULATE. */
 typedef struct cp_outer {
-    const void *a; /* words, as of a tile */
+    const float *a;
     int64_t a_step, a_row;
-    const void *b;
+    const float *b;
     int64_t b_step, b_row;
     int64_t rows, pixels; /* both >= 1 */
     float *c;
@@ -67,12 +67,10 @@ typedef struct cp_outer {
     int flags;
 } cp_outer;
 typedef void cp_outer_fn(const cp_outer *outer);
-typedef cp_outer_fn *const cp_outer_row[CP_MAX_VECTORS + 1];
 
 /* Products of bf16 numbers, pairs of them in words, with sums in f32. Denormal numbers count as 0. */
 typedef struct cp_bf16_kernels {
     const cp_tile_row *tile;
-    const cp_outer_row *outer;
     /* n floats rounded to the nearest, ties to even, in (n+1)/2 words; the missing half of the last one is 0. */
     void (*round)(const float *x, int64_t n, void *words);
     /* As the table's pack, two rows to one of words; the missing row of an odd number is 0. */
@@ -382,7 +380,7 @@ extern const cp_kernels cp_kernels_portable;
 #if defined(__x86_64__)
 extern const cp_kernels cp_kernels_avx2, cp_kernels_avx512, cp_kernels_avx512vnni, cp_kernels_avx512bf16;
 /* What the last two have beside the kernels of avx512: vnni.c, bf16.c. */
-extern const cp_tile_row cp_vnni_short_tiles[CP_MAX_ROWS + 1], cp_vnni_byte_tiles[CP_MAX_ROWS + 1];
+extern const cp_tile_row cp_vnni_byte_tiles[CP_MAX_ROWS + 1];
 extern const cp_bf16_kernels cp_bf16_kernels_avx512bf16;
 #endif
 

@@ -1,7 +1,7 @@
 /* The micro-kernel of weight gradients, cp_outer: R input channels by V vectors of filters, summed over pixels. Which
- * blocks there are, and of what kind of numbers, is for the file that includes this one; it includes tile.c before. */
+ * blocks there are is for the file that includes this one. */
 
-INLINE void outer(const cp_outer *o, const int R, const int V, const int kind) {
+INLINE void outer(const cp_outer *o, const int R, const int V) {
     const int64_t a_step = o->a_step, b_step = o->b_step, c_step = o->c_step;
     float *const c = o->c;
     const int last = V - 1, tail = o->tail;
@@ -14,13 +14,13 @@ INLINE void outer(const cp_outer *o, const int R, const int V, const int kind) {
     }
 
     for (int64_t y = 0; y < o->rows; y++) {
-        const word *a = (const word *)o->a + y * o->a_row, *b = (const word *)o->b + y * o->b_row;
+        const float *a = o->a + y * o->a_row, *b = o->b + y * o->b_row;
         for (int64_t p = 0; p < o->pixels; p++, a += a_step, b += b_step) {
             vec w[CP_MAX_VECTORS];
             UNROLL for (int j = 0; j < V; j++) w[j] = vec_load(b + j * CP_LANES);
             UNROLL for (int i = 0; i < R; i++) {
                 const vec x = vec_all(a[i]);
-                UNROLL for (int j = 0; j < V; j++) sum[i][j] = add_products(x, w[j], sum[i][j], kind);
+                UNROLL for (int j = 0; j < V; j++) sum[i][j] = vec_multiply_add(x, w[j], sum[i][j]);
             }
         }
     }

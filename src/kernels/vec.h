@@ -271,13 +271,11 @@ INLINE vec_mask index_equal(vec_index v, uint8_t id) {
  * sum + the products of the numbers in the words of x with those in w, in each lane: two s16 each, exactly but modulo
  * 2^32; four u8 in x by four s8 in w, exactly; two bf16, rounded as the CPU does. */
 #if defined(__AVX512VNNI__)
-INLINE vec vec_add_shorts(vec x, vec w, vec sum) {
-    return (vec)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
-}
 INLINE vec vec_add_bytes(vec x, vec w, vec sum) {
     return (vec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
 }
-#elif CP_LANES == 16
+#endif
+#if CP_LANES == 16
 INLINE vec vec_add_shorts(vec x, vec w, vec sum) {
     return (vec)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)x, (__m512i)w));
 }

@@ -1,19 +1,14 @@
-/* The tiles of bytes and shorts by AVX-512 VNNI: an object of its own beside that of the avx512 level. */
+/* The tiles of bytes by AVX-512 VNNI: an object of its own beside that of the avx512 level. */
 #include "kernels.h"
 #include "vec.h"
 
 #include "tile.c"
 
 #define DEFINE_TILES(R, V)                                                                                             \
-    static void short_tile_##R##x##V(const cp_tile *t) {                                                               \
-        tile(t, R, V, SHORTS, 0);                                                                                      \
-    }                                                                                                                  \
     static void byte_tile_##R##x##V(const cp_tile *t) {                                                                \
         tile(t, R, V, BYTES, 0);                                                                                       \
     }
 EACH_BLOCK(DEFINE_TILES)
-#define SHORT_ENTRY(R, V) [R][V] = short_tile_##R##x##V,
 #define BYTE_ENTRY(R, V) [R][V] = byte_tile_##R##x##V,
 
-const cp_tile_row cp_vnni_short_tiles[CP_MAX_ROWS + 1] = {EACH_BLOCK(SHORT_ENTRY)};
 const cp_tile_row cp_vnni_byte_tiles[CP_MAX_ROWS + 1] = {EACH_BLOCK(BYTE_ENTRY)};
