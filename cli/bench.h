@@ -32,7 +32,15 @@ typedef struct bench_net {
 typedef struct bench_op {
     const char *name; /* as the operator table has it */
     cp_node (*build)(bench_net *b, cp_node x);
-    enum { SPACE = 1, FILTERS = 2, KERNEL = 4, SIZE = 8, POSITIVE = 16, LOSS = 32, BYTES = 64 } needs; /* POSITIVE: numbers */
+    enum {
+        SPACE = 1,
+        FILTERS = 2,
+        KERNEL = 4,
+        SIZE = 8,
+        POSITIVE = 16,
+        LOSS = 32,
+        BYTES = 64
+    } needs; /* POSITIVE: numbers */
 } bench_op;
 /* NULL: there is none of that name. */
 const bench_op *bench_op_find(const char *name);

@@ -75,7 +75,7 @@ typedef struct cp_tiling_job {
     int64_t bias_step;                             /* from the bias of one class to that of the next; 0: of all */
     void *y;
     bool relu;
-    bool streams; /* the output is not read soon: may be written past the caches */
+    bool streams;                    /* the output is not read soon: may be written past the caches */
     const cp_requantise *requantise; /* scale, zero, low, high: y is made of bytes; NULL: of words, the sums */
 } cp_tiling_job;
 
