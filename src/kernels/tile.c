@@ -108,7 +108,8 @@ INLINE void tile_at(const cp_tile *t, const word *from, const float *c, float *c
     }
 }
 
-INLINE void tile(const cp_tile *t, const int R, const int V, const int kind, const int fetches) {
+INLINE void tile(const cp_tile *call, const int R, const int V, const int kind, const int fetches) {
+    const cp_tile copy = *call, *const t = &copy; /* of which the compiler knows that no store changes it */
     static const cp_tile_start here = {0, 0};
     const cp_tile_start *place = t->places ? t->places : &here, *const end = place + (t->places ? t->place_count : 1);
     tile_sums kept;
