@@ -26,8 +26,8 @@ check() { # NAME COMMAND...
 
 # --- into a folder, which is moved afterwards ---
 check "cmake --install" cmake --install "$build" --prefix "$temporary/first"
-mv first root
-pc=$(find "$temporary/root" -name convpool.pc)
+mv first moved
+pc=$(find "$temporary/moved" -name convpool.pc)
 if [ -z "$pc" ]; then
     echo "no convpool.pc is installed"
     exit 1
@@ -46,7 +46,7 @@ soname() {
 # Exactly what the header declares.
 exported() {
     nm -D --defined-only "$lib/libconvpool.so" | awk '{ print $3 }' | grep -v '^__' | sort -u >exported
-    tr '\n' ' ' <"$temporary/root/include/convpool.h" | grep -oE 'CP_API [^(;]*\(' | grep -oE 'cp_[a-z0-9_]+\($' |
+    tr '\n' ' ' <"$temporary/moved/include/convpool.h" | grep -oE 'CP_API [^(;]*\(' | grep -oE 'cp_[a-z0-9_]+\($' |
         tr -d '(' | sort -u >declared
     [ "$(wc -l <declared)" -gt 50 ] && diff declared exported
 }
@@ -71,7 +71,7 @@ by_pkg_config() { # LANGUAGE COMPILER shared|static
         ! needs program && ./program
     fi
 }
-check "pkg-config knows the version" prints "$(sed -nE 's/.*CP_VERSION "(.*)"/\1/p' root/include/convpool.h)" \
+check "pkg-config knows the version" prints "$(sed -nE 's/.*CP_VERSION "(.*)"/\1/p' moved/include/convpool.h)" \
     pkg-config --modversion convpool
 for how in shared static; do
     check "pkg-config, C, $how" by_pkg_config c "$cc" $how
@@ -82,7 +82,7 @@ done
 by_cmake() {
     local how=()
     [ -z "$cxx" ] || how=(-DCXX=ON "-DCMAKE_CXX_COMPILER=$cxx")
-    cmake -G Ninja -S "$here" -B program-build "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_PREFIX_PATH=$temporary/root" "${how[@]}" &&
+    cmake -G Ninja -S "$here" -B program-build "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_PREFIX_PATH=$temporary/moved" "${how[@]}" &&
         cmake --build program-build
 }
 runs() { # PROGRAM
@@ -95,8 +95,8 @@ for how in shared static; do
 done
 
 # --- the tool, its pages and its completion ---
-tool=root/bin/convpool
-pages=root/share/man/man1
+tool=moved/bin/convpool
+pages=moved/share/man/man1
 page_of_each_command() {
     local command
     [ -s $pages/convpool.1 ] || return 1
@@ -121,7 +121,7 @@ well_formed() {
 # complete WORD...: what bash offers for the last one
 complete_words() {
     bash -c '. "$0"; COMP_WORDS=(convpool "$@"); COMP_CWORD=$#; compopt() { :; }; _convpool; echo "${COMPREPLY[*]}"' \
-        root/share/bash-completion/completions/convpool "$@"
+        moved/share/bash-completion/completions/convpool "$@"
 }
 if [ -x $tool ]; then
     check "the tool runs" $tool --version
