@@ -138,9 +138,9 @@ cp_node cp_onnx_broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order)
     X("TopK", 1, 2, 2, "axis k largest sorted", cp_onnx_top_k, "top-k")                                                \
     X("CumSum", 2, 2, 1, "exclusive reverse", cp_onnx_cumulative_sum, "cumulative-sum")                                \
     X("QuantizeLinear", 2, 3, 1, "axis block_size output_dtype precision saturate", cp_onnx_quantize_linear,           \
-      "div round add clip cast")                                                                                       \
-    X("DequantizeLinear", 2, 3, 1, "axis block_size output_dtype", cp_onnx_dequantize_linear, "cast sub mul")          \
-    X("DynamicQuantizeLinear", 1, 1, 3, "", cp_onnx_dynamic_quantize_linear, "reduce div round clip cast")             \
+      "quantize cast")                                                                                                 \
+    X("DequantizeLinear", 2, 3, 1, "axis block_size output_dtype", cp_onnx_dequantize_linear, "dequantize")            \
+    X("DynamicQuantizeLinear", 1, 1, 3, "", cp_onnx_dynamic_quantize_linear, "dynamic-quantize")                       \
     X("ConvInteger", 2, 4, 1, "auto_pad dilations group kernel_shape pads strides", cp_onnx_conv_integer,              \
       "conv-integer")                                                                                                  \
     X("QLinearConv", 8, 9, 1, "auto_pad dilations group kernel_shape pads strides", cp_onnx_qlinear_conv,              \
