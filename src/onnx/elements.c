@@ -97,7 +97,7 @@ cp_order cp_onnx_common_order(cp_onnx_loader *l, int first, int n, int *rank) {
 }
 
 /* Axes that are missing in front only matter where the order is another than ONNX's. */
-cp_node cp_onnx_broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order) {
+static cp_node broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order) {
     cp_onnx_value *x = cp_onnx_in(l, i);
     if (!x || x->shape.rank == rank) return cp_onnx_want(l, x, order);
     if (cp_order_same(order, cp_order_plain(), rank) || cp_shape_count(x->shape) == 1)
@@ -122,8 +122,8 @@ static void chain(cp_onnx_loader *l, binary *build, bool mean) {
     const int n = l->node->inputs;
     int rank;
     const cp_order order = cp_onnx_common_order(l, 0, n, &rank);
-    cp_node y = cp_onnx_broadcast_in(l, 0, rank, order);
-    for (int i = 1; i < n; i++) y = build(l->net, y, cp_onnx_broadcast_in(l, i, rank, order));
+    cp_node y = broadcast_in(l, 0, rank, order);
+    for (int i = 1; i < n; i++) y = build(l->net, y, broadcast_in(l, i, rank, order));
     if (mean && n > 1) {
         const float part = 1.0f / (float)n;
         const cp_tensor factor = cp_view(&part, CP_F32, (cp_shape){0});
@@ -158,7 +158,7 @@ void cp_onnx_mean(cp_onnx_loader *l) {
 void cp_onnx_pow(cp_onnx_loader *l) {
     int rank;
     const cp_order order = cp_onnx_common_order(l, 0, 2, &rank);
-    const cp_node x = cp_onnx_broadcast_in(l, 0, rank, order), power = cp_onnx_broadcast_in(l, 1, rank, order);
+    const cp_node x = broadcast_in(l, 0, rank, order), power = broadcast_in(l, 1, rank, order);
     const cp_type type = cp_net_type(l->net, x);
     const bool same = cp_net_type(l->net, power) == type;
     cp_onnx_set(l, 0, cp_net_pow(l->net, x, same ? power : cp_net_cast(l->net, power, type)), order);
@@ -169,7 +169,7 @@ void cp_onnx_pow(cp_onnx_loader *l) {
 static void relate(cp_onnx_loader *l, cp_relation relation) {
     int rank;
     const cp_order order = cp_onnx_common_order(l, 0, 2, &rank);
-    const cp_node a = cp_onnx_broadcast_in(l, 0, rank, order), b = cp_onnx_broadcast_in(l, 1, rank, order);
+    const cp_node a = broadcast_in(l, 0, rank, order), b = broadcast_in(l, 1, rank, order);
     cp_onnx_set(l, 0, cp_net_compare(l->net, a, b, relation), order);
 }
 
@@ -198,7 +198,7 @@ void cp_onnx_where(cp_onnx_loader *l) {
     cp_node in[3];
     int rank;
     const cp_order order = cp_onnx_common_order(l, 0, 3, &rank);
-    for (int i = 0; i < 3; i++) in[i] = cp_onnx_broadcast_in(l, i, rank, order);
+    for (int i = 0; i < 3; i++) in[i] = broadcast_in(l, i, rank, order);
     cp_onnx_set(l, 0, cp_net_where(l->net, in[0], in[1], in[2]), order);
 }
 
@@ -211,8 +211,8 @@ void cp_onnx_prelu(cp_onnx_loader *l) {
         return;
     }
     const cp_order order = cp_onnx_common_order(l, 0, 1, &rank);
-    const cp_node node = cp_onnx_broadcast_in(l, 0, rank, order);
-    cp_onnx_set(l, 0, cp_net_prelu_with(l->net, node, cp_onnx_broadcast_in(l, 1, rank, order)), order);
+    const cp_node node = broadcast_in(l, 0, rank, order);
+    cp_onnx_set(l, 0, cp_net_prelu_with(l->net, node, broadcast_in(l, 1, rank, order)), order);
 }
 
 /* --- Clip: bounds are attributes, or (since opset 11) inputs --- */

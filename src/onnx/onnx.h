@@ -220,7 +220,6 @@ void *cp_onnx_memory(cp_onnx_loader *l, int64_t bytes);
 bool cp_onnx_numbers(cp_onnx_loader *l, int i, const char *what, int64_t *numbers, int most, int *count);
 /* The same for one real number. */
 bool cp_onnx_real(cp_onnx_loader *l, int i, const char *what, double *number);
-int64_t cp_onnx_number_at(const cp_onnx_value *value, int64_t i);
 double cp_onnx_real_at(const cp_onnx_value *value, int64_t i);
 
 /* --- attribute.c: attributes of the node at hand; each gives false where there is none, or after a failure, which the

@@ -9,9 +9,8 @@ bool cp_onnx_read_conv(cp_onnx_loader *l, int weight, bool transposed, cp_conv *
 cp_order cp_onnx_order_of_weights(int rank);
 
 /* elements.c: an order that suits n inputs which are broadcast against each other, first the input `first`, to `rank`
- * axes; and input i as a node to be broadcast so. */
+ * axes. */
 cp_order cp_onnx_common_order(cp_onnx_loader *l, int first, int n, int *rank);
-cp_node cp_onnx_broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order);
 
 /* name, least and most inputs (-1: any number), most outputs, attributes, function, our operations that it becomes. */
 #define CP_ONNX_OPERATORS(X)                                                                                           \

@@ -166,7 +166,7 @@ void *cp_onnx_memory(cp_onnx_loader *l, int64_t bytes) {
 
 /* --- numbers of constants --- */
 
-int64_t cp_onnx_number_at(const cp_onnx_value *value, int64_t i) {
+static int64_t number_at(const cp_onnx_value *value, int64_t i) {
     int64_t wide;
     int32_t narrow;
     if (value->type == CP_ONNX_INT64) {
@@ -193,7 +193,7 @@ double cp_onnx_real_at(const cp_onnx_value *value, int64_t i) {
         memcpy(&half, (const char *)value->data + i * 2, sizeof half);
         return cp_half_to_double(half, value->type == CP_ONNX_FLOAT16 ? CP_F16 : CP_BF16);
     default:
-        return (double)cp_onnx_number_at(value, i);
+        return (double)number_at(value, i);
     }
 }
 
@@ -221,7 +221,7 @@ bool cp_onnx_numbers(cp_onnx_loader *l, int i, const char *what, int64_t *number
         cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "%s has %lld values, at most %d are possible", what, (long long)n, most));
         return false;
     }
-    for (*count = 0; *count < n; ++*count) numbers[*count] = cp_onnx_number_at(value, *count);
+    for (*count = 0; *count < n; ++*count) numbers[*count] = number_at(value, *count);
     return true;
 }
 

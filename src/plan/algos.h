@@ -71,8 +71,6 @@ extern const cp_algo cp_algo_concat_rows;
 extern const cp_algo cp_algo_move_copies, cp_algo_move_gradient_copies;
 /* gather.c */
 extern const cp_algo cp_algo_gather_rows, cp_algo_gather_gradient_rows;
-/* Index e of in[1] along an axis of that size, those below 0 counted from the end. */
-int64_t cp_index_at(const cp_call *call, int64_t e, int64_t size);
 /* Share 0's look at the indices: the first outside is a fault. */
 void cp_check_indices(const cp_call *call, int64_t size);
 /* cast.c */

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-int64_t cp_index_at(const cp_call *call, int64_t e, int64_t size) {
+/* Index e of in[1] along an axis of that size, those below 0 counted from the end. */
+static int64_t index_at(const cp_call *call, int64_t e, int64_t size) {
     const int64_t index =
         call->problem->in_type[1] == CP_I64 ? ((const int64_t *)call->in[1])[e] : ((const int32_t *)call->in[1])[e];
     return index < 0 ? index + size : index;
@@ -12,7 +13,7 @@ int64_t cp_index_at(const cp_call *call, int64_t e, int64_t size) {
 void cp_check_indices(const cp_call *call, int64_t size) {
     const int64_t count = cp_shape_count(call->problem->in[1]);
     for (int64_t e = 0; e < count && call->fault && !call->fault->set; e++) {
-        const int64_t index = cp_index_at(call, e, size);
+        const int64_t index = index_at(call, e, size);
         if (index < 0 || index >= size)
             *call->fault = (cp_fault){.set = true, .element = e, .value = index, .limit = size};
     }
@@ -43,7 +44,7 @@ static void gather(const cp_call *call, int phase, int id, int n) {
     if (id == 0) cp_check_indices(call, r.size);
     cp_share(r.outer * r.indices, id, n, &row, &last);
     for (; row < last && bytes; row++) {
-        const int64_t at = cp_index_at(call, row % r.indices, r.size);
+        const int64_t at = index_at(call, row % r.indices, r.size);
         char *to = (char *)call->out[0] + row * bytes;
         if (at >= 0 && at < r.size)
             memcpy(to, (const char *)call->in[0] + (row / r.indices * r.size + at) * bytes, (size_t)bytes);
@@ -69,7 +70,7 @@ static void gradient(const cp_call *call, int phase, int id, int n) {
         const float *dy = (const float *)call->in[0] + outer * r.indices * r.inner + first;
         for (int64_t i = 0; i < r.size; i++) memset(dx + i * r.inner, 0, (size_t)width * sizeof *dx);
         for (int64_t i = 0; i < r.indices; i++) {
-            const int64_t at = cp_index_at(call, i, r.size);
+            const int64_t at = index_at(call, i, r.size);
             if (at < 0 || at >= r.size) continue;
             for (int64_t k = 0; k < width; k++) dx[at * r.inner + k] += dy[i * r.inner + k];
         }

@@ -158,8 +158,6 @@ typedef struct cp_spans {
     cp_fractional fractional; /* else adaptive */
     bool overlapping;
 } cp_spans;
-/* u: uniform in [0,1), of this axis; only fractional windows ask for it. */
-cp_span cp_span_at(const cp_spans *s, int axis, int64_t o, double u);
 /* The outputs whose adaptive windows see input i. */
 cp_span cp_span_from(const cp_spans *s, int axis, int64_t i);
 int64_t cp_spans_inputs(const cp_spans *s);

@@ -141,7 +141,8 @@ static cp_span adaptive_span(int64_t in, int64_t out, int64_t o) {
     return (cp_span){o * in / out, ((o + 1) * in + out - 1) / out};
 }
 
-cp_span cp_span_at(const cp_spans *s, int axis, int64_t o, double u) {
+/* u: uniform in [0,1), of this axis; only fractional windows ask for it. */
+static cp_span span_at(const cp_spans *s, int axis, int64_t o, double u) {
     const cp_span_axis *a = &s->axis[axis];
     if (s->fractional == CP_FRACTIONAL_PYTORCH) {
         const int64_t begin = fractional_begin(a, o, u);
@@ -161,7 +162,7 @@ cp_span cp_span_from(const cp_spans *s, int axis, int64_t i) {
 cp_box cp_spans_box(const cp_spans *s, int64_t o, const double u[CP_MAX_AXES]) {
     cp_box box;
     for (int d = CP_MAX_AXES - 1; d >= 0; d--) {
-        const cp_span span = cp_span_at(s, d, o % s->axis[d].out, u[d]);
+        const cp_span span = span_at(s, d, o % s->axis[d].out, u[d]);
         const int64_t size = span.end - span.begin;
         box.axis[d].begin = span.begin;
         box.axis[d].count = box.axis[d].taps = size;

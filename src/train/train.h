@@ -64,8 +64,6 @@ struct cp_trainer {
     cp_position position;
 };
 
-/* The weights that count: their average, where there is one. */
-const void *cp_variable_result(const cp_variable *variable);
 /* The columns of the net's first output, which must be a matrix; else 0. */
 int64_t cp_output_columns(const cp_net *net);
 /* The loss takes labels, not values. */

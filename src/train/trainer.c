@@ -232,7 +232,8 @@ static cp_status make_variables(cp_trainer *t) {
     return CP_OK;
 }
 
-const void *cp_variable_result(const cp_variable *variable) {
+/* The weights that count: their average, where there is one. */
+static const void *result_of(const cp_variable *variable) {
     return variable->average ? variable->average : variable->weights;
 }
 
@@ -535,7 +536,7 @@ cp_status cp_trainer_export(const cp_trainer *trainer, cp_net *net) {
         void *numbers;
         if ((status = cp_net_numbers(net, cp_net_parameter_node(net, i), &numbers))) return status;
         float *values = numbers;
-        const double *weights = cp_variable_result(&trainer->variables[i]);
+        const double *weights = result_of(&trainer->variables[i]);
         if (trainer->train.type == CP_F32)
             cp_variable_read(trainer, i, weights, values);
         else
