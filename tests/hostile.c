@@ -1,6 +1,6 @@
 /* Input that no caller should give: impossible geometries, sizes that overflow, NULL, tensors of the wrong kind, nets
  * that cannot be, texts with mistakes, limits. Each has its status and its sentence, through every door that leads
- * there. Bad files are in files.c, data.c, model_files.c and checkpoints.c, bad options of training in train.c, of
+ * there. Bad files are in files_*.c, data.c, model_files.c and checkpoints.c, bad options of training in train.c, of
  * contexts in context.c. */
 #include "status.h"
 
