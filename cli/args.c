@@ -28,14 +28,33 @@ _Noreturn void usage(const char *format, ...) {
     hint();
 }
 
-static error_t parse_common(int key, char *text, struct argp_state *state) {
-    (void)text;
-    if (key == ARGP_KEY_INIT) state->err_stream = NULL; /* getopt's line and the hint are enough */
-    if (key != '?') return ARGP_ERR_UNKNOWN;
+_Noreturn static void help(const struct argp_state *state) {
     char name[64];
     snprintf(name, sizeof name, "convpool %s", command);
     argp_help(state->root_argp, stdout, ARGP_HELP_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC, name);
     exit(STATUS_OK);
+}
+
+/* Arguments come here that the command's own parser does not take. */
+static error_t parse_common(int key, char *text, struct argp_state *state) {
+    const char **model = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL; /* getopt's line and the hint are enough */
+        return 0;
+    case ARGP_KEY_ARG:
+        if (!model) usage("'%s' is not an option", text);
+        if (*model) usage("'%s' is one MODEL too many", text);
+        *model = text;
+        return 0;
+    case ARGP_KEY_END:
+        if (model && !*model) usage("MODEL is missing");
+        return 0;
+    case '?':
+        help(state);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
 }
 
 static const struct argp_option common_options[] = {{"help", '?', NULL, 0, "print this help", -1}, {0}};

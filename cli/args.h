@@ -9,7 +9,8 @@
 
 /* Parses with argp; `input` reaches the parser as state->input. The name is "train", or "bench ops". */
 void args_parse(const struct argp *parser, const char *name, int argc, char **argv, void *input);
-/* Knows --help, and that argp itself prints no errors; a parser has it as its child. */
+/* Knows --help, and that argp itself prints no errors; a parser has it as its child. It also refuses what is no option;
+ * or, where the parser says at ARGP_KEY_INIT with state->child_inputs[ARGS_MODEL] = &model, takes the one MODEL. */
 extern const struct argp_child args_common[];
 /* Knows --threads and --math besides: at ARGP_KEY_INIT the parser says where they go, in
  * state->child_inputs[ARGS_COMPUTING]. */
@@ -17,7 +18,7 @@ typedef struct computing {
     int threads; /* 0: not given */
     cp_math math;
 } computing;
-enum { ARGS_COMPUTING = 1 };
+enum { ARGS_MODEL, ARGS_COMPUTING };
 extern const struct argp_child args_computing[];
 
 /* "OPTION = TEXT: must be ..." */

@@ -46,8 +46,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_JSON:
         o->json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        usage("'%s' is not an option", text);
     case ARGP_KEY_END:
         if (!o->cases) usage("--cases is missing");
         return 0;

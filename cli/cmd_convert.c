@@ -26,6 +26,9 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_MODEL] = &o->model;
+        return 0;
     case 'o':
         o->output = text;
         return 0;
@@ -36,12 +39,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_JSON:
         o->json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        if (o->model) usage("'%s' is one MODEL too many", text);
-        o->model = text;
-        return 0;
     case ARGP_KEY_END:
-        if (!o->model) usage("MODEL is missing");
         if (!o->output) usage("--output is missing");
         if (!o->given && !is_onnx(o->output)) usage("--store is missing");
         if (o->given && is_onnx(o->output)) usage("--store is for models of our own: ONNX files have f32");

@@ -50,8 +50,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case 'o':
         o->output = text;
         return 0;
-    case ARGP_KEY_ARG:
-        usage("'%s' is not an option", text);
     default:
         return ARGP_ERR_UNKNOWN;
     }

@@ -27,6 +27,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
+        state->child_inputs[ARGS_MODEL] = &o->model;
         state->child_inputs[ARGS_COMPUTING] = &o->computing;
         return 0;
     case OPTION_DATA:
@@ -43,13 +44,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_JSON:
         o->json = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (o->model) usage("'%s' is one MODEL too many", text);
-        o->model = text;
-        return 0;
-    case ARGP_KEY_END:
-        if (!o->model) usage("MODEL is missing");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -14,6 +14,7 @@ static const struct argp_option option_list[] = {
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
+    (void)text;
     form *chosen = state->input;
     switch (key) {
     case OPTION_MARKDOWN:
@@ -22,8 +23,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         if (*chosen != TEXT) usage("--markdown, --json and --onnx cannot be given together");
         *chosen = key == OPTION_JSON ? JSON : key == OPTION_ONNX ? ONNX : MARKDOWN;
         return 0;
-    case ARGP_KEY_ARG:
-        usage("'%s' is not an option", text);
     default:
         return ARGP_ERR_UNKNOWN;
     }

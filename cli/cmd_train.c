@@ -199,8 +199,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OPTION_QUIET:
         o->quiet = true;
         return 0;
-    case ARGP_KEY_ARG:
-        usage("'%s' is not an option", text);
     default:
         break;
     }
