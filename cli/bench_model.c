@@ -8,7 +8,6 @@
 typedef struct options {
     const char *model;
     known_inputs known;
-    int runs;
     computing computing;
     double seconds;
     bool json;
@@ -18,7 +17,6 @@ enum { OPTION_SHAPE = 256, OPTION_JSON };
 
 static const struct argp_option option_list[] = {
     {"shape", OPTION_SHAPE, "[NAME=]SIZE", 0, "an input's size, where the model leaves it open: 1x3x224x224", 1},
-    {"runs", 'n', "N", 0, "run that often", 1},
     {"seconds", 's', "S", 0, "measure at least that long, and ten runs (default 2)", 1},
     {"json", OPTION_JSON, NULL, 0, "print JSON", 1},
     {0}};
@@ -32,9 +30,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case OPTION_SHAPE:
         add_known_shape(&o->known, text);
-        return 0;
-    case 'n':
-        o->runs = (int)arg_int("runs", text, 1, 100000);
         return 0;
     case 's':
         o->seconds = arg_real("seconds", text, 0, 3600);
@@ -51,14 +46,15 @@ typedef struct bench {
     runner runner;
     cp_tensor *inputs;
     int n_inputs;
+    cp_status status; /* of the last run */
 } bench;
 
 static double run_once(void *user) {
     bench *b = user;
     const double begin = seconds_now();
-    if (cp_plan_run(b->runner.plan, b->runner.work, b->inputs, b->n_inputs, b->runner.outputs, b->runner.n_outputs))
-        return -1;
-    return seconds_now() - begin;
+    b->status =
+        cp_plan_run(b->runner.plan, b->runner.work, b->inputs, b->n_inputs, b->runner.outputs, b->runner.n_outputs);
+    return b->status ? -1 : seconds_now() - begin;
 }
 
 /* Numbers between 0 and 1; zeros where a model takes whole numbers. */
@@ -128,12 +124,11 @@ int bench_model(int argc, char **argv) {
     const double planned = seconds_now();
     int result = status ? fail_library(status) : STATUS_OK;
     if (!result) {
-        const timing t = time_runs(run_once, &b, o.runs ? 0 : o.seconds);
+        const timing t = time_runs(run_once, &b, o.seconds);
         if (t.runs)
             print_times(&o, &b, loaded - begin, planned - filled, &t);
         else
-            result = fail_library(
-                cp_plan_run(b.runner.plan, b.runner.work, b.inputs, b.n_inputs, b.runner.outputs, b.runner.n_outputs));
+            result = fail_library(b.status);
     }
     for (int i = 0; i < b.n_inputs; i++) free(b.inputs[i].data);
     free(b.inputs);
