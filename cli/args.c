@@ -113,15 +113,20 @@ int default_threads(void) {
     return cpus < 1 ? 1 : cpus > MAX_THREADS ? MAX_THREADS : cpus;
 }
 
+const char *words_text(const char *const *words, char text[WORDS_TEXT]) {
+    *text = 0;
+    for (int i = 0; words[i]; i++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, WORDS_TEXT - used, "%s%s", i ? ", " : "", words[i]);
+    }
+    return text;
+}
+
 int arg_choice(const char *option, const char *text, const char *const *words) {
     for (int i = 0; words[i]; i++)
         if (!strcmp(text, words[i])) return i;
-    char list[512] = "";
-    for (int i = 0; words[i]; i++) {
-        const size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", words[i]);
-    }
-    usage("%s = %s: must be one of %s", option, text, list);
+    char list[WORDS_TEXT];
+    usage("%s = %s: must be one of %s", option, text, words_text(words, list));
 }
 
 /* --- how to compute --- */

@@ -32,6 +32,9 @@ int arg_threads(const char *text);
 int default_threads(void);
 /* The number of `text` in a list of words that NULL ends. */
 int arg_choice(const char *option, const char *text, const char *const *words);
+/* Such a list as "fast, strict, bf16". */
+#define WORDS_TEXT 512
+const char *words_text(const char *const *words, char text[WORDS_TEXT]);
 
 /* "2" for every axis, or "2x1". */
 typedef struct axes {

@@ -105,8 +105,8 @@ static int read_word(bench_case *c, const json_t *object, const char *key, const
     if (!value) return 0;
     for (int i = 0; words[i]; i++)
         if (json_is_string(value) && !strcmp(json_string_value(value), words[i])) return i;
-    refuse(c, "%s must be %s%s%s%s%s", key, words[0], words[1] ? ", " : "", words[1] ? words[1] : "",
-           words[1] && words[2] ? ", " : "", words[1] && words[2] ? words[2] : "");
+    char list[WORDS_TEXT];
+    refuse(c, "%s must be %s", key, words_text(words, list));
     return -1;
 }
 

@@ -1,8 +1,6 @@
 /* convpool operators: the operations that nets are made of. */
 #include "args.h"
 
-#include <string.h>
-
 typedef enum form { TEXT, MARKDOWN, JSON, ONNX } form;
 
 enum { OPTION_MARKDOWN = 256, OPTION_JSON, OPTION_ONNX };
@@ -39,25 +37,15 @@ static void print_object(const cp_operator *op) {
     print_json(line, stdout);
 }
 
-#define ALGORITHMS_TEXT 256
-static const char *algorithms_text(const cp_operator *op, char text[ALGORITHMS_TEXT]) {
-    strcpy(text, op->algorithms[0] ? "" : "-");
-    for (int a = 0; op->algorithms[a]; a++) {
-        const size_t used = strlen(text);
-        snprintf(text + used, ALGORITHMS_TEXT - used, "%s%s", a ? ", " : "", op->algorithms[a]);
-    }
-    return text;
-}
-
 static void print_operator(const cp_operator *op, form chosen) {
-    char algorithms[ALGORITHMS_TEXT];
+    char algorithms[WORDS_TEXT];
     if (chosen == JSON) {
         print_object(op);
         return;
     }
     const char *gradient = op->differentiable ? "yes" : op->gradient ? "is one" : "no";
     printf(chosen == MARKDOWN ? "| %s | %s | %s | %s |\n" : "%-38s %-44s %-9s %s\n", op->name,
-           algorithms_text(op, algorithms), gradient, op->layer ? "yes" : "no");
+           op->algorithms[0] ? words_text(op->algorithms, algorithms) : "-", gradient, op->layer ? "yes" : "no");
 }
 
 int cmd_operators(int argc, char **argv) {
