@@ -41,25 +41,9 @@ static cp_tensor view_of(const value *v, cp_type type, cp_shape shape) {
 
 /* Labels or positions, of which any that there cannot be is -1. False where the file's numbers are not whole. */
 static bool read_labels(int32_t *labels, const cp_array *array, int64_t count) {
+    if (array->type == CP_F32 || array->type == CP_F64 || array->type == CP_F16 || array->type == CP_BF16) return false;
     for (int64_t i = 0; i < count; i++) {
-        int64_t label;
-        switch (array->type) {
-        case CP_I32:
-            label = ((const int32_t *)array->data)[i];
-            break;
-        case CP_I64:
-            label = ((const int64_t *)array->data)[i];
-            break;
-        case CP_U8:
-        case CP_BOOL:
-            label = ((const uint8_t *)array->data)[i];
-            break;
-        case CP_I8:
-            label = ((const int8_t *)array->data)[i];
-            break;
-        default:
-            return false;
-        }
+        const double label = number_at(array->data, array->type, i);
         labels[i] = label >= 0 && label <= INT32_MAX ? (int32_t)label : -1;
     }
     return true;
