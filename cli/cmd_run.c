@@ -53,7 +53,7 @@ static const struct argp_option option_list[] = {
     {"max-memory", OPTION_MEMORY, "SIZE", 0, "refuse to use more: 512M, 8G (default: half of the memory)", 3},
     {0}};
 
-/* "NAME=FILE"; what stands before the last '=' is the name, unless it has a '/' behind a '.', as paths have. */
+/* "NAME=FILE" or "FILE"; what stands before the first '=' is the name. */
 static void add_assignment(assignment *list, int *n, const char *option, char *text) {
     if (*n == MOST) usage("--%s: more than %d of them", option, MOST);
     char *equals = strchr(text, '=');

@@ -16,7 +16,7 @@ static const struct command {
     {"op", "run one operation, or its gradients, on NumPy files", cmd_op},
     {"explain", "show the numbers behind each output of an operation", cmd_explain},
     {"bench", "time operations, networks or training", cmd_bench},
-    {"convert", "store the weights of a model in another type", cmd_convert},
+    {"convert", "store a model's weights in another type, or write it as an ONNX file", cmd_convert},
     {"run", "run a network from an ONNX file on arrays or pictures", cmd_run},
     {"onnx-test", "run ONNX's test folders", cmd_onnx_test},
     {"operators", "the operations: their algorithms, which have gradients", cmd_operators},
