@@ -50,13 +50,13 @@ cp_order cp_onnx_common_order(cp_onnx_loader *l, int first, int n, int *rank);
     X("Sum", 1, -1, 1, "", cp_onnx_add, "add")                                                                         \
     X("Mean", 1, -1, 1, "", cp_onnx_mean, "add mul")                                                                   \
     X("Softmax", 1, 1, 1, "axis", cp_onnx_softmax, "softmax")                                                          \
-    X("ReduceSum", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_sum, "reduce")                        \
-    X("ReduceMean", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_mean, "reduce")                      \
-    X("ReduceMax", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_max, "reduce")                        \
-    X("ReduceMin", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_min, "reduce")                        \
-    X("ReduceProd", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_prod, "reduce")                      \
-    X("ReduceL1", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_l1, "reduce")                          \
-    X("ReduceL2", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_l2, "reduce")                          \
+    X("ReduceSum", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                            \
+    X("ReduceMean", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                           \
+    X("ReduceMax", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                            \
+    X("ReduceMin", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                            \
+    X("ReduceProd", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                           \
+    X("ReduceL1", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                             \
+    X("ReduceL2", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                             \
     X("Gemm", 2, 3, 1, "alpha beta transA transB", cp_onnx_gemm, "dense mul add")                                      \
     X("BatchNormalization", 5, 5, 5, "epsilon momentum spatial training_mode", cp_onnx_batch_normalization,            \
       "batch-norm")                                                                                                    \
@@ -129,9 +129,9 @@ cp_order cp_onnx_common_order(cp_onnx_loader *l, int first, int n, int *rank);
       "coordinate_transformation_mode mode output_height output_width sampling_ratio spatial_scale",                   \
       cp_onnx_roi_align, "roi-align concat cast")                                                                      \
     X("LogSoftmax", 1, 1, 1, "axis", cp_onnx_log_softmax, "log-softmax")                                               \
-    X("ReduceSumSquare", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_sum_square, "reduce")           \
-    X("ReduceLogSum", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_log_sum, "reduce")                 \
-    X("ReduceLogSumExp", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce_log_sum_exp, "reduce")          \
+    X("ReduceSumSquare", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                      \
+    X("ReduceLogSum", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                         \
+    X("ReduceLogSumExp", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                      \
     X("ArgMax", 1, 1, 1, "axis keepdims select_last_index", cp_onnx_arg_max, "arg-max")                                \
     X("ArgMin", 1, 1, 1, "axis keepdims select_last_index", cp_onnx_arg_min, "arg-min")                                \
     X("TopK", 1, 2, 2, "axis k largest sorted", cp_onnx_top_k, "top-k")                                                \

@@ -57,7 +57,22 @@ void cp_onnx_log_softmax(cp_onnx_loader *l) {
 
 /* --- reductions --- */
 
-static void reduce(cp_onnx_loader *l, cp_reduction reduction) {
+static cp_reduction reduction_of(cp_bytes op) {
+    static const struct {
+        const char *name;
+        cp_reduction reduction;
+    } reductions[] = {{"ReduceSum", CP_REDUCE_SUM},        {"ReduceMean", CP_REDUCE_MEAN},
+                      {"ReduceMax", CP_REDUCE_MAX},        {"ReduceMin", CP_REDUCE_MIN},
+                      {"ReduceProd", CP_REDUCE_PRODUCT},   {"ReduceL1", CP_REDUCE_L1},
+                      {"ReduceL2", CP_REDUCE_L2},          {"ReduceSumSquare", CP_REDUCE_SUM_SQUARE},
+                      {"ReduceLogSum", CP_REDUCE_LOG_SUM}, {"ReduceLogSumExp", CP_REDUCE_LOG_SUM_EXP}};
+    size_t i = 0;
+    while (!cp_bytes_are(op, reductions[i].name)) i++;
+    return reductions[i].reduction;
+}
+
+void cp_onnx_reduce(cp_onnx_loader *l) {
+    const cp_reduction reduction = reduction_of(l->node->op);
     cp_onnx_value *x = cp_onnx_in(l, 0);
     const int rank = x->shape.rank;
     int64_t axes[CP_MAX_RANK];
@@ -96,38 +111,6 @@ static void reduce(cp_onnx_loader *l, cp_reduction reduction) {
         if (!(gone >> order.axis[i] & 1)) result.axis[at++] = (int8_t)number[order.axis[i]];
     if (!left) y = cp_net_reshape(l->net, y, (cp_shape){0});
     cp_onnx_set(l, 0, y, result);
-}
-
-void cp_onnx_reduce_sum(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_SUM);
-}
-void cp_onnx_reduce_mean(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_MEAN);
-}
-void cp_onnx_reduce_max(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_MAX);
-}
-void cp_onnx_reduce_min(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_MIN);
-}
-void cp_onnx_reduce_prod(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_PRODUCT);
-}
-void cp_onnx_reduce_l1(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_L1);
-}
-void cp_onnx_reduce_l2(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_L2);
-}
-
-void cp_onnx_reduce_sum_square(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_SUM_SQUARE);
-}
-void cp_onnx_reduce_log_sum(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_LOG_SUM);
-}
-void cp_onnx_reduce_log_sum_exp(cp_onnx_loader *l) {
-    reduce(l, CP_REDUCE_LOG_SUM_EXP);
 }
 
 /* --- along one axis --- */
