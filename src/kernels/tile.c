@@ -78,13 +78,13 @@ INLINE void tile_at(const cp_tile *t, const word *from, const float *c, float *c
     tile_sums sum;
     tile_begin(t, c, sum, R, V);
     for (int64_t r = 0; r < t->run_count; r++) {
-        const word *a = from + t->runs[r].a, *const first = a;
+        const word *a = from + t->runs[r].a, *const last = a + t->run_length;
         const vec_words *b = (const vec_words *)t->b + t->runs[r].row * V;
         const char *ahead = t->ahead;
-        const int writes = c_before && r == t->run_count - 1;
-        for (int row = writes ? 0 : R - 1; row < R; row++) { /* in as many pieces as there are rows to be written */
-            if (writes) tile_write_row(t, c_before + row * t->c_step, kept[row], V);
-            const word *const end = first + t->run_length * (row + 1) / R;
+        enum { PIECE = 4 }; /* steps between the rows that are written: few, so that the CPU foresees its end */
+        for (int row = c_before && r == t->run_count - 1 ? 0 : R; row <= R; row++) {
+            if (row < R) tile_write_row(t, c_before + row * t->c_step, kept[row], V);
+            const word *const end = row < R && last - a > PIECE ? a + PIECE : last;
             for (; a < end; a++, b += V) {
                 if (fetches) {
                     __builtin_prefetch(ahead, 0, 2);
