@@ -1,5 +1,5 @@
-/* What the tests of the kernels share: the levels that this CPU can run, random numbers, comparison with the answers of
- * plain loops. Every buffer is at the edge of a page without access. */
+/* What tests of kernels at every level share: the levels that this CPU can run, random numbers, comparison with the
+ * answers of plain loops. Every buffer is at the edge of a page without access. */
 #ifndef TEST_KERNELS_H
 #define TEST_KERNELS_H
 

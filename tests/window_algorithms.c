@@ -1,45 +1,10 @@
 /* Pooling and depthwise convolution, forward and backward, by every algorithm at every level against the reference:
  * all attributes of a window, ties, NaN and infinities, windows that see nothing and inputs that nobody sees. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include "guard.h"
+#include "kernels.h"
 #include "op/op.h"
 #include "plan/algos.h"
 
-/* --- levels and random numbers --- */
-
-static const cp_kernels *levels[8]; /* ends with NULL */
-
-static int find_levels(void **state) {
-    (void)state;
-    int n = 0;
-    for (cp_isa isa = CP_ISA_PORTABLE; cp_cpu_can(isa); isa++) levels[n++] = cp_kernels_of(isa);
-    return 0;
-}
-
-static uint64_t drawn;
-
-static int64_t draw(int64_t least, int64_t most) {
-    static const cp_random_key key = {.seed = 23};
-    return least + cp_random_bits(&key, drawn++) % (most - least + 1);
-}
-
-static float draw_integer(void) {
-    return (float)draw(-4, 4);
-}
-static float draw_real(void) {
-    return (float)draw(-1000000, 1000000) / 1000000;
-}
-/* Few numbers, so that many are equal, and what is no number. */
-static float draw_strange(void) {
-    static const float strange[] = {0.0f, -0.0f, 1.0f, -1.0f, 1e-42f, 3.0e38f, INFINITY, -INFINITY, -INFINITY, NAN};
-    return strange[draw(0, 9)];
-}
+#include <stdio.h>
 
 /* --- one operation on one problem --- */
 
