@@ -11,7 +11,6 @@ typedef struct attribute {
     int type;
     cp_wire wire; /* at its first field */
     cp_wire_field f, i, s, t;
-    bool has_list;
 } attribute;
 
 static void read_attribute(attribute *a, const cp_wire *node, const cp_wire_field *field) {
@@ -25,8 +24,6 @@ static void read_attribute(attribute *a, const cp_wire *node, const cp_wire_fiel
         if (part.number == 3) a->i = part;
         if (part.number == 4) a->s = part;
         if (part.number == 5) a->t = part;
-        if (part.number == 7) a->has_list = true;
-        if (part.number == 8) a->has_list = true;
         if (part.number == 20) a->type = (int)part.value;
     }
 }
@@ -198,9 +195,9 @@ int cp_onnx_word_or(cp_onnx_loader *l, const char *name, const char *const *word
     return -1;
 }
 
-int cp_onnx_axis(cp_onnx_loader *l, const char *what, int64_t axis, int rank) {
+int cp_onnx_axis(cp_onnx_loader *l, int64_t axis, int rank) {
     if (cp_onnx_failed(l)) return -1;
     if (axis >= -rank && axis < rank) return (int)(axis < 0 ? axis + rank : axis);
-    cp_onnx_fail(l, cp_fail(CP_E_ARG, "%s = %lld outside %d..%d", what, (long long)axis, -rank, rank - 1));
+    cp_onnx_fail(l, cp_fail(CP_E_ARG, "axis = %lld outside %d..%d", (long long)axis, -rank, rank - 1));
     return -1;
 }

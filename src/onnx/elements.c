@@ -3,10 +3,6 @@
 
 #include "onnx/operators.h"
 
-static cp_node fail(cp_onnx_loader *l, cp_status status) {
-    return cp_onnx_fail(l, status);
-}
-
 /* --- one number --- */
 
 typedef struct function {
@@ -68,7 +64,7 @@ void cp_onnx_function(cp_onnx_loader *l) {
     else if (f->activation == CP_LEAKY_RELU || f->activation == CP_ELU || f->activation == CP_THRESHOLDED_RELU)
         set_function(l, CP_RELU, 0, 0);
     else
-        fail(l, cp_fail(CP_E_UNSUPPORTED, "%s = 0 is not supported", f->alpha));
+        cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "%s = 0 is not supported", f->alpha));
 }
 
 void cp_onnx_gelu(cp_onnx_loader *l) {
@@ -207,7 +203,7 @@ void cp_onnx_prelu(cp_onnx_loader *l) {
     int rank;
     const cp_onnx_value *x = cp_onnx_in(l, 0), *slope = cp_onnx_in(l, 1);
     if (slope->shape.rank > x->shape.rank) {
-        fail(l, cp_fail(CP_E_SHAPE, "slope has %d dimensions, the input %d", slope->shape.rank, x->shape.rank));
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "slope has %d dimensions, the input %d", slope->shape.rank, x->shape.rank));
         return;
     }
     const cp_order order = cp_onnx_common_order(l, 0, 1, &rank);

@@ -239,7 +239,7 @@ float cp_onnx_float_or(cp_onnx_loader *l, const char *name, float usual);
 /* The number of a word in a list that NULL ends; `usual` where it is not given. -1 after a failure. */
 int cp_onnx_word_or(cp_onnx_loader *l, const char *name, const char *const *words, int usual);
 /* An axis from -rank to rank-1 as one from 0 on; -1 after a failure. */
-int cp_onnx_axis(cp_onnx_loader *l, const char *what, int64_t axis, int rank);
+int cp_onnx_axis(cp_onnx_loader *l, int64_t axis, int rank);
 
 /* --- operators.c: the table --- */
 

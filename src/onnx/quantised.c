@@ -8,7 +8,7 @@
 static int scale_axis(cp_onnx_loader *l, const cp_onnx_value *x, cp_order order) {
     if (cp_onnx_int_or(l, "block_size", 0)) cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "block_size is not supported"));
     if (cp_shape_count(cp_onnx_in(l, 1)->shape) == 1) return 0;
-    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", 1), x->shape.rank);
+    const int axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", 1), x->shape.rank);
     for (int k = 0; k < x->shape.rank; k++)
         if (order.axis[k] == axis) return k;
     return 0;

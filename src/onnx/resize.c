@@ -5,10 +5,6 @@
 
 #include "onnx/operators.h"
 
-static cp_node fail(cp_onnx_loader *l, cp_status status) {
-    return cp_onnx_fail(l, status);
-}
-
 /* The words of opset 10 and before are the defaults there. */
 static bool read_modes(cp_onnx_loader *l, cp_resize *resize) {
     static const char *const modes[] = {"nearest", "linear", "cubic", "bilinear", NULL};
@@ -45,14 +41,16 @@ static bool read_scales(cp_onnx_loader *l, int input, int n, double *scale) {
         for (int i = 0; i < count; i++) scale[i] = (double)list[i];
     } else {
         if (!value->data || value->type != CP_ONNX_FLOAT)
-            return fail(l, cp_fail(CP_E_UNSUPPORTED, "scales must be numbers that are known when the model is loaded"));
+            return cp_onnx_fail(
+                l, cp_fail(CP_E_UNSUPPORTED, "scales must be numbers that are known when the model is loaded"));
         count = (int)(cp_shape_count(value->shape) <= CP_MAX_RANK ? cp_shape_count(value->shape) : CP_MAX_RANK + 1);
         for (int i = 0; i < count && i < CP_MAX_RANK; i++) scale[i] = cp_onnx_real_at(value, i);
     }
     if (!count) return false;
-    if (count != n) return fail(l, cp_fail(CP_E_SHAPE, "scales needs %d values, has %d", n, count));
+    if (count != n) return cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "scales needs %d values, has %d", n, count));
     for (int i = 0; i < n; i++)
-        if (!(scale[i] > 0 && scale[i] < 1e9)) return fail(l, cp_fail(CP_E_ARG, "scales[%d] must be above 0", i));
+        if (!(scale[i] > 0 && scale[i] < 1e9))
+            return cp_onnx_fail(l, cp_fail(CP_E_ARG, "scales[%d] must be above 0", i));
     return true;
 }
 
@@ -73,7 +71,7 @@ static void resize_spatial(cp_onnx_loader *l, cp_resize *resize, const target *t
     const bool wide = rank >= 3 && rank <= CP_MAX_AXES + 2 && t->scale[0] == 1 && t->scale[1] == 1; /* N and C stay */
     const int first = wide ? 2 : 0, n = rank - first;
     if (n < 1 || n > CP_MAX_AXES) {
-        fail(l, cp_fail(CP_E_UNSUPPORTED, "more than %d axes at once are not supported", CP_MAX_AXES));
+        cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "more than %d axes at once are not supported", CP_MAX_AXES));
         return;
     }
     for (int d = 0; d < n; d++) {
@@ -107,23 +105,23 @@ void cp_onnx_resize(cp_onnx_loader *l) {
     if (cp_onnx_ints(l, "axes", listed, CP_MAX_RANK, &count)) {
         n = count;
         for (int i = 0; i < n; i++)
-            if ((axes[i] = cp_onnx_axis(l, "axis", listed[i], x.rank)) < 0) return;
+            if ((axes[i] = cp_onnx_axis(l, listed[i], x.rank)) < 0) return;
     }
     const int policy = cp_onnx_word_or(l, "keep_aspect_ratio_policy", policies, 0);
     const bool has_scales = read_scales(l, old ? 1 : 2, n, given.scale);
     if (cp_onnx_failed(l)) return;
     if (!has_scales) {
         if (!cp_onnx_numbers(l, 3, "sizes", given.size, CP_MAX_RANK, &count)) {
-            if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "scales or sizes are missing"));
+            if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "scales or sizes are missing"));
             return;
         }
         if (count != n) {
-            fail(l, cp_fail(CP_E_SHAPE, "sizes needs %d values, has %d", n, count));
+            cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "sizes needs %d values, has %d", n, count));
             return;
         }
         for (int i = 0; i < n; i++)
             if (given.size[i] < 1) {
-                fail(l, cp_fail(CP_E_ARG, "sizes[%d] = %" PRId64 ": must be at least 1", i, given.size[i]));
+                cp_onnx_fail(l, cp_fail(CP_E_ARG, "sizes[%d] = %" PRId64 ": must be at least 1", i, given.size[i]));
                 return;
             }
         if (policy) keep_ratio(x, axes, n, policy, &given);

@@ -6,17 +6,13 @@
 
 enum { MOST = CP_MAX_RANK };
 
-static cp_node fail(cp_onnx_loader *l, cp_status status) {
-    return cp_onnx_fail(l, status);
-}
-
 /* Whether the size of an axis is not known: a batch that may be any. */
 static bool is_any(const cp_onnx_loader *l, const cp_onnx_value *x, int axis) {
     return l->any_batch && !x->constant && x->shape.dim[axis] == 0;
 }
 
 static bool fail_any(cp_onnx_loader *l) {
-    fail(l, cp_fail(CP_E_SHAPE, "the batch must be known here: give --shape with the input's name"));
+    cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "the batch must be known here: give --shape with the input's name"));
     return false;
 }
 
@@ -39,16 +35,17 @@ static bool resolve_shape(cp_onnx_loader *l, const cp_onnx_value *x, int64_t *ta
     *shape = (cp_shape){.rank = n};
     for (int k = any; k < x->shape.rank; k++) all *= x->shape.dim[k];
     for (int k = 0; k < n; k++) {
-        if (target[k] < -1) return fail(l, cp_fail(CP_E_SHAPE, "dimension %d is %" PRId64, k, target[k]));
-        if (target[k] == -1 && unknown >= 0) return fail(l, cp_fail(CP_E_SHAPE, "two unknown dimensions"));
+        if (target[k] < -1) return cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "dimension %d is %" PRId64, k, target[k]));
+        if (target[k] == -1 && unknown >= 0) return cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "two unknown dimensions"));
         if (target[k] == -1) unknown = k;
         if (target[k] == 0 && !allow_zero) {
-            if (k >= x->shape.rank) return fail(l, cp_fail(CP_E_SHAPE, "dimension %d is 0, the input has no such", k));
+            if (k >= x->shape.rank)
+                return cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "dimension %d is 0, the input has no such", k));
             target[k] = x->shape.dim[k];
             if (any && k == 0) continue;
         }
         if (target[k] >= 0 && !cp_mul(known, target[k], &known))
-            return fail(l, cp_fail(CP_E_LIMIT, "more elements than can be counted"));
+            return cp_onnx_fail(l, cp_fail(CP_E_LIMIT, "more elements than can be counted"));
     }
     for (int k = 0; k < n; k++) shape->dim[k] = target[k];
     if (any && !(n > 0 && (shape->dim[0] == 0 || (unknown == 0 && known == all)))) return fail_any(l);
@@ -59,7 +56,7 @@ static bool resolve_shape(cp_onnx_loader *l, const cp_onnx_value *x, int64_t *ta
     if (product == all) return true;
     for (int k = 0; k < n; k++)
         if (k == unknown) shape->dim[k] = -1;
-    fail(l, cp_fail(CP_E_SHAPE, "%" PRId64 " elements do not fit %s", all, cp_shape_text(*shape, text)));
+    cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "%" PRId64 " elements do not fit %s", all, cp_shape_text(*shape, text)));
     return false;
 }
 
@@ -89,7 +86,7 @@ void cp_onnx_flatten(cp_onnx_loader *l) {
     const cp_onnx_value *x = cp_onnx_in(l, 0);
     const int64_t asked = cp_onnx_int_or(l, "axis", 1);
     if (asked < -x->shape.rank || asked > x->shape.rank) {
-        fail(l, cp_fail(CP_E_ARG, "axis = %" PRId64 " outside %d..%d", asked, -x->shape.rank, x->shape.rank));
+        cp_onnx_fail(l, cp_fail(CP_E_ARG, "axis = %" PRId64 " outside %d..%d", asked, -x->shape.rank, x->shape.rank));
         return;
     }
     const int axis = (int)(asked < 0 ? asked + x->shape.rank : asked);
@@ -111,9 +108,9 @@ static bool axis_set(cp_onnx_loader *l, int rank, uint32_t *set) {
         cp_onnx_in(l, 1) ? cp_onnx_numbers(l, 1, "axes", axes, MOST, &n) : cp_onnx_ints(l, "axes", axes, MOST, &n);
     if (!given) return false;
     for (int i = 0; i < n; i++) {
-        const int axis = cp_onnx_axis(l, "axis", axes[i], rank);
+        const int axis = cp_onnx_axis(l, axes[i], rank);
         if (axis < 0) return false;
-        if (*set >> axis & 1) return fail(l, cp_fail(CP_E_ARG, "axis %d is named twice", axis));
+        if (*set >> axis & 1) return cp_onnx_fail(l, cp_fail(CP_E_ARG, "axis %d is named twice", axis));
         *set |= 1u << axis;
     }
     return true;
@@ -133,7 +130,7 @@ void cp_onnx_squeeze(cp_onnx_loader *l) {
     int number[MOST], n = 0;
     for (int k = 0; k < rank; k++) {
         if (gone >> k & 1 && x->shape.dim[k] != 1) {
-            fail(l, cp_fail(CP_E_SHAPE, "axis %d has %" PRId64 ", cannot be squeezed", k, x->shape.dim[k]));
+            cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "axis %d has %" PRId64 ", cannot be squeezed", k, x->shape.dim[k]));
             return;
         }
         number[k] = shape.rank;
@@ -153,11 +150,11 @@ void cp_onnx_unsqueeze(cp_onnx_loader *l) {
     const bool given =
         cp_onnx_in(l, 1) ? cp_onnx_numbers(l, 1, "axes", axes, MOST, &n) : cp_onnx_ints(l, "axes", axes, MOST, &n);
     if (!given) {
-        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "axes are missing"));
+        if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "axes are missing"));
         return;
     }
     if (rank + n > MOST) {
-        fail(l, cp_fail(CP_E_UNSUPPORTED, "more than %d dimensions are not supported", MOST));
+        cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "more than %d dimensions are not supported", MOST));
         return;
     }
     if (!axis_set(l, rank + n, &added)) return;
@@ -198,14 +195,14 @@ void cp_onnx_transpose(cp_onnx_loader *l) {
     }
     for (int k = 0; k < n; k++) {
         if (n != rank || perm[k] < 0 || perm[k] >= rank || seen >> perm[k] & 1) {
-            fail(l, cp_fail(CP_E_ARG, "perm must name each of %d axes once", rank));
+            cp_onnx_fail(l, cp_fail(CP_E_ARG, "perm must name each of %d axes once", rank));
             return;
         }
         seen |= 1u << perm[k];
         number[perm[k]] = k;
     }
     if (n != rank) {
-        fail(l, cp_fail(CP_E_ARG, "perm must name each of %d axes once", rank));
+        cp_onnx_fail(l, cp_fail(CP_E_ARG, "perm must name each of %d axes once", rank));
         return;
     }
     cp_onnx_want(l, x, cp_onnx_order_of(x));
@@ -226,19 +223,19 @@ void cp_onnx_concat(cp_onnx_loader *l) {
     int64_t asked;
     int rank;
     if (!cp_onnx_int(l, "axis", &asked)) {
-        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "axis is missing"));
+        if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "axis is missing"));
         return;
     }
-    const int axis = cp_onnx_axis(l, "axis", asked, first->shape.rank);
+    const int axis = cp_onnx_axis(l, asked, first->shape.rank);
     const cp_order order = cp_onnx_common_order(l, 0, n, &rank);
     if (axis < 0) return;
     cp_node *parts = cp_zalloc(NULL, n * (int64_t)sizeof *parts);
     int used = 0;
-    if (!parts) fail(l, CP_E_MEMORY);
+    if (!parts) cp_onnx_fail(l, CP_E_MEMORY);
     for (int i = 0; i < n && parts && !cp_onnx_failed(l); i++) {
         const cp_onnx_value *x = cp_onnx_in(l, i);
         if (!x || x->shape.rank != first->shape.rank)
-            fail(l, cp_fail(CP_E_SHAPE, "input %d has other dimensions than input 0", i));
+            cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "input %d has other dimensions than input 0", i));
         else if (x->shape.dim[axis] || is_any(l, x, axis) || (i == n - 1 && !used))
             parts[used++] = cp_onnx_want_in(l, i, order);
     }
@@ -252,7 +249,7 @@ void cp_onnx_split(cp_onnx_loader *l) {
     cp_onnx_value *x = cp_onnx_in(l, 0);
     int64_t sizes[PARTS], begin = 0;
     int n = l->node->outputs, given = 0;
-    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", 0), x->shape.rank);
+    const int axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", 0), x->shape.rank);
     if (axis < 0) return;
     if (is_any(l, x, axis)) {
         fail_any(l);
@@ -263,7 +260,8 @@ void cp_onnx_split(cp_onnx_loader *l) {
                                       : cp_onnx_ints(l, "split", sizes, PARTS, &given);
     if (cp_onnx_failed(l)) return;
     if (n > PARTS || (has && given != n)) {
-        fail(l, cp_fail(CP_E_SHAPE, "%d parts for %d outputs: at most %d are possible", has ? given : n, n, PARTS));
+        cp_onnx_fail(
+            l, cp_fail(CP_E_SHAPE, "%d parts for %d outputs: at most %d are possible", has ? given : n, n, PARTS));
         return;
     }
     const int64_t each = (whole + n - 1) / n; /* the last part may be smaller (since opset 18) */
@@ -277,7 +275,7 @@ void cp_onnx_split(cp_onnx_loader *l) {
         cp_shape shape = x->shape;
         shape.dim[axis] = sizes[i];
         if (sizes[i] < 0 || sizes[i] > whole - begin) {
-            fail(l, cp_fail(CP_E_SHAPE, "split[%d] = %" PRId64 ": the axis has %" PRId64, i, sizes[i], whole));
+            cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "split[%d] = %" PRId64 ": the axis has %" PRId64, i, sizes[i], whole));
             return;
         }
         if (!sizes[i])
@@ -287,7 +285,8 @@ void cp_onnx_split(cp_onnx_loader *l) {
         begin += sizes[i];
     }
     if (begin != whole && !cp_onnx_failed(l))
-        fail(l, cp_fail(CP_E_SHAPE, "the parts have %" PRId64 " together, the axis has %" PRId64, begin, whole));
+        cp_onnx_fail(l,
+                     cp_fail(CP_E_SHAPE, "the parts have %" PRId64 " together, the axis has %" PRId64, begin, whole));
 }
 
 /* From ONNX's start, end and step to the first index and how many there are (NumPy's rule). */
@@ -313,7 +312,7 @@ void cp_onnx_slice(cp_onnx_loader *l) {
                : cp_onnx_in(l, 1) && cp_onnx_in(l, 2) && cp_onnx_numbers(l, 1, "starts", start, MOST, &starts) &&
                      cp_onnx_numbers(l, 2, "ends", end, MOST, &ends);
     if (!good) {
-        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "starts and ends are missing"));
+        if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "starts and ends are missing"));
         return;
     }
     const bool has_axes = listed ? cp_onnx_ints(l, "axes", axes, MOST, &n_axes)
@@ -321,7 +320,7 @@ void cp_onnx_slice(cp_onnx_loader *l) {
     const bool has_steps = !listed && cp_onnx_in(l, 4) && cp_onnx_numbers(l, 4, "steps", steps, MOST, &n_steps);
     if (cp_onnx_failed(l)) return;
     if (starts != ends || (has_axes && n_axes != starts) || (has_steps && n_steps != starts)) {
-        fail(l, cp_fail(CP_E_SHAPE, "starts, ends, axes and steps must be lists of one length"));
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "starts, ends, axes and steps must be lists of one length"));
         return;
     }
     const cp_order order = cp_onnx_order_of(x);
@@ -330,12 +329,12 @@ void cp_onnx_slice(cp_onnx_loader *l) {
     uint32_t seen = 0;
     bool empty = false;
     for (int i = 0; i < starts && !cp_onnx_failed(l); i++) {
-        const int axis = cp_onnx_axis(l, "axis", has_axes ? axes[i] : i, x->shape.rank);
+        const int axis = cp_onnx_axis(l, has_axes ? axes[i] : i, x->shape.rank);
         const int64_t step = has_steps ? steps[i] : 1;
         int64_t begin, count;
         if (axis < 0) return;
-        if (seen >> axis & 1) fail(l, cp_fail(CP_E_ARG, "axis %d is named twice", axis));
-        if (step == 0) fail(l, cp_fail(CP_E_ARG, "steps[%d] = 0: must be another number", i));
+        if (seen >> axis & 1) cp_onnx_fail(l, cp_fail(CP_E_ARG, "axis %d is named twice", axis));
+        if (step == 0) cp_onnx_fail(l, cp_fail(CP_E_ARG, "steps[%d] = 0: must be another number", i));
         if (cp_onnx_failed(l)) return;
         seen |= 1u << axis;
         if (is_any(l, x, axis)) {
@@ -357,7 +356,7 @@ void cp_onnx_slice(cp_onnx_loader *l) {
 
 void cp_onnx_gather(cp_onnx_loader *l) {
     cp_onnx_value *x = cp_onnx_in(l, 0), *indices = cp_onnx_in(l, 1);
-    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", 0), x->shape.rank);
+    const int axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", 0), x->shape.rank);
     if (axis < 0) return;
     const cp_node node = cp_onnx_want(l, x, cp_order_plain()), places = cp_onnx_want(l, indices, cp_order_plain());
     cp_onnx_set(l, 0, cp_net_gather(l->net, node, places, axis), cp_order_plain());
@@ -365,7 +364,7 @@ void cp_onnx_gather(cp_onnx_loader *l) {
 
 void cp_onnx_gather_elements(cp_onnx_loader *l) {
     cp_onnx_value *x = cp_onnx_in(l, 0), *indices = cp_onnx_in(l, 1);
-    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", 0), x->shape.rank);
+    const int axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", 0), x->shape.rank);
     if (axis < 0) return;
     const cp_node node = cp_onnx_want(l, x, cp_order_plain()), places = cp_onnx_want(l, indices, cp_order_plain());
     cp_onnx_set(l, 0, cp_net_gather_elements(l->net, node, places, axis), cp_order_plain());
@@ -384,19 +383,19 @@ void cp_onnx_pad(cp_onnx_loader *l) {
     const int mode = cp_onnx_word_or(l, "mode", modes, 0);
     const bool given = l->opset < 11 ? cp_onnx_ints(l, "pads", pads, 2 * MOST, &n)
                                      : cp_onnx_in(l, 1) && cp_onnx_numbers(l, 1, "pads", pads, 2 * MOST, &n);
-    if (!given && !cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "pads are missing"));
+    if (!given && !cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "pads are missing"));
     if (cp_onnx_in(l, 2)) cp_onnx_real(l, 2, "constant_value", &constant);
     const bool has_axes = cp_onnx_in(l, 3) && cp_onnx_numbers(l, 3, "axes", axes, MOST, &n_axes);
     if (cp_onnx_failed(l)) return;
     if (!has_axes)
         for (n_axes = 0; n_axes < rank; n_axes++) axes[n_axes] = n_axes;
     if (n != 2 * n_axes) {
-        fail(l, cp_fail(CP_E_SHAPE, "pads needs %d values, has %d", 2 * n_axes, n));
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "pads needs %d values, has %d", 2 * n_axes, n));
         return;
     }
     const cp_order order = cp_onnx_order_of(x);
     for (int i = 0; i < n_axes; i++) {
-        const int axis = cp_onnx_axis(l, "axis", axes[i], rank);
+        const int axis = cp_onnx_axis(l, axes[i], rank);
         if (axis < 0) return;
         if ((pads[i] || pads[n_axes + i]) && is_any(l, x, axis)) {
             fail_any(l);
@@ -422,8 +421,8 @@ void cp_onnx_expand(cp_onnx_loader *l) {
         const int64_t of_x = d <= x->shape.rank ? x->shape.dim[x->shape.rank - d] : 1,
                       of_y = d <= n ? target[n - d] : 1;
         if (of_y < 0 || (of_x != of_y && of_x != 1 && of_y != 1)) {
-            fail(l, cp_fail(CP_E_SHAPE, "%s cannot be expanded to %s", cp_shape_text(x->shape, a),
-                            cp_shape_text(cp_shape_of(n, target), b)));
+            cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "%s cannot be expanded to %s", cp_shape_text(x->shape, a),
+                                    cp_shape_text(cp_shape_of(n, target), b)));
             return;
         }
         shape.dim[rank - d] = of_x == 1 ? of_y : of_x;
@@ -438,14 +437,14 @@ void cp_onnx_tile(cp_onnx_loader *l) {
     int n;
     if (!cp_onnx_numbers(l, 1, "repeats", repeats, MOST, &n)) return;
     if (n != x->shape.rank) {
-        fail(l, cp_fail(CP_E_SHAPE, "repeats needs %d values, has %d", x->shape.rank, n));
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "repeats needs %d values, has %d", x->shape.rank, n));
         return;
     }
     const cp_order order = cp_onnx_order_of(x);
     for (int i = 0; i < n; i++) {
         own[i] = repeats[order.axis[i]];
         if (repeats[i] < 0)
-            fail(l, cp_fail(CP_E_ARG, "repeats[%d] = %" PRId64 ": must not be negative", i, repeats[i]));
+            cp_onnx_fail(l, cp_fail(CP_E_ARG, "repeats[%d] = %" PRId64 ": must not be negative", i, repeats[i]));
     }
     cp_onnx_set(l, 0, cp_net_tile(l->net, cp_onnx_want(l, x, order), own), order);
 }
@@ -457,7 +456,7 @@ static void shuffle(cp_onnx_loader *l, cp_node (*build)(cp_net *, cp_node, int64
     int64_t block;
     const int rank = cp_onnx_in(l, 0)->shape.rank, mode = cp_onnx_word_or(l, "mode", modes, 0);
     if (!cp_onnx_int(l, "blocksize", &block)) {
-        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "blocksize is missing"));
+        if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "blocksize is missing"));
         return;
     }
     const cp_node y = build(l->net, cp_onnx_want_last(l, 0), block, mode == 1 ? CP_CHANNEL_FIRST : CP_DEPTH_FIRST);
@@ -482,7 +481,7 @@ void cp_onnx_dropout(cp_onnx_loader *l) {
     const cp_onnx_value *training = cp_onnx_in(l, 2), *x = cp_onnx_in(l, 0);
     if (training &&
         !(training->constant && cp_shape_count(training->shape) == 1 && !*(const uint8_t *)training->data)) {
-        fail(l, cp_fail(CP_E_UNSUPPORTED, "training_mode must be false"));
+        cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "training_mode must be false"));
         return;
     }
     cp_onnx_set_same(l, 0, x);
@@ -502,12 +501,12 @@ void cp_onnx_cast(cp_onnx_loader *l) {
     int64_t to;
     cp_type type;
     if (!cp_onnx_int(l, "to", &to)) {
-        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "to is missing"));
+        if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "to is missing"));
         return;
     }
     const cp_status status = cp_onnx_compute_type((int)to, &type);
     if (status) {
-        fail(l, status);
+        cp_onnx_fail(l, status);
         return;
     }
     const cp_order order = cp_onnx_order_of(x);
@@ -553,7 +552,7 @@ static void set_tensor(cp_onnx_loader *l, const cp_onnx_tensor *t) {
     const cp_status status = cp_onnx_tensor_numbers(l, t, &data, &owned);
     if (status || !y) {
         cp_free(NULL, owned);
-        if (status) fail(l, status);
+        if (status) cp_onnx_fail(l, status);
         return;
     }
     *y = (cp_onnx_value){
@@ -579,7 +578,8 @@ void cp_onnx_constant(cp_onnx_loader *l) {
         type = CP_ONNX_FLOAT;
     } else if (!cp_onnx_ints(l, "value_ints", whole, LONGEST, &count)) {
         if (!cp_onnx_failed(l))
-            fail(l, cp_fail(CP_E_UNSUPPORTED, "needs one of value, value_int, value_ints, value_float, value_floats"));
+            cp_onnx_fail(
+                l, cp_fail(CP_E_UNSUPPORTED, "needs one of value, value_int, value_ints, value_float, value_floats"));
         return;
     }
     const size_t size = type == CP_ONNX_INT64 ? sizeof *whole : sizeof *real;
@@ -599,19 +599,19 @@ void cp_onnx_constant_of_shape(cp_onnx_loader *l) {
     int64_t bytes = 0;
     if (!cp_onnx_numbers(l, 0, "shape", shape.dim, MOST, &shape.rank)) return;
     for (int k = 0; k < shape.rank; k++)
-        if (shape.dim[k] < 0) fail(l, cp_fail(CP_E_SHAPE, "dimension %d is %" PRId64, k, shape.dim[k]));
+        if (shape.dim[k] < 0) cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "dimension %d is %" PRId64, k, shape.dim[k]));
     if (cp_onnx_tensor_attribute(l, "value", &tensor)) {
         cp_status status = cp_onnx_tensor_numbers(l, &tensor, &data, &owned);
         if (!status) status = cp_onnx_compute_type(tensor.type, &type);
         if (!status && cp_shape_count(tensor.shape) != 1) status = cp_fail(CP_E_SHAPE, "value must be one number");
         if (!status && (tensor.type == CP_ONNX_FLOAT16 || tensor.type == CP_ONNX_BFLOAT16))
             status = cp_fail(CP_E_UNSUPPORTED, "value: type %s not supported", cp_onnx_type_name(tensor.type));
-        if (status) fail(l, status);
+        if (status) cp_onnx_fail(l, status);
         onnx_type = tensor.type;
     }
     const int64_t count = cp_shape_count(shape), size = cp_type_size(type);
     if (!cp_onnx_failed(l) && (count < 0 || !cp_mul(count, size, &bytes)))
-        fail(l, cp_fail(CP_E_LIMIT, "more elements than can be counted"));
+        cp_onnx_fail(l, cp_fail(CP_E_LIMIT, "more elements than can be counted"));
     char *numbers = cp_onnx_failed(l) ? NULL : cp_onnx_memory(l, bytes);
     for (int64_t i = 0; i < count && numbers && data; i++) memcpy(numbers + i * size, data, (size_t)size);
     cp_free(NULL, owned);
@@ -630,12 +630,12 @@ void cp_onnx_range(cp_onnx_loader *l) {
     const int type = first->type;
     cp_type computed;
     if (!(delta < 0 || delta > 0)) {
-        fail(l, cp_fail(CP_E_ARG, "delta must be another number than 0"));
+        cp_onnx_fail(l, cp_fail(CP_E_ARG, "delta must be another number than 0"));
         return;
     }
     if (cp_onnx_compute_type(type, &computed) || !cp_mul(n, cp_type_size(computed), &bytes) ||
         type == CP_ONNX_FLOAT16 || type == CP_ONNX_BFLOAT16) {
-        fail(l, cp_fail(CP_E_UNSUPPORTED, "type %s not supported", cp_onnx_type_name(type)));
+        cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "type %s not supported", cp_onnx_type_name(type)));
         return;
     }
     void *numbers = cp_onnx_memory(l, bytes);

@@ -5,10 +5,6 @@
 
 #include "onnx/operators.h"
 
-static cp_node fail(cp_onnx_loader *l, cp_status status) {
-    return cp_onnx_fail(l, status);
-}
-
 /* --- Softmax: our operator sums over the last axis --- */
 
 static cp_order with_last(cp_order from, int rank, int axis) {
@@ -30,7 +26,7 @@ static bool flattens(const cp_onnx_loader *l, const cp_onnx_value *x, int axis) 
 static void rows(cp_onnx_loader *l, cp_node (*build)(cp_net *net, cp_node x)) {
     cp_onnx_value *x = cp_onnx_in(l, 0);
     const int rank = x->shape.rank;
-    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", l->opset < 13 ? 1 : -1), rank);
+    const int axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", l->opset < 13 ? 1 : -1), rank);
     if (axis < 0) return;
     if (!flattens(l, x, axis)) {
         const cp_order order = with_last(cp_onnx_order_of(x), rank, axis);
@@ -88,10 +84,10 @@ void cp_onnx_reduce(cp_onnx_loader *l) {
         cp_onnx_set_same(l, 0, x);
         return;
     }
-    if (nothing) fail(l, cp_fail(CP_E_UNSUPPORTED, "noop_with_empty_axes without axes is not supported"));
+    if (nothing) cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "noop_with_empty_axes without axes is not supported"));
     const cp_order order = cp_onnx_order_of(x);
     for (int i = 0; i < n; i++) {
-        const int axis = cp_onnx_axis(l, "axis", axes[i], rank);
+        const int axis = cp_onnx_axis(l, axes[i], rank);
         if (axis < 0) return;
         gone |= 1u << axis;
         own[i] = cp_order_find(order, axis);
@@ -117,7 +113,7 @@ void cp_onnx_reduce(cp_onnx_loader *l) {
 
 static void arg(cp_onnx_loader *l, cp_node (*build)(cp_net *net, cp_node x, int axis, bool keep, bool last)) {
     cp_onnx_value *x = cp_onnx_in(l, 0);
-    const int rank = x->shape.rank, axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", 0), rank);
+    const int rank = x->shape.rank, axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", 0), rank);
     if (axis < 0) return;
     const bool keep = cp_onnx_int_or(l, "keepdims", 1) != 0, last = cp_onnx_int_or(l, "select_last_index", 0) != 0;
     const cp_order order = keep ? cp_onnx_order_of(x) : cp_order_plain();
@@ -138,10 +134,10 @@ void cp_onnx_top_k(cp_onnx_loader *l) {
     cp_onnx_value *x = cp_onnx_in(l, 0);
     int64_t k = 0;
     int n;
-    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", -1), x->shape.rank);
+    const int axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", -1), x->shape.rank);
     const bool given = cp_onnx_in(l, 1) ? cp_onnx_numbers(l, 1, "K", &k, 1, &n) && n == 1 : cp_onnx_int(l, "k", &k);
     if (axis < 0 || !given) {
-        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "K is missing"));
+        if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "K is missing"));
         return;
     }
     cp_node indices = 0;
@@ -158,7 +154,7 @@ void cp_onnx_cumulative_sum(cp_onnx_loader *l) {
     int64_t asked;
     int n;
     if (!cp_onnx_numbers(l, 1, "axis", &asked, 1, &n)) return;
-    const int axis = n ? cp_onnx_axis(l, "axis", asked, x->shape.rank) : -1;
+    const int axis = n ? cp_onnx_axis(l, asked, x->shape.rank) : -1;
     if (axis < 0) return;
     const bool exclusive = cp_onnx_int_or(l, "exclusive", 0) != 0, reverse = cp_onnx_int_or(l, "reverse", 0) != 0;
     const cp_order order = cp_onnx_order_of(x);
@@ -182,7 +178,7 @@ void cp_onnx_gemm(cp_onnx_loader *l) {
     const float alpha = cp_onnx_float_or(l, "alpha", 1), beta = cp_onnx_float_or(l, "beta", 1);
     const bool turn_a = cp_onnx_int_or(l, "transA", 0) != 0, turn_b = cp_onnx_int_or(l, "transB", 0) != 0;
     if (a->shape.rank != 2 || b->shape.rank != 2) {
-        fail(l, cp_fail(CP_E_SHAPE, "A and B need 2 dimensions, have %d and %d", a->shape.rank, b->shape.rank));
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "A and B need 2 dimensions, have %d and %d", a->shape.rank, b->shape.rank));
         return;
     }
     const int64_t columns = b->shape.dim[turn_b ? 0 : 1];
@@ -211,15 +207,15 @@ static bool per_channel(cp_onnx_loader *l, int i, const char *what, int64_t chan
     const cp_onnx_value *value = cp_onnx_in(l, i);
     if (value->shape.rank == 1 && value->shape.dim[0] == channels) return true;
     const int64_t count = cp_shape_count(value->shape);
-    fail(l, cp_fail(CP_E_SHAPE, "%s has %" PRId64 " value%s, needs %" PRId64, what, count, count == 1 ? "" : "s",
-                    channels));
+    cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "%s has %" PRId64 " value%s, needs %" PRId64, what, count,
+                            count == 1 ? "" : "s", channels));
     return false;
 }
 
 /* ONNX's may be 0, which is the usual one for our operators. */
 static float epsilon_of(cp_onnx_loader *l) {
     const float epsilon = cp_onnx_float_or(l, "epsilon", 1e-5f);
-    if (!(epsilon >= 0)) fail(l, cp_fail(CP_E_ARG, "epsilon must be >= 0"));
+    if (!(epsilon >= 0)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "epsilon must be >= 0"));
     return epsilon > 0 ? epsilon : FLT_MIN;
 }
 
@@ -229,11 +225,11 @@ void cp_onnx_batch_normalization(cp_onnx_loader *l) {
     const int rank = x->shape.rank;
     cp_node p[5];
     if (rank < 2) {
-        fail(l, cp_fail(CP_E_SHAPE, "input needs at least 2 dimensions, has %d", rank));
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "input needs at least 2 dimensions, has %d", rank));
         return;
     }
     if (cp_onnx_int_or(l, "training_mode", 0) || !cp_onnx_int_or(l, "spatial", 1))
-        fail(l, cp_fail(CP_E_UNSUPPORTED, "training_mode must be 0, and spatial 1"));
+        cp_onnx_fail(l, cp_fail(CP_E_UNSUPPORTED, "training_mode must be 0, and spatial 1"));
     for (int i = 1; i < 5; i++)
         if (!per_channel(l, i, names[i], x->shape.dim[1])) return;
     const float epsilon = epsilon_of(l);
@@ -247,7 +243,7 @@ void cp_onnx_instance_normalization(cp_onnx_loader *l) {
     const cp_onnx_value *x = cp_onnx_in(l, 0);
     const int rank = x->shape.rank;
     if (rank < 3) {
-        fail(l, cp_fail(CP_E_SHAPE, "input needs at least 3 dimensions, has %d", rank));
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "input needs at least 3 dimensions, has %d", rank));
         return;
     }
     if (!per_channel(l, 1, "scale", x->shape.dim[1]) || !per_channel(l, 2, "B", x->shape.dim[1])) return;
@@ -260,7 +256,7 @@ void cp_onnx_instance_normalization(cp_onnx_loader *l) {
 void cp_onnx_lrn(cp_onnx_loader *l) {
     int64_t size;
     if (!cp_onnx_int(l, "size", &size)) {
-        if (!cp_onnx_failed(l)) fail(l, cp_fail(CP_E_ARG, "size is missing"));
+        if (!cp_onnx_failed(l)) cp_onnx_fail(l, cp_fail(CP_E_ARG, "size is missing"));
         return;
     }
     const float alpha = cp_onnx_float_or(l, "alpha", 1e-4f), beta = cp_onnx_float_or(l, "beta", 0.75f);
@@ -276,7 +272,8 @@ void cp_onnx_group_normalization(cp_onnx_loader *l) {
     const int64_t groups = cp_onnx_int_or(l, "num_groups", 0), channels = rank > 1 ? x->shape.dim[1] : 0;
     cp_node p[3];
     if (rank < 3 || groups < 1 || channels % groups) {
-        fail(l, cp_fail(CP_E_SHAPE, "num_groups = %" PRId64 ": must divide %" PRId64 " channels", groups, channels));
+        cp_onnx_fail(
+            l, cp_fail(CP_E_SHAPE, "num_groups = %" PRId64 ": must divide %" PRId64 " channels", groups, channels));
         return;
     }
     for (int i = 1; i < 3; i++) {
@@ -295,13 +292,13 @@ void cp_onnx_group_normalization(cp_onnx_loader *l) {
 /* Over the axes from `axis` on, which become one. */
 void cp_onnx_layer_normalization(cp_onnx_loader *l) {
     const cp_onnx_value *x = cp_onnx_in(l, 0), *scale = cp_onnx_in(l, 1);
-    const int rank = x->shape.rank, axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", -1), rank);
+    const int rank = x->shape.rank, axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", -1), rank);
     if (axis < 0) return;
     int64_t flat[3] = {1, 1, 1}; /* the batch, which may be any, stays alone */
     for (int k = 0; k < rank; k++) flat[k >= axis ? 2 : k > 0] *= x->shape.dim[k];
     if (cp_shape_count(scale->shape) != flat[2]) {
-        fail(l, cp_fail(CP_E_SHAPE, "scale has %" PRId64 " values, needs %" PRId64, cp_shape_count(scale->shape),
-                        flat[2]));
+        cp_onnx_fail(l, cp_fail(CP_E_SHAPE, "scale has %" PRId64 " values, needs %" PRId64,
+                                cp_shape_count(scale->shape), flat[2]));
         return;
     }
     cp_node p[3];
@@ -322,11 +319,11 @@ void cp_onnx_layer_normalization(cp_onnx_loader *l) {
 /* x / |x| along an axis, the sum of absolute values or the root of the sum of squares. */
 void cp_onnx_lp_normalization(cp_onnx_loader *l) {
     cp_onnx_value *x = cp_onnx_in(l, 0);
-    const int axis = cp_onnx_axis(l, "axis", cp_onnx_int_or(l, "axis", -1), x->shape.rank);
+    const int axis = cp_onnx_axis(l, cp_onnx_int_or(l, "axis", -1), x->shape.rank);
     const int64_t p = cp_onnx_int_or(l, "p", 2);
     if (axis < 0) return;
     if (p != 1 && p != 2) {
-        fail(l, cp_fail(CP_E_ARG, "p = %" PRId64 ": must be 1 or 2", p));
+        cp_onnx_fail(l, cp_fail(CP_E_ARG, "p = %" PRId64 ": must be 1 or 2", p));
         return;
     }
     const cp_order order = cp_onnx_order_of(x);
@@ -346,7 +343,7 @@ void cp_onnx_mean_variance_normalization(cp_onnx_loader *l) {
     if (!cp_onnx_ints(l, "axes", axes, CP_MAX_RANK, &n)) n = 3;
     const cp_order order = cp_onnx_order_of(x);
     for (int i = 0; i < n; i++) {
-        const int axis = cp_onnx_axis(l, "axis", axes[i], x->shape.rank);
+        const int axis = cp_onnx_axis(l, axes[i], x->shape.rank);
         if (axis < 0) return;
         own[i] = cp_order_find(order, axis);
     }
