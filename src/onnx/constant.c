@@ -38,6 +38,13 @@ cp_status cp_onnx_compute_type(int type, cp_type *computed) {
     }
 }
 
+int cp_onnx_type_of(cp_type type) {
+    static const int types[] = {[CP_F32] = CP_ONNX_FLOAT,     [CP_F64] = CP_ONNX_DOUBLE, [CP_I32] = CP_ONNX_INT32,
+                                [CP_I64] = CP_ONNX_INT64,     [CP_U8] = CP_ONNX_UINT8,   [CP_F16] = CP_ONNX_FLOAT16,
+                                [CP_BF16] = CP_ONNX_BFLOAT16, [CP_I8] = CP_ONNX_INT8,    [CP_BOOL] = CP_ONNX_BOOL};
+    return types[type];
+}
+
 static int64_t stored_bytes(int type) {
     cp_type computed;
     if (type == CP_ONNX_FLOAT16 || type == CP_ONNX_BFLOAT16) return 2;

@@ -182,6 +182,8 @@ typedef struct cp_onnx_loader {
 
 /* The type that we compute a type in: halves as F32, which is exact. CP_E_UNSUPPORTED with the name of the type. */
 cp_status cp_onnx_compute_type(int type, cp_type *computed);
+/* ONNX's word for a type of ours. */
+int cp_onnx_type_of(cp_type type);
 /* The numbers of a tensor, with every check on how many there must be: *data points into the file, or to fresh memory
  * which is also at *owned. */
 cp_status cp_onnx_tensor_numbers(cp_onnx_loader *l, const cp_onnx_tensor *tensor, const void **data, void **owned);

@@ -120,25 +120,6 @@ static cp_shape outer_shape(cp_shape shape) {
     return outer;
 }
 
-static int onnx_type(cp_type type) {
-    switch (type) {
-    case CP_F64:
-        return CP_ONNX_DOUBLE;
-    case CP_I32:
-        return CP_ONNX_INT32;
-    case CP_I64:
-        return CP_ONNX_INT64;
-    case CP_U8:
-        return CP_ONNX_UINT8;
-    case CP_I8:
-        return CP_ONNX_INT8;
-    case CP_BOOL:
-        return CP_ONNX_BOOL;
-    default:
-        return CP_ONNX_FLOAT;
-    }
-}
-
 /* ValueInfoProto; shape: as in the file, 0 in front for any batch. */
 static void put_info(message *to, int field, const char *name, cp_type type, cp_shape shape) {
     message info = {0}, types = {0}, tensor = {0}, dims = {0};
@@ -150,7 +131,7 @@ static void put_info(message *to, int field, const char *name, cp_type type, cp_
             put_int(&dim, 1, shape.dim[i]);
         put_message(&dims, 1, &dim);
     }
-    put_int(&tensor, 1, onnx_type(type));
+    put_int(&tensor, 1, cp_onnx_type_of(type));
     put_message(&tensor, 2, &dims);
     put_message(&types, 1, &tensor);
     put_text(&info, 1, name);
@@ -241,7 +222,7 @@ static void put_initializer(writer *w, cp_node value, const char *name, const in
     const cp_tensor to = cp_view(copy, v->type, view.shape);
     status = cp_tensor_copy(&to, &view);
     for (int i = 0; i < shape.rank; i++) put_int(&tensor, 1, shape.dim[i]);
-    put_int(&tensor, 2, onnx_type(v->type));
+    put_int(&tensor, 2, cp_onnx_type_of(v->type));
     put_text(&tensor, 8, name);
     put_bytes(&tensor, 9, copy, bytes);
     cp_free(NULL, copy);

@@ -113,13 +113,6 @@ cp_node cp_onnx_want_last(cp_onnx_loader *l, int i) {
 
 /* --- results --- */
 
-static int onnx_type_of(cp_type type) {
-    static const int types[] = {[CP_F32] = CP_ONNX_FLOAT,     [CP_F64] = CP_ONNX_DOUBLE, [CP_I32] = CP_ONNX_INT32,
-                                [CP_I64] = CP_ONNX_INT64,     [CP_U8] = CP_ONNX_UINT8,   [CP_F16] = CP_ONNX_FLOAT16,
-                                [CP_BF16] = CP_ONNX_BFLOAT16, [CP_I8] = CP_ONNX_INT8,    [CP_BOOL] = CP_ONNX_BOOL};
-    return types[type];
-}
-
 static bool within_limit(cp_onnx_loader *l, int64_t bytes) {
     if (bytes >= 0 && bytes <= l->limit) return true;
     cp_onnx_fail(l, bytes < 0
@@ -132,7 +125,7 @@ void cp_onnx_set(cp_onnx_loader *l, int i, cp_node node, cp_order order) {
     cp_onnx_value *value = cp_onnx_out(l, i);
     if (cp_onnx_failed(l) || !node || !value) return;
     const cp_value *v = cp_net_value(l->net, node);
-    *value = (cp_onnx_value){.type = onnx_type_of(v->type), .shape.rank = v->shape.rank, .made = true};
+    *value = (cp_onnx_value){.type = cp_onnx_type_of(v->type), .shape.rank = v->shape.rank, .made = true};
     for (int k = 0; k < v->shape.rank; k++) value->shape.dim[order.axis[k]] = v->shape.dim[k];
     if (within_limit(l, cp_shape_count(v->shape) * cp_type_size(v->type))) remember(value, node, order);
 }
