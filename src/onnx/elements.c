@@ -5,14 +5,7 @@
 
 /* --- one number --- */
 
-typedef struct function {
-    const char *name;
-    cp_activation activation;
-    const char *alpha, *beta; /* attributes; NULL: it takes none */
-    float usual_alpha, usual_beta;
-} function;
-
-static const function functions[] = {
+const cp_onnx_function_row cp_onnx_functions[] = {
     {"Relu", CP_RELU, NULL, NULL, 0, 0},
     {"LeakyRelu", CP_LEAKY_RELU, "alpha", NULL, 0.01f, 0},
     {"Elu", CP_ELU, "alpha", NULL, 1, 0},
@@ -39,12 +32,13 @@ static const function functions[] = {
     {"Erf", CP_ERF, NULL, NULL, 0, 0},
     {"Sin", CP_SIN, NULL, NULL, 0, 0},
     {"Cos", CP_COS, NULL, NULL, 0, 0},
+    {0},
 };
 
-static const function *function_of(cp_bytes op) {
-    size_t i = 0;
-    while (!cp_bytes_are(op, functions[i].name)) i++;
-    return &functions[i];
+static const cp_onnx_function_row *function_of(cp_bytes op) {
+    const cp_onnx_function_row *f = cp_onnx_functions;
+    while (!cp_bytes_are(op, f->name)) f++;
+    return f;
 }
 
 /* Adds a function to input 0, which keeps its order. */
@@ -55,7 +49,7 @@ static void set_function(cp_onnx_loader *l, cp_activation activation, float alph
 }
 
 void cp_onnx_function(cp_onnx_loader *l) {
-    const function *f = function_of(l->node->op);
+    const cp_onnx_function_row *f = function_of(l->node->op);
     const float alpha = f->alpha ? cp_onnx_float_or(l, f->alpha, f->usual_alpha) : 0;
     const float beta = f->beta ? cp_onnx_float_or(l, f->beta, f->usual_beta) : 0;
     const bool none = alpha == 0 && beta == 0 && f->alpha; /* which our operators take for the usual ones */

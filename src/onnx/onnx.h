@@ -254,6 +254,16 @@ typedef struct cp_onnx_operator_row {
 } cp_onnx_operator_row;
 const cp_onnx_operator_row *cp_onnx_operator_find(cp_bytes name);
 
+/* --- elements.c: functions of one number; one without a name ends the list --- */
+
+typedef struct cp_onnx_function_row {
+    const char *name;
+    cp_activation activation;
+    const char *alpha, *beta; /* attributes; NULL: it takes none */
+    float usual_alpha, usual_beta;
+} cp_onnx_function_row;
+extern const cp_onnx_function_row cp_onnx_functions[];
+
 cp_node cp_onnx_fail(cp_onnx_loader *l, cp_status status); /* cp_net_fail for the loader's net */
 static inline bool cp_onnx_failed(const cp_onnx_loader *l) {
     return l->net->status != CP_OK;

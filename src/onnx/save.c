@@ -535,46 +535,19 @@ static void write_binary(writer *w) {
 
 /* --- functions of one number --- */
 
-static const struct {
-    cp_activation activation;
-    const char *op, *alpha, *beta;
-} functions[] = {
-    {CP_RELU, "Relu", NULL, NULL},
-    {CP_SIGMOID, "Sigmoid", NULL, NULL},
-    {CP_TANH, "Tanh", NULL, NULL},
-    {CP_LEAKY_RELU, "LeakyRelu", "alpha", NULL},
-    {CP_ELU, "Elu", "alpha", NULL},
-    {CP_SELU, "Selu", "alpha", "gamma"},
-    {CP_CELU, "Celu", "alpha", NULL},
-    {CP_SOFTPLUS, "Softplus", NULL, NULL},
-    {CP_SOFTSIGN, "Softsign", NULL, NULL},
-    {CP_HARD_SIGMOID, "HardSigmoid", "alpha", "beta"},
-    {CP_HARD_SWISH, "HardSwish", NULL, NULL},
-    {CP_MISH, "Mish", NULL, NULL},
-    {CP_GELU, "Gelu", NULL, NULL},
-    {CP_THRESHOLDED_RELU, "ThresholdedRelu", "alpha", NULL},
-    {CP_EXP, "Exp", NULL, NULL},
-    {CP_LOG, "Log", NULL, NULL},
-    {CP_SQRT, "Sqrt", NULL, NULL},
-    {CP_RECIPROCAL, "Reciprocal", NULL, NULL},
-    {CP_ABS, "Abs", NULL, NULL},
-    {CP_NEG, "Neg", NULL, NULL},
-    {CP_ERF, "Erf", NULL, NULL},
-};
-
 static bool write_function(writer *w) {
     char x[NAME_BYTES], y[NAME_BYTES];
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        if (strcmp(w->node->op->name, cp_activation_words[functions[i].activation])) continue;
+    for (const cp_onnx_function_row *f = cp_onnx_functions; f->name; f++) {
+        if (strcmp(w->node->op->name, cp_activation_words[f->activation])) continue;
         input(w, 0, x);
-        if (functions[i].alpha) float_attribute(w, functions[i].alpha, (float)w->problem->alpha);
-        if (functions[i].beta) float_attribute(w, functions[i].beta, (float)w->problem->beta);
-        finish(w, functions[i].op, (const char *const[]){x}, 1, false);
+        if (f->alpha) float_attribute(w, f->alpha, (float)w->problem->alpha);
+        if (f->beta) float_attribute(w, f->beta, (float)w->problem->beta);
+        finish(w, f->name, (const char *const[]){x}, 1, false);
         return true;
     }
-    if (w->node->op == &cp_op_gelu_tanh) {
+    if (w->node->op == &cp_op_gelu || w->node->op == &cp_op_gelu_tanh) {
         input(w, 0, x);
-        text_attribute(w, "approximate", "tanh");
+        if (w->node->op == &cp_op_gelu_tanh) text_attribute(w, "approximate", "tanh");
         finish(w, "Gelu", (const char *const[]){x}, 1, false);
         return true;
     }
