@@ -119,6 +119,189 @@ static void depthwise_weight_gradients(void **state) {
     }
 }
 
+/* --- groups: the channels of each are mixed --- */
+
+/* What one tap at x adds to output channel c; w: this tap's weights in all vectors. */
+static float plain_group_tap(const float *x, const float *w, int64_t w_vector, int64_t c, int read, int written,
+                             int lanes) {
+    float sum = 0;
+    for (int j = 0; j < read; j++) sum += x[c / written * read + j] * w[c / lanes * w_vector + j * lanes + c % lanes];
+    return sum;
+}
+
+static void plain_grouped(const cp_grouped *g, int lanes) {
+    const cp_depthwise *d = &g->rows;
+    for (int64_t p = 0; p < d->pixels; p++)
+        for (int64_t c = 0; c < d->channels; c++) {
+            float sum = d->bias ? d->bias[c] : 0;
+            for (int64_t r = 0; r < d->rows; r++)
+                for (int64_t s = 0; s < d->columns; s++)
+                    sum += plain_group_tap(d->x + p * d->x_step + r * d->x_row + s * d->x_column,
+                                           d->w + r * d->w_row + s * d->w_column, g->w_vector, c, g->read, g->written,
+                                           lanes);
+            d->y[p * d->y_step + c] = d->flags & CP_APPLY_RELU ? plain_relu(sum) : sum;
+        }
+}
+
+/* Whole vectors: kernels load them aligned. */
+static float *filled_weights(guard *g, int64_t n) {
+    float *w = guard_bytes(g, n * 4, 64);
+    for (int64_t i = 0; i < n; i++) w[i] = draw_integer();
+    return w;
+}
+
+static void check_grouped(const cp_kernels *k, guard *g, int read, int written) {
+    cp_grouped job = {.read = read, .written = written};
+    cp_depthwise *d = &job.rows;
+    d->pixels = draw(1, 40), d->rows = draw(1, 4), d->columns = draw(1, 7);
+    d->channels = k->lanes * draw(1, 3);
+    const int64_t channels_read = d->channels / written * read, pixel = channels_read + draw(0, 2);
+    d->x_step = draw(1, 2) * pixel, d->x_column = draw(1, 2) * pixel;
+    d->x_row = (2 * d->pixels + 2 * d->columns) * pixel;
+    d->w_column = (read + draw(0, 1)) * k->lanes, d->w_row = d->columns * d->w_column;
+    job.w_vector = d->rows * d->w_row + k->lanes * draw(0, 1);
+    d->y_step = d->channels + draw(0, 3);
+    d->x = filled(
+        g, (d->pixels - 1) * d->x_step + (d->rows - 1) * d->x_row + (d->columns - 1) * d->x_column + channels_read,
+        draw_integer);
+    d->w = filled_weights(g, d->channels / k->lanes * job.w_vector);
+    d->bias = draw(0, 1) ? filled(g, d->channels, draw_integer) : NULL;
+    d->flags = draw(0, 1) ? CP_APPLY_RELU : 0;
+    const int64_t outputs = (d->pixels - 1) * d->y_step + d->channels;
+    float *got = guard_floats(g, outputs), *want = guard_floats(g, outputs);
+    d->y = want;
+    plain_grouped(&job, k->lanes);
+    d->y = got;
+    k->grouped(&job);
+    assert_same_numbers(got, want, outputs, k, "grouped convolution");
+    guard_free(g);
+}
+
+static bool is_there(int64_t at, int64_t first, int64_t last) {
+    return at >= first && at < last;
+}
+
+static void plain_grouped_3x3(const cp_grouped_3x3 *g, int lanes) {
+    for (int64_t i = 0; i < g->rows; i++)
+        for (int64_t p = 0; p < g->pixels; p++)
+            for (int64_t c = 0; c < g->channels; c++) {
+                float sum = g->bias ? g->bias[c] : 0;
+                for (int64_t r = 0; r < 3; r++)
+                    for (int64_t s = 0; s < 3; s++)
+                        if (is_there(i + r, g->first_row, g->last_row) &&
+                            is_there(p + s, g->first_column, g->last_column))
+                            sum += plain_group_tap(g->x + (i + r) * g->x_row + (p + s) * g->x_step,
+                                                   g->w + (r * 3 + s) * g->read * lanes, g->w_vector, c, g->read,
+                                                   g->written, lanes);
+                g->y[i * g->y_row + p * g->y_step + c] = g->flags & CP_APPLY_RELU ? plain_relu(sum) : sum;
+            }
+}
+
+/* [*first, *last) of 0 .. n - 1: often all of them, or all but the ones at the edges. */
+static void draw_range(int64_t n, int64_t *first, int64_t *last) {
+    *first = draw(0, 3) ? draw(0, n > 1) : draw(0, n);
+    *last = draw(0, 3) && *first < n ? n - draw(0, *first < n - 1) : draw(*first, n);
+}
+
+/* Only what is there, with x before it. */
+static const float *filled_range(guard *g, int64_t rows, int64_t x_row, int64_t first_column, int64_t columns,
+                                 int64_t x_step, int64_t channels) {
+    const int64_t floats = rows && columns ? (rows - 1) * x_row + (columns - 1) * x_step + channels : 0;
+    return filled(g, floats, draw_integer) - first_column * x_step;
+}
+
+static void check_grouped_3x3(const cp_kernels *k, guard *g, int rows, int read, int written) {
+    cp_grouped_3x3 job = {.rows = rows, .read = read, .written = written, .pixels = draw(1, 20)};
+    job.channels = k->lanes * draw(1, 3);
+    const int64_t channels_read = job.channels / written * read;
+    job.x_step = channels_read + draw(0, 2);
+    job.x_row = (job.pixels + 2) * job.x_step + draw(0, 3);
+    draw_range(rows + 2, &job.first_row, &job.last_row);
+    draw_range(job.pixels + 2, &job.first_column, &job.last_column);
+    job.x = filled_range(g, job.last_row - job.first_row, job.x_row, job.first_column,
+                         job.last_column - job.first_column, job.x_step, channels_read) -
+            job.first_row * job.x_row;
+    job.w_vector = (9 * read + draw(0, 1)) * k->lanes;
+    job.w = filled_weights(g, job.channels / k->lanes * job.w_vector);
+    job.bias = draw(0, 1) ? filled(g, job.channels, draw_integer) : NULL;
+    job.flags = draw(0, 1) ? CP_APPLY_RELU : 0;
+    job.y_step = job.channels + draw(0, 3);
+    job.y_row = job.pixels * job.y_step + draw(0, 3);
+    const int64_t outputs = (rows - 1) * job.y_row + (job.pixels - 1) * job.y_step + job.channels;
+    float *got = guard_floats(g, outputs), *want = guard_floats(g, outputs);
+    job.y = want;
+    plain_grouped_3x3(&job, k->lanes);
+    job.y = got;
+    k->grouped_3x3(&job);
+    assert_same_numbers(got, want, outputs, k, "grouped convolution of 3x3");
+    guard_free(g);
+}
+
+static void grouped_rows(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        if (!k->grouped) continue;
+        for (int written = 2; written <= 8; written *= 2)
+            for (int read = 1; read <= written; read *= 2)
+                for (int i = 0; i < 30; i++) check_grouped(k, g, read, written);
+    }
+}
+
+static void grouped_3x3_rows(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        assert_int_equal(k->grouped_3x3 == NULL, k->grouped == NULL);
+        if (!k->grouped_3x3) continue;
+        for (int written = 2; written <= 8; written *= 2)
+            for (int read = 1; read <= written; read *= 2)
+                for (int i = 0; i < 40; i++) check_grouped_3x3(k, g, 1 + i % 2, read, written);
+    }
+}
+
+/* --- few filters --- */
+
+static void plain_few_filters(const cp_few_filters *f, int lanes) {
+    for (int64_t p = 0; p < f->pixels; p++)
+        for (int k = 0; k < f->filters; k++) {
+            float sum = f->bias ? f->bias[k] : 0;
+            for (int64_t r = 0; r < f->rows; r++)
+                for (int64_t s = 0; s < f->columns; s++)
+                    for (int64_t c = 0; c < f->channels && is_there(p + s, f->first_column, f->last_column); c++) {
+                        const int64_t vector = r * (f->channels / lanes) + c / lanes;
+                        sum += f->x[r * f->x_row + (p + s) * f->x_step + c] *
+                               f->w[((vector * f->columns + s) * f->filters + k) * lanes + c % lanes];
+                    }
+            f->y[p * f->filters + k] = f->flags & CP_APPLY_RELU ? plain_relu(sum) : sum;
+        }
+}
+
+static void few_filters(void **state) {
+    (void)state;
+    FOR_EACH_LEVEL(k, g) {
+        for (int i = 0; i < 400; i++) {
+            cp_few_filters job = {.filters = 1 + i % 4, .rows = draw(0, 3), .columns = draw(1, 7)};
+            job.pixels = draw(1, 3 * k->lanes);
+            job.channels = k->lanes * draw(1, 3);
+            job.x_step = job.channels + draw(0, 2);
+            job.x_row = (job.pixels + job.columns) * job.x_step;
+            draw_range(job.pixels + job.columns - 1, &job.first_column, &job.last_column);
+            job.x = filled_range(g, job.rows, job.x_row, job.first_column, job.last_column - job.first_column,
+                                 job.x_step, job.channels);
+            job.w = filled_weights(g, job.rows * job.channels * job.columns * job.filters);
+            job.bias = draw(0, 1) ? filled(g, job.filters, draw_integer) : NULL;
+            job.flags = draw(0, 1) ? CP_APPLY_RELU : 0;
+            const int64_t outputs = job.pixels * job.filters;
+            float *got = guard_floats(g, outputs), *want = guard_floats(g, outputs);
+            job.y = want;
+            plain_few_filters(&job, k->lanes);
+            job.y = got;
+            k->few_filters(&job);
+            assert_same_numbers(got, want, outputs, k, "few filters");
+            guard_free(g);
+        }
+    }
+}
+
 /* --- pooling --- */
 
 static const int64_t tap_counts[] = {1, 2, 3, 4, 5, 6, 9, 12, 49};
@@ -299,6 +482,9 @@ int main(void) {
         cmocka_unit_test(depthwise_rows),
         cmocka_unit_test(depthwise_may_be_split),
         cmocka_unit_test(depthwise_weight_gradients),
+        cmocka_unit_test(grouped_rows),
+        cmocka_unit_test(grouped_3x3_rows),
+        cmocka_unit_test(few_filters),
         cmocka_unit_test(max_pools),
         cmocka_unit_test(average_pools),
         cmocka_unit_test(pool_gradients),
