@@ -8,7 +8,7 @@ export LC_ALL=C
 tool=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-# Lines "NAME SYSTEM" of the operations that oracle.py compares, which it writes behind @cases( .. oracle="SYSTEM").
+# Lines "NAME SYSTEM" of the operations that are compared, which stand behind @cases( .. oracle="SYSTEM").
 oracles() {
     awk '
         /^@cases\(/ { inside = 1 }
@@ -22,7 +22,7 @@ oracles() {
                 for (i = 1; i < words; i++) print word[i], word[words]
                 inside = words = 0
             }
-        }' tests/oracle/oracle.py
+        }' tests/oracle/*.py
 }
 
 # Lines "NAME PASS" of the cases that the benchmark has.
