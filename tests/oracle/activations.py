@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from cases import Case, cases
+from cases import Case, away_from_zero, cases, positive
 from systems import as_it_is, run_onnx
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -19,6 +19,7 @@ def softplus(x):
 
 # name: the ONNX operator, its attributes, the same in NumPy; the usual numbers
 ACTIVATIONS = {
+    "linear": ("Identity", [], as_it_is, []),
     "relu": ("Relu", [], lambda x: np.maximum(x, 0), []),
     "sigmoid": ("Sigmoid", [], sigmoid, []),
     "tanh": ("Tanh", [], np.tanh, []),
@@ -36,7 +37,23 @@ ACTIVATIONS = {
     "hard-sigmoid": ("HardSigmoid", ["alpha", "beta"], lambda x, a, b: np.clip(a * x + b, 0, 1), [0.2, 0.5]),
     "hard-swish": ("HardSwish", [], lambda x: x * np.clip(x / 6 + 0.5, 0, 1), []),
     "clip": (None, ["min", "max"], np.clip, [0, 6]),
+    "thresholded-relu": ("ThresholdedRelu", ["alpha"], lambda x, a: np.where(x > a, x, 0), [1]),
+    "exp": ("Exp", [], np.exp, []),
+    "log": ("Log", [], np.log, []),
+    "sqrt": ("Sqrt", [], np.sqrt, []),
+    "reciprocal": ("Reciprocal", [], np.reciprocal, []),
+    "abs": ("Abs", [], np.abs, []),
+    "neg": ("Neg", [], np.negative, []),
+    "sign": ("Sign", [], np.sign, []),
+    "floor": ("Floor", [], np.floor, []),
+    "ceil": ("Ceil", [], np.ceil, []),
+    "round": ("Round", [], np.rint, []),
+    "erf": ("Erf", [], erf, []),
+    "sin": ("Sin", [], np.sin, []),
+    "cos": ("Cos", [], np.cos, []),
 }
+DOMAINS = {"log": positive, "sqrt": positive, "reciprocal": away_from_zero}
+STEPS = ["sign", "floor", "ceil", "round"]
 
 
 def draw_activation(rng):
@@ -48,7 +65,9 @@ def draw_activation(rng):
 
 
 @cases(26, 12, "relu", "sigmoid", "tanh", "leaky-relu", "elu", "selu", "celu", "mish", "softplus", "softsign",
-       "hard-sigmoid", "hard-swish", oracle="onnxruntime")
+       "hard-sigmoid", "hard-swish", "thresholded-relu", oracle="onnxruntime")
+@cases(26, 12, "linear", "exp", "log", "sqrt", "reciprocal", "abs", "neg", "sign", "floor", "ceil", "round", "erf", "sin",
+       "cos", oracle="onnxruntime")
 @cases(26, 12, "gelu", "gelu-tanh", "silu", "clip", oracle="NumPy")
 def activation(rng, name):
     operator, words, function, numbers = ACTIVATIONS[name]
@@ -56,7 +75,10 @@ def activation(rng, name):
     if words and rng.random() < 0.5:
         numbers = [float(np.float32(v)) for v in sorted(rng.uniform(0.1, 2, len(words)))]
         arguments = [a for pair in zip(["--alpha", "--beta"], map(str, numbers)) for a in pair]
-    arrays = {"x": rng.normal_array(*rng.integers(1, 4 if rng.small else 9, rng.integers(1, 5))) * np.float32(4)}
+    x = rng.normal_array(*rng.integers(1, 4 if rng.small else 9, rng.integers(1, 5))) * np.float32(4)
+    if name in STEPS and not rng.small and rng.random() < 0.5:
+        x = np.rint(x * 2) / 2  # on the steps, and halfway between
+    arrays = {"x": DOMAINS.get(name, as_it_is)(x)}
     onnx = run_onnx([(operator, ["x"], dict(zip(words, map(float, numbers))))], arrays) if operator else None
     return Case(arguments, arrays, onnx, lambda a: function(a["x"], *numbers))
 

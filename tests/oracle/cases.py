@@ -35,10 +35,12 @@ class Draws(np.random.Generator):
 
 class Case:
     """arguments: of the tool. arrays: in the order in which the tool wants its files. onnx: what onnxruntime says, or None.
-    function: the same from the dict of arrays in double, or None."""
+    function: the same from the dict of arrays in double, or None. operation: the tool's, where it has another name. result:
+    which of the tool's results it is about."""
 
-    def __init__(self, arguments, arrays, onnx=None, function=None):
+    def __init__(self, arguments, arrays, onnx=None, function=None, operation=None, result="y"):
         self.arguments, self.arrays, self.onnx, self.function = arguments, arrays, onnx, function
+        self.operation, self.result = operation, result
 
 
 DRAWN = []  # (operation, function, oracle, forward cases, backward cases)
@@ -53,6 +55,14 @@ def cases(forward, backward, *operations, oracle):
 
 def joined(numbers, by="x"):
     return by.join(map(str, numbers))
+
+
+def positive(x):
+    return np.abs(x) + np.float32(0.1)
+
+
+def away_from_zero(x):
+    return np.sign(x) * positive(x)
 
 
 def last_axis(axis, rank):

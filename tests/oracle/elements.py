@@ -1,7 +1,7 @@
 """Cases: functions of two arrays, element by element, and reductions."""
 import numpy as np
 
-from cases import Case, cases, draw_shape, joined, last_axis
+from cases import Case, away_from_zero, cases, draw_shape, joined, last_axis, positive
 from systems import run_onnx
 
 
@@ -13,9 +13,9 @@ def binary(rng, name):
     shape = draw_shape(rng)
     x, second = (rng.normal_array(*(1 if rng.random() < 0.4 else n for n in shape)) for _ in range(2))
     if name == "pow":
-        x = np.abs(x) + np.float32(0.1)
+        x = positive(x)
     if name == "div":
-        second = np.sign(second) * (np.abs(second) + np.float32(0.1))
+        second = away_from_zero(second)
     arrays = {"x": x, "second": second}
     onnx = run_onnx([(name.capitalize(), ["x", "second"], {})], arrays)
     return Case([], arrays, onnx, lambda a: function(a["x"], a["second"]))
@@ -24,16 +24,21 @@ def binary(rng, name):
 REDUCTIONS = {"sum": ("ReduceSum", np.sum), "mean": ("ReduceMean", np.mean), "max": ("ReduceMax", np.max),
               "min": ("ReduceMin", np.min), "product": ("ReduceProd", np.prod),
               "l1": ("ReduceL1", lambda x, **by: np.abs(x).sum(**by)),
-              "l2": ("ReduceL2", lambda x, **by: np.sqrt((x * x).sum(**by)))}
+              "l2": ("ReduceL2", lambda x, **by: np.sqrt((x * x).sum(**by))),
+              "sum-square": ("ReduceSumSquare", lambda x, **by: (x * x).sum(**by)),
+              "log-sum": ("ReduceLogSum", lambda x, **by: np.log(x.sum(**by))),
+              "log-sum-exp": ("ReduceLogSumExp", lambda x, **by: np.log(np.exp(x).sum(**by)))}
 
 
-@cases(100, 40, "reduce", oracle="onnxruntime")
+@cases(140, 60, "reduce", oracle="onnxruntime")
 def reduction(rng, name):
     kind = rng.one_of(list(REDUCTIONS))
     operator, reduce = REDUCTIONS[kind]
     arrays = {"x": rng.normal_array(*draw_shape(rng))}
     if kind == "product":  # that stays a number
         arrays["x"] = np.sign(arrays["x"]) * (np.abs(arrays["x"]) / 10 + np.float32(0.9))
+    if kind == "log-sum":
+        arrays["x"] = positive(arrays["x"])
     rank = arrays["x"].ndim
     axes = [a for a in range(rank) if rng.random() < 0.5] or [0]
     arguments = ["--kind", kind, "--keep", "--axes", joined((last_axis(a, rank) for a in axes), ",")]

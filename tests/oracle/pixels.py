@@ -25,30 +25,42 @@ def pad(rng, name):
     return Case(arguments, {"x": x}, onnx, lambda a: np.pad(a["x"], around, mode=PAD_VALUES[values], **more))
 
 
+def triangle(distance):
+    return np.maximum(0, 1 - np.abs(distance))
+
+
+def keys_kernel(distance, a=-0.75):
+    """Keys 1981."""
+    d = np.abs(distance)
+    return np.where(d <= 1, ((a + 2) * d - (a + 3)) * d * d + 1, np.where(d < 2, a * (((d - 5) * d + 8) * d - 4), 0))
+
+
 def resized_axis(n, size, scale, mode, coordinates, rounding):
     """The matrix [outputs, inputs] of one axis. A scale that was given in single precision is reckoned with in it."""
     o = np.arange(size, dtype=scale.dtype)
     at = {"half_pixel": (o + 0.5) / scale - 0.5, "asymmetric": o / scale,
           "align_corners": np.arange(size) * (n - 1) / (size - 1) if size > 1 else np.zeros(1),
-          "pytorch_half_pixel": (o + 0.5) / scale - 0.5 if size > 1 else np.zeros(1)}[coordinates]
+          "pytorch_half_pixel": (o + 0.5) / scale - 0.5 if size > 1 else np.zeros(1),
+          "half_pixel_symmetric": n / 2 * (1 - size / (n * scale)) + (o + 0.5) / scale - 0.5}[coordinates]
     matrix, o = np.zeros((size, n)), np.arange(size)
     if mode == "nearest":
         index = {"round_prefer_floor": np.ceil(at - 0.5), "round_prefer_ceil": np.floor(at + 0.5), "floor": np.floor(at),
                  "ceil": np.ceil(at)}[rounding]
         matrix[o, np.clip(index, 0, n - 1).astype(int)] = 1
         return matrix
-    at = np.clip(at, 0, n - 1)
-    low = np.minimum(np.floor(at), n - 1).astype(int)
-    np.add.at(matrix, (o, low), 1 - (at - low))
-    np.add.at(matrix, (o, np.minimum(low + 1, n - 1)), at - low)
+    low = np.floor(at).astype(int)
+    for tap in range(-1, 3):
+        weights = (triangle if mode == "linear" else keys_kernel)(at - low - tap)
+        np.add.at(matrix, (o, np.clip(low + tap, 0, n - 1)), weights)
     return matrix
 
 
-@cases(90, 30, "resize", oracle="onnxruntime")
+@cases(120, 40, "resize", oracle="onnxruntime")
 def resize(rng, name):
-    x = draw_image(rng)
-    mode, coordinates = rng.one_of(["nearest", "linear"]), rng.one_of(
-        ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])
+    """Cubic onnxruntime has for images alone."""
+    x, mode = draw_image(rng), rng.one_of(["nearest", "linear", "cubic"])
+    coordinates = rng.one_of(["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]
+                             + ([] if mode == "nearest" else ["half_pixel_symmetric"]))
     rounding = rng.one_of(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])
     attributes = {"mode": mode, "coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
     arguments = ["--interpolation", mode, "--coordinates", coordinates, "--rounding", rounding]
@@ -56,7 +68,7 @@ def resize(rng, name):
     size = np.floor(scale * np.float32(x.shape[2:])).astype(np.int64)
     if 0 in size or tuple(size) == x.shape[2:]:
         return resize(rng, name)
-    if rng.random() < 0.5 and mode == "linear":
+    if rng.random() < 0.5 and mode != "nearest":
         inputs, constants = ["x", "", "", "sizes"], {"sizes": np.array([*x.shape[:2], *size])}
         arguments += ["--size", joined(size)]
         scale = size / np.array(x.shape[2:])
@@ -71,7 +83,10 @@ def resize(rng, name):
         for axis, matrix in enumerate(matrices):
             y = np.moveaxis(np.tensordot(matrix, y, (1, axis + 2)), 0, axis + 2)
         return y
-    return Case(arguments, {"x": x}, run_onnx([("Resize", inputs, attributes)], {"x": x}, constants), function)
+    onnx = None
+    if mode != "cubic" or x.ndim == 4:
+        onnx = run_onnx([("Resize", inputs, attributes)], {"x": x}, constants)
+    return Case(arguments, {"x": x}, onnx, function)
 
 
 def shuffled(x, block, order, axes, deep):
@@ -107,6 +122,14 @@ def pixel_shuffle(rng, name):
         onnx = run_onnx([("SpaceToDepth", ["x"], {"blocksize": block})], {"x": x})
     return Case(["--block", str(block), "--order", order], {"x": x}, onnx,
                 lambda a: shuffled(a["x"], block, order, axes, deep))
+
+
+@cases(25, 12, "flatten", oracle="onnxruntime")
+def flatten(rng, name):
+    """The channels are the fastest."""
+    x = draw_image(rng)
+    onnx = run_onnx([("Flatten", ["x"], {"axis": 1})], {"x": np.ascontiguousarray(np.moveaxis(x, 1, -1))})
+    return Case([], {"x": x}, onnx, lambda a: np.moveaxis(a["x"], 1, -1).reshape(len(x), -1))
 
 
 @cases(40, 0, "concat", oracle="onnxruntime")

@@ -40,6 +40,24 @@ def max_pool(rng, name):
     return Case(arguments, arrays, onnx, lambda a: windows.taps(windows.pad(a["x"], -np.inf)).max(0))
 
 
+@cases(60, 0, "max-pool-positions", oracle="onnxruntime")
+def max_pool_positions(rng, name):
+    """Of equal maxima the first. onnxruntime counts positions through all images and channels."""
+    windows, arguments, arrays = draw_pooling(rng)
+    if rng.random() < 0.5:
+        arrays["x"] = np.rint(arrays["x"])
+    plane, onnx = math.prod(windows.size), None
+    if onnx_pools(windows):
+        attributes = windows.attributes(auto_pad=True) | {"ceil_mode": int(windows.ceil)}
+        onnx = run_onnx([("MaxPool", ["x"], attributes)], arrays, output=1) % plane
+
+    def function(a):
+        seen = windows.taps(windows.pad(a["x"], -np.inf))
+        places = windows.taps(windows.pad(np.arange(plane).reshape(1, 1, *windows.size)))
+        return np.take_along_axis(np.broadcast_to(places, seen.shape), seen.argmax(0)[None], 0)[0]
+    return Case(arguments, arrays, onnx, function, operation="max-pool", result="indices")
+
+
 @cases(200, 50, "avg-pool", oracle="onnxruntime")
 def average_pool(rng, name):
     """By the four divisors; onnxruntime knows the taps inside, and those inside input and padding."""

@@ -3,7 +3,7 @@ import subprocess
 
 import numpy as np
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 # --- the tool ---
 
@@ -31,11 +31,12 @@ def as_it_is(b):
 TO_FILE = {"x": channels_last, "second": channels_last, "grad": channels_last, "w": filters_last, "b": as_it_is,
            "scale": as_it_is, "mean": as_it_is, "variance": as_it_is, "target": channels_last,
            "offset": channels_last, "mask": channels_last, "positions": channels_last, "rois": as_it_is}
-FROM_FILE = {"y": channels_first, "dx": channels_first, "dw": filters_first, "dscale": as_it_is, "db": as_it_is,
-             "doffset": channels_first, "dmask": channels_first}
+FROM_FILE = {"y": channels_first, "indices": channels_first, "dx": channels_first, "dw": filters_first,
+             "dscale": as_it_is, "db": as_it_is, "doffset": channels_first, "dmask": channels_first}
 OPTION = {"x": "--input", "second": "--input", "scale": "--weights", "mean": "--mean", "variance": "--variance",
           "w": "--weights", "b": "--bias", "grad": "--grad", "target": "--target",
-          "y": "--output", "dx": "--output-dx", "dw": "--output-dw", "dscale": "--output-dw", "db": "--output-db",
+          "y": "--output", "indices": "--output-positions", "dx": "--output-dx", "dw": "--output-dw",
+          "dscale": "--output-dw", "db": "--output-db",
           "offset": "--offset", "mask": "--mask", "positions": "--positions", "rois": "--rois",
           "doffset": "--output-doffset", "dmask": "--output-dmask"}
 GRADIENTS = {"x": "dx", "w": "dw", "scale": "dscale", "b": "db", "offset": "doffset", "mask": "dmask"}  # that the tool gives
@@ -61,24 +62,27 @@ def run_tool(tool, folder, operation, arguments, arrays, results, layout):
 # --- onnxruntime ---
 
 
-def onnx_model(nodes, arrays, constants=None):
-    """Of some nodes, each given as (operator, inputs, attributes), the last of which gives the output. inputs None: what
-    the node before gave."""
+def onnx_model(nodes, arrays, constants=None, output=0):
+    """Of some nodes, each given as (operator, inputs, attributes); output: which of the last one's outputs it gives. inputs
+    None: what the node before gave."""
     made, values = [], list(arrays)
     for operator, inputs, attributes in nodes:
         values.append(f"value{len(made)}")
         made.append(helper.make_node(operator, inputs or [values[-2]], [values[-1]], **attributes))
+    for i in range(output):
+        values.append(f"output{i + 1}")
+        made[-1].output.append(values[-1])
     inputs = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
               for name, array in arrays.items()]
-    output = helper.make_tensor_value_info(values[-1], TensorProto.FLOAT, None)
-    graph = helper.make_graph(made, "case", inputs, [output],
+    of_any_type = helper.make_empty_tensor_value_info(values[-1])
+    graph = helper.make_graph(made, "case", inputs, [of_any_type],
                               [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
 
 
-def run_onnx(nodes, arrays, constants=None):
+def run_onnx(nodes, arrays, constants=None, output=0):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    model = onnx_model(nodes, arrays, constants).SerializeToString()
+    model = onnx_model(nodes, arrays, constants, output).SerializeToString()
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]).run(None, arrays)[0]
