@@ -10,11 +10,6 @@ static cp_panels panels_of(const cp_problem *p) {
     return cp_panels_of(p->kernels, 1, words(p->channels), p->filters);
 }
 
-static int64_t valid_columns(const cp_panels *panels, int64_t i) {
-    const int64_t rest = panels->columns - i * panels->width;
-    return rest < panels->width ? rest : panels->width;
-}
-
 static cp_status prepare(const cp_problem *p, cp_prepared *prepared) {
     const cp_panels panels = panels_of(p);
     prepared->scratch = p->batch * words(p->channels) * 4;
@@ -30,7 +25,7 @@ static void pack(const cp_call *call, int id, int n) {
     cp_share(panels.count, id, n, &first, &last);
     for (int64_t i = first; i < last; i++)
         p->kernels->bf16->pack((const float *)call->in[1] + i * panels.width, p->filters, 1, p->channels,
-                               valid_columns(&panels, i), cp_panel_width(&panels, i),
+                               cp_panel_columns(&panels, i), cp_panel_width(&panels, i),
                                (float *)call->out[0] + cp_panel_offset(&panels, 0, i));
 }
 
@@ -48,7 +43,7 @@ static void run_panel(const cp_call *call, const cp_panels *panels, int64_t pane
                     .run_count = 1,
                     .run_length = words(p->channels),
                     .flags = p->relu ? CP_APPLY_RELU : 0};
-    tile.tail = (int)(valid_columns(panels, panel) - (vectors - 1) * panels->lanes);
+    tile.tail = (int)(cp_panel_columns(panels, panel) - (vectors - 1) * panels->lanes);
     if (call->in[2]) tile.bias = (const float *)call->in[2] + column;
     for (int64_t i = 0; i < pieces; i++) {
         const int64_t row = p->batch * i / pieces, end = p->batch * (i + 1) / pieces;

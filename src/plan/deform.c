@@ -154,7 +154,7 @@ static void multiply(const cp_call *call, const cp_panels *panels, int64_t group
     const int lanes = p->kernels->lanes;
     const int64_t T = cp_window_taps(&p->window), C = p->channels / p->groups;
     const int64_t filter = group * panels->columns + panel * panels->width, width = cp_panel_width(panels, panel);
-    const int64_t vectors = width / lanes, some = least(panels->columns - panel * panels->width, width);
+    const int64_t vectors = width / lanes;
     const float *bias = call->in[3];
     cp_tile tile = {.a_step = d->step,
                     .b = (const float *)call->in[1] + cp_panel_offset(panels, group, panel),
@@ -163,7 +163,7 @@ static void multiply(const cp_call *call, const cp_panels *panels, int64_t group
                     .run_length = p->groups == 1 ? T * C : C,
                     .c_step = p->filters,
                     .bias = bias ? bias + filter : NULL,
-                    .tail = (int)(some - (vectors - 1) * lanes),
+                    .tail = (int)(cp_panel_columns(panels, panel) - (vectors - 1) * lanes),
                     .flags = p->relu ? CP_APPLY_RELU : 0};
     for (int64_t i = 0, rows; i < count; i += rows) {
         rows = least(count - i, p->kernels->rows[vectors]);
@@ -221,7 +221,7 @@ static void pack_transposed(const cp_call *call, int id, int n) {
         const int64_t t = unit / panels.count % T, group = unit / panels.count / T, panel = unit % panels.count;
         const int64_t width = cp_panel_width(&panels, panel), first = panel * panels.width;
         const float *w = (const float *)call->in[1] + (t * panels.columns + first) * p->filters + group * panels.rows;
-        p->kernels->pack(w, 1, p->filters, panels.rows, least(panels.columns - first, width), width,
+        p->kernels->pack(w, 1, p->filters, panels.rows, cp_panel_columns(&panels, panel), width,
                          (float *)call->out[0] + cp_panel_offset(&panels, group * T + t, panel));
     }
 }
@@ -252,7 +252,7 @@ static void gradient_of_seen(const cp_call *call, const cp_panels *panels, int64
 /* The first channel of a panel, and the one behind its last. */
 static void panel_channels(const cp_panels *panels, int64_t group, int64_t panel, int64_t *first, int64_t *end) {
     *first = group * panels->columns + panel * panels->width;
-    *end = least(*first + panels->width, (group + 1) * panels->columns);
+    *end = *first + cp_panel_columns(panels, panel);
 }
 
 /* Of one image and panel, in the order of the outputs. */

@@ -35,10 +35,9 @@ static void pack_transposed(const cp_problem *p, const float *w, int64_t group, 
     }
     cp_panels from = cp_weight_panels(p);
     for (int64_t i = 0; i < from.count; i++) {
-        int64_t k = i * from.width, step = cp_panel_width(&from, i),
-                rows = filters - k < from.width ? filters - k : from.width;
-        p->kernels->pack(w + cp_panel_offset(&from, group, i) + row * step, 1, step, rows, columns, width,
-                         to + k * width);
+        int64_t step = cp_panel_width(&from, i);
+        p->kernels->pack(w + cp_panel_offset(&from, group, i) + row * step, 1, step, cp_panel_columns(&from, i),
+                         columns, width, to + i * from.width * width);
     }
 }
 
@@ -57,9 +56,8 @@ static void pack_input_gradient(const cp_call *call, int id, int n) {
             int64_t x = t % a[2].taps, y = t / a[2].taps % a[1].taps, z = t / a[2].taps / a[1].taps;
             int64_t tap =
                 (a[0].tap[z] * p->window.axis[1].kernel + a[1].tap[y]) * p->window.axis[2].kernel + a[2].tap[x];
-            int64_t width = cp_panel_width(&panels, panel), column = panel * panels.width,
-                    rest = panels.columns - column;
-            pack_transposed(p, call->in[1], group, tap, column, rest < width ? rest : width, width,
+            int64_t width = cp_panel_width(&panels, panel);
+            pack_transposed(p, call->in[1], group, tap, panel * panels.width, cp_panel_columns(&panels, panel), width,
                             packed + ph->packed + cp_panel_offset(&panels, group, panel) + t * d->in_channels * width);
         }
     }

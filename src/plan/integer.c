@@ -68,7 +68,7 @@ static void pack_panel(const cp_call *call, const cp_panels *panels, int64_t gro
     const cp_problem *p = call->problem;
     const int64_t channels = p->channels / p->groups, words = row_words(p, in_word), taps = cp_window_taps(&p->window);
     const int64_t width = cp_panel_width(panels, index), first = group * panels->columns + index * panels->width;
-    const int64_t rest = panels->columns - index * panels->width, columns = rest < width ? rest : width;
+    const int64_t columns = cp_panel_columns(panels, index);
     memset(to, 0, (size_t)(taps * words * width * 4));
     for (int64_t row = 0; row < taps * channels; row++) {
         const int64_t tap = row / channels, channel = row % channels;
@@ -86,8 +86,8 @@ static void pack_panel(const cp_call *call, const cp_panels *panels, int64_t gro
 /* The sums of the weights of a panel that each class meets. */
 static void add_classes(const cp_tiling *d, const cp_panels *panels, int64_t index, const int8_t *panel,
                         int64_t filters, int32_t *sums) {
-    const int64_t width = cp_panel_width(panels, index), rest = panels->columns - index * panels->width,
-                  columns = rest < width ? rest : width, chunks = d->phases[0].chunks;
+    const int64_t width = cp_panel_width(panels, index), columns = cp_panel_columns(panels, index),
+                  chunks = d->phases[0].chunks;
     for (int64_t class = 0; class < cp_tiling_classes(d); class ++, sums += filters) {
         memset(sums, 0, (size_t)columns * sizeof *sums);
         for (int64_t i = 0; i < chunks; i++) {

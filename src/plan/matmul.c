@@ -46,7 +46,6 @@ static void pack(const cp_call *call, int id, int n) {
 static void multiply(const cp_kernels *kernels, const product *p, const float *a, const float *panels, int64_t panel,
                      float *y, int64_t i, int64_t last) {
     const int64_t width = cp_panel_width(&p->panels, panel), column = panel * p->panels.width;
-    const int64_t columns = p->J - column < width ? p->J - column : width;
     const int vectors = (int)(width / kernels->lanes), most = kernels->rows[vectors];
     const cp_run run = {0};
     cp_tile tile = {.a_step = p->K,
@@ -55,7 +54,7 @@ static void multiply(const cp_kernels *kernels, const product *p, const float *a
                     .run_count = 1,
                     .run_length = p->K,
                     .c_step = p->J,
-                    .tail = (int)(columns - (vectors - 1) * kernels->lanes)};
+                    .tail = (int)(cp_panel_columns(&p->panels, panel) - (vectors - 1) * kernels->lanes)};
     for (int64_t rows; i < last; i += rows) {
         rows = last - i < most ? last - i : most;
         tile.a = a + i * p->K;

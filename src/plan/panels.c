@@ -30,7 +30,7 @@ int64_t cp_panel_offset(const cp_panels *p, int64_t group, int64_t i) {
     return group * group_floats(p) + i * p->width * p->rows;
 }
 
-static int64_t valid_columns(const cp_panels *p, int64_t i) {
+int64_t cp_panel_columns(const cp_panels *p, int64_t i) {
     int64_t rest = p->columns - i * p->width;
     return rest < p->width ? rest : p->width;
 }
@@ -42,14 +42,14 @@ void cp_panels_pack(const cp_panels *p, const cp_kernels *kernels, const float *
     for (int64_t u = first; u < last; u++) {
         int64_t panel = u / blocks % p->count, group = u / blocks / p->count, row = u % blocks * BLOCK;
         int64_t rows = p->rows - row < BLOCK ? p->rows - row : BLOCK, width = cp_panel_width(p, panel);
-        kernels->pack(plain + row * all + group * p->columns + panel * p->width, all, 1, rows, valid_columns(p, panel),
-                      width, packed + cp_panel_offset(p, group, panel) + row * width);
+        kernels->pack(plain + row * all + group * p->columns + panel * p->width, all, 1, rows,
+                      cp_panel_columns(p, panel), width, packed + cp_panel_offset(p, group, panel) + row * width);
     }
 }
 
 /* What pads the last vector of each row of the panel. */
 static void clear_padding(const cp_panels *p, int64_t panel, float *packed) {
-    const int64_t width = cp_panel_width(p, panel), columns = valid_columns(p, panel);
+    const int64_t width = cp_panel_width(p, panel), columns = cp_panel_columns(p, panel);
     for (int64_t row = 0; row < p->rows; row++)
         for (int64_t j = columns; j < width; j++) packed[row * width + j] = 0;
 }
@@ -61,7 +61,7 @@ void cp_panels_pack_lent(const cp_panels *p, const cp_tensor *plain, float *pack
     for (int64_t u = first; u < end; u++) {
         const int64_t panel = u % p->count, group = u / p->count;
         cp_tensor from = *plain, to;
-        from.shape.dim[last] = valid_columns(p, panel);
+        from.shape.dim[last] = cp_panel_columns(p, panel);
         from.data = (float *)plain->data + (group * p->columns + panel * p->width) * plain->stride[last];
         /* The panel is a tensor, too, with a gap behind each row where that is padded. */
         to = cp_view(packed + cp_panel_offset(p, group, panel), CP_F32, from.shape);
@@ -77,7 +77,7 @@ void cp_panels_unpack(const cp_panels *p, const float *packed, float *plain) {
         for (int64_t panel = 0; panel < p->count; panel++) {
             const float *from = packed + cp_panel_offset(p, group, panel);
             float *to = plain + group * p->columns + panel * p->width;
-            int64_t width = cp_panel_width(p, panel), columns = valid_columns(p, panel);
+            int64_t width = cp_panel_width(p, panel), columns = cp_panel_columns(p, panel);
             for (int64_t row = 0; row < p->rows; row++)
                 memcpy(to + row * p->groups * p->columns, from + row * width, (size_t)columns * sizeof *to);
         }

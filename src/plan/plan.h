@@ -248,9 +248,10 @@ cp_panels cp_panels_of(const cp_kernels *kernels, int64_t groups, int64_t rows, 
 /* The panels of a problem's weights as parameters are stored: rows taps * channels/groups, columns filters/groups. */
 cp_panels cp_weight_panels(const cp_problem *problem);
 int64_t cp_panels_floats(const cp_panels *panels);
-/* Where panel i of a group begins (in floats), and its width. */
+/* Where panel i of a group begins (in floats), its width, and how many of its columns are no padding. */
 int64_t cp_panel_offset(const cp_panels *panels, int64_t group, int64_t i);
 int64_t cp_panel_width(const cp_panels *panels, int64_t i);
+int64_t cp_panel_columns(const cp_panels *panels, int64_t i);
 /* Between [rows][groups*columns] without gaps and panels: share id of n. */
 void cp_panels_pack(const cp_panels *panels, const cp_kernels *kernels, const float *plain, float *packed, int id,
                     int n);

@@ -135,11 +135,11 @@ static void pack_forward(const cp_call *call, int id, int n) {
     cp_share(w->panels.count * blocks, id, n, &first, &last);
     for (int64_t u = first; u < last; u++) {
         const int64_t panel = u / blocks, row = u % blocks * BLOCK, width = cp_panel_width(&w->panels, panel);
-        const int64_t column = panel * w->panels.width, rest = t->filters - column;
+        const int64_t column = panel * w->panels.width;
         cp_winograd_weights job = {.w = weights + row * t->filters + column,
                                    .w_row = t->filters,
                                    .rows = t->channels - row < BLOCK ? t->channels - row : BLOCK,
-                                   .columns = rest < width ? rest : width,
+                                   .columns = cp_panel_columns(&w->panels, panel),
                                    .u = (float *)call->out[0] + u_offset(w, panel) + row * width,
                                    .u_step = u_step(w, panel),
                                    .u_row = width};
@@ -251,8 +251,7 @@ static void multiply(const winograd *w, const cp_kernels *kernels, const float *
 
 static void finish_block(const winograd *w, const cp_call *call, const float *m, int64_t panel, int64_t first,
                          int64_t last) {
-    const int64_t width = cp_panel_width(&w->panels, panel), column = panel * w->panels.width,
-                  rest = w->tiles.filters - column;
+    const int64_t width = cp_panel_width(&w->panels, panel), column = panel * w->panels.width;
     const cp_winograd_tiles *t = &w->tiles;
     const float *bias = call->in[2];
     for (int64_t tile = first; tile < last; tile++, m += width) {
@@ -267,7 +266,7 @@ static void finish_block(const winograd *w, const cp_call *call, const float *m,
                                         .row = at.row,
                                         .column = at.column,
                                         .bias = bias ? bias + column : NULL,
-                                        .filters = rest < width ? rest : width,
+                                        .filters = cp_panel_columns(&w->panels, panel),
                                         .flags = call->problem->relu ? CP_APPLY_RELU : 0};
         t->transform->output(&job);
     }
