@@ -11,7 +11,6 @@ enum { BLOCK = 32, CHANNELS = 64 }; /* pixels and channels that backward passes 
 typedef struct deform {
     int64_t step;                  /* columns of a pixel */
     int64_t block;                 /* pixels whose columns are made at once */
-    int64_t shares;                /* that have columns of their own: there may be more threads */
     cp_run *runs;                  /* of the tile: the taps in the columns */
     int64_t (*reach)[CP_MAX_AXES]; /* of each tap */
 } deform;
@@ -119,7 +118,7 @@ static void gather(const cp_problem *p, const float *x, const float *offset, con
 /* --- forward --- */
 
 static cp_status prepare(const cp_problem *p, cp_prepared *prepared) {
-    enum { BLOCK_BYTES = 192 << 10, MOST_PIXELS = 96, MOST_SHARES = 64 };
+    enum { BLOCK_BYTES = 192 << 10, MOST_PIXELS = 96 };
     const int64_t T = cp_window_taps(&p->window);
     const cp_panels panels = cp_weight_panels(p);
     deform *d = cp_zalloc(NULL, (int64_t)sizeof *d + T * (int64_t)(sizeof *d->runs + sizeof *d->reach));
@@ -130,13 +129,12 @@ static cp_status prepare(const cp_problem *p, cp_prepared *prepared) {
     d->block = BLOCK_BYTES / (int64_t)sizeof(float) / d->step;
     if (d->block > MOST_PIXELS) d->block = MOST_PIXELS;
     if (d->block < p->kernels->rows[p->kernels->vectors]) d->block = p->kernels->rows[p->kernels->vectors];
-    d->shares = least((pixels(p) + d->block - 1) / d->block, MOST_SHARES);
     for (int64_t t = 0; t < T; t++) {
         d->runs[t] = (cp_run){t * p->channels, t * (p->channels / p->groups)};
         cp_window_reach(&p->window, t, d->reach[t]);
     }
     prepared->state = d;
-    prepared->scratch = d->shares * d->block * d->step * (int64_t)sizeof(float);
+    prepared->scratch_of_share = cp_round_up(d->block * d->step * (int64_t)sizeof(float), CP_ALIGN);
     prepared->packed = cp_panels_floats(&panels) * (int64_t)sizeof(float);
     return CP_OK;
 }
@@ -180,9 +178,8 @@ static void forward(const cp_call *call, int phase, int id, int n) {
     const cp_panels panels = cp_weight_panels(p);
     const int64_t T = cp_window_taps(&p->window), all = pixels(p);
     int64_t unit, last;
-    if (id >= d->shares) return;
-    cp_share((all + d->block - 1) / d->block, id, (int)least(n, d->shares), &unit, &last);
-    float *columns = (float *)call->scratch + id * d->block * d->step;
+    cp_share((all + d->block - 1) / d->block, id, n, &unit, &last);
+    float *columns = cp_share_scratch(call, id);
     for (; unit < last; unit++) {
         const int64_t pixel = unit * d->block, count = least(d->block, all - pixel);
         for (int64_t i = 0; i < count; i++) {
