@@ -120,7 +120,7 @@ static void add_chances(const float *images, const cp_problem *p, const block *b
     }
 }
 
-/* Goes through the window until the part u of the sum has passed. */
+/* Goes through the window until the part u of the sum has passed; where that is no number, only to the first tap. */
 static float draw(const cp_call *call, const block *b, int64_t c, double limit, int64_t *drawn) {
     const cp_window *window = &call->problem->window;
     const cp_box box = cp_window_box(window, b->at);
@@ -139,6 +139,7 @@ static float draw(const cp_call *call, const block *b, int64_t c, double limit, 
             passed += a;
         }
     }
+    if (*drawn < 0) *drawn = 0;
     return y;
 }
 
