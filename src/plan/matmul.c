@@ -19,18 +19,17 @@ static cp_shape batch_of(cp_shape shape) {
 
 static cp_status prepare(const cp_problem *problem, cp_prepared *prepared) {
     const cp_shape a = problem->in[0], b = problem->in[1], y = problem->out[0];
-    product *p = cp_zalloc(NULL, sizeof *p);
-    if (!p) return CP_E_MEMORY;
-    p->I = y.dim[y.rank - 2];
-    p->J = y.dim[y.rank - 1];
-    p->K = a.dim[a.rank - 1];
-    p->matrices = cp_shape_count(batch_of(y));
-    p->packed = cp_shape_count(batch_of(b));
-    p->panels = cp_panels_of(problem->kernels, 1, p->K, p->J);
-    p->rows = cp_rows_of((cp_shape[]){batch_of(a), batch_of(b)}, 2, batch_of(y));
-    prepared->state = p;
-    if (!cp_mul(p->packed, cp_panels_floats(&p->panels) * (int64_t)sizeof(float), &prepared->packed))
+    product made = {.I = y.dim[y.rank - 2],
+                    .J = y.dim[y.rank - 1],
+                    .K = a.dim[a.rank - 1],
+                    .matrices = cp_shape_count(batch_of(y)),
+                    .packed = cp_shape_count(batch_of(b)),
+                    .rows = cp_rows_of((cp_shape[]){batch_of(a), batch_of(b)}, 2, batch_of(y))};
+    made.panels = cp_panels_of(problem->kernels, 1, made.K, made.J);
+    if (!cp_mul(made.packed, cp_panels_floats(&made.panels) * (int64_t)sizeof(float), &prepared->packed))
         return cp_fail(CP_E_MEMORY, "no memory for the second matrices");
+    if (!(prepared->state = cp_alloc(NULL, sizeof made))) return CP_E_MEMORY;
+    *(product *)prepared->state = made;
     return CP_OK;
 }
 
