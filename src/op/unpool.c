@@ -19,6 +19,7 @@ static cp_status infer_positions(cp_problem *problem, const cp_attributes *attri
 static cp_status unpooled_axis(const cp_pool *pool, int d, int64_t in, int64_t *size) {
     const int64_t kernel = pool->kernel[d], stride = pool->stride[d] ? pool->stride[d] : kernel;
     const int64_t dilation = pool->dilation[d] ? pool->dilation[d] : 1;
+    const int64_t before = pool->pad_before[d], after = pool->pad_after[d];
     int64_t reach, extent;
     *size = pool->output_size[d];
     if (*size < 0) return cp_fail(CP_E_ARG, "output_size[%d] = %lld: must be at least 1", d, (long long)*size);
@@ -26,8 +27,11 @@ static cp_status unpooled_axis(const cp_pool *pool, int d, int64_t in, int64_t *
     if (kernel < 1) return cp_fail(CP_E_ARG, "kernel[%d] = %lld: must be at least 1", d, (long long)kernel);
     if (stride < 1) return cp_fail(CP_E_ARG, "stride[%d] = %lld: must be at least 1", d, (long long)stride);
     if (dilation < 1) return cp_fail(CP_E_ARG, "dilation[%d] = %lld: must be at least 1", d, (long long)dilation);
+    if (before < 0 || after < 0)
+        return cp_fail(CP_E_ARG, "pad_%s[%d] = %lld: must be at least 0", before < 0 ? "before" : "after", d,
+                       (long long)(before < 0 ? before : after));
     if (!cp_mul(in - 1, stride, &reach) || !cp_mul(kernel - 1, dilation, &extent) || !cp_sum(reach, extent, &reach) ||
-        !cp_sum(reach, 1 - pool->pad_before[d] - pool->pad_after[d], size))
+        !cp_sum(reach, 1 - before, size) || !cp_sum(*size, -after, size))
         return cp_fail(CP_E_SHAPE, "the output's size overflows");
     return *size > 0 ? CP_OK : cp_fail(CP_E_SHAPE, "output size would be %lld", (long long)*size);
 }
