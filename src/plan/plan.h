@@ -205,10 +205,13 @@ extern const cp_algo *const cp_algos_loss[], *const cp_algos_loss_gradient[]; /*
  *   max_pool_positions index -> position     max_unpool x position -> y
  *   max_unpool_gradient dy position -> dx
  *   adaptive_average_pool x -> y             adaptive_average_pool_gradient dy -> dx
- *   activation x -> y                        activation_gradient y|x dy -> dx        dropout x -> y (also of the
- * gradient) softmax x -> y                           softmax_gradient y dy -> dx softmax_cross_entropy x labels -> loss
- * p (both with class weights behind) softmax_cross_entropy_gradient p labels dloss -> dx mean_squared_error y target ->
- * loss mean_squared_error_gradient y target dloss -> dy loss x target -> loss loss_gradient x target dloss -> dx */
+ *   activation x -> y                        activation_gradient y|x dy -> dx
+ *   softmax x -> y                           softmax_gradient y dy -> dx
+ *   dropout x -> y (of the gradient, too)
+ *   softmax_cross_entropy x labels [weights] -> loss p
+ *   softmax_cross_entropy_gradient p labels dloss [weights] -> dx
+ *   mean_squared_error y target -> loss      mean_squared_error_gradient y target dloss -> dy
+ *   loss x target -> loss                    loss_gradient x target dloss -> dx */
 
 /* --- planner.c --- */
 
