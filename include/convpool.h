@@ -429,9 +429,8 @@ CP_API cp_node cp_net_conv_transpose(cp_net *net, cp_node x, int64_t filters, co
 CP_API cp_node cp_net_local_conv(cp_net *net, cp_node x, int64_t filters, const cp_conv *conv);
 CP_API cp_node cp_net_local_conv_with(cp_net *net, cp_node x, cp_node w, cp_node b, const cp_conv *conv);
 /* Deformable (Dai et al. 2017): each tap looks beside its place in the window, between pixels, by offsets of its own:
- *   y[n,o,k] = b[k] + sum over t, c of mask[n,o,(g,t)] * x(n, o*stride - pad_before + t*dilation + offset[n,o,(g,t)],
- * c)
- *                                      * w[t,c,k]
+ *   y[n,o,k] = b[k] + sum over t, c of mask[n,o,(g,t)] * x(n,at,c) * w[t,c,k],
+ *   at = o*stride - pad_before + t*dilation + offset[n,o,(g,t)],
  * where x(...) is interpolated linearly between the pixels around, those outside being 0, and g is the one of
  * offset_groups equal parts of the channels that c belongs to. offset [N,space',offset_groups*taps*axes]: in the order
  * group, tap, axis, the axes as those of space (y, x); mask [N,space',offset_groups*taps] (Zhu et al. 2019; 0: all 1);
@@ -512,9 +511,9 @@ CP_API cp_node cp_net_log_softmax(cp_net *net, cp_node x, int axis);
 CP_API cp_node cp_net_dropout(cp_net *net, cp_node x, float rate);
 /* Element by element; both are floats or integers of one type, and so is the result: a quotient of integers is cut
  * towards 0 (x/0 is 0), what is too large loses its upper bits, a negative power is 0 unless the base is 1 or -1.
- * Shapes broadcast as NumPy's, in channels-last order: axes meet from the last one on, and one that
- * is missing or of size 1 is repeated; so [C] belongs to the channels. CP_E_SHAPE where they do not fit. Of equal
- * numbers the minimum (maximum) is a, which then gets the gradient. */
+ * Shapes broadcast as NumPy's, in channels-last order: axes meet from the last one on, and one that is missing or of
+ * size 1 is repeated; so [C] belongs to the channels. CP_E_SHAPE where they do not fit. Of equal numbers the minimum
+ * (maximum) is a, which then gets the gradient. */
 CP_API cp_node cp_net_add(cp_net *net, cp_node a, cp_node b);
 CP_API cp_node cp_net_sub(cp_net *net, cp_node a, cp_node b);
 CP_API cp_node cp_net_mul(cp_net *net, cp_node a, cp_node b);
@@ -542,9 +541,10 @@ CP_API cp_node cp_net_where(cp_net *net, cp_node condition, cp_node a, cp_node b
  * matmul. */
 CP_API cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b);
 /* Numbers as whole ones of few bits: y = x / scale, rounded to the nearest (halves to even), plus zero, within what its
- * type has; and back: x = scale * (y - zero). x is F32 or I32, y U8 or I8 (from bytes or I32 back to F32), as zero,
- * which may be 0: none, and U8. scale (F32) and zero are one number or one for each position of an axis, which is
- * looked at only then. A NaN becomes the least. Source: ONNX QuantizeLinear, DequantizeLinear. */
+ * type has; and back: x = scale * (y - zero). To bytes: x is F32 or I32, y U8 or I8, which zero says (0: none, and y is
+ * U8). Back: y is U8, I8 or I32, and zero, if there is one, of the same type; x is F32. scale (F32) and zero are one
+ * number, or [C] one for each position of an axis, which is looked at only then; CP_E_SHAPE where they are neither. A
+ * NaN becomes the least. Source: ONNX QuantizeLinear, DequantizeLinear. */
 CP_API cp_node cp_net_quantize(cp_net *net, cp_node x, cp_node scale, cp_node zero, int axis);
 CP_API cp_node cp_net_dequantize(cp_net *net, cp_node y, cp_node scale, cp_node zero, int axis);
 /* With a scale and a U8 zero, scalars, that take 0 and all of x to U8 (1 and 0 where all of x is 0). Source: ONNX
@@ -692,8 +692,8 @@ CP_API cp_status cp_net_set_note(cp_net *net, const char *name, const char *valu
 CP_API const char *cp_net_note(const cp_net *net, const char *name);
 
 /* Weights drawn from a seed: CP_GLOROT uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010), CP_HE normal
- * with deviation sqrt(2 / fan_in) (He et al. 2015). Biases are zero, other
- * parameters with one axis what their layer says. */
+ * with deviation sqrt(2 / fan_in) (He et al. 2015). Biases are zero, other parameters with one axis what their layer
+ * says. */
 typedef enum cp_initializer { CP_GLOROT, CP_HE } cp_initializer;
 CP_API cp_status cp_net_initialize(cp_net *net, cp_initializer initializer, uint64_t seed);
 
