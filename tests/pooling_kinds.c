@@ -141,6 +141,34 @@ static void stochastic(void **state) {
     assert_int_equal(counts[0], 0);
 }
 
+/* Where nothing can be drawn, because a number is NaN, the first tap has the gradient. */
+static void stochastic_without_number(void **state) {
+    const float x[] = {1, 2, NAN, 4, 5, 6, 7, 8}, ones[] = {1, 1}, expected[] = {1, 0, 0, 0};
+    float y[2], dx[8];
+    cp_net *net;
+    cp_plan *plan;
+    cp_work *work;
+    cp_node by;
+    (void)state;
+    assert_int_equal(cp_net_new(&net), CP_OK);
+    const cp_node in = cp_net_input(net, "x", CP_F32, cp_shape_nhwc(1, 1, 8, 1));
+    const cp_node dy = cp_net_input(net, "dy", CP_F32, cp_shape_nhwc(1, 1, 2, 1));
+    const cp_node out = cp_net_pool(net, in, &(cp_pool){.kind = CP_STOCHASTIC, .kernel = {1, 4}});
+    assert_int_equal(cp_net_gradients(net, out, dy, &in, 1, &by), CP_OK);
+    cp_net_output(net, out, "y");
+    cp_net_output(net, by, "dx");
+    assert_int_equal(cp_net_plan(&plan, NULL, net, &(cp_plan_options){.training = true}), CP_OK);
+    assert_int_equal(cp_work_new(&work, plan), CP_OK);
+    const cp_tensor from[] = {cp_nhwc(x, 1, 1, 8, 1), cp_nhwc(ones, 1, 1, 2, 1)};
+    const cp_tensor to[] = {cp_nhwc(y, 1, 1, 2, 1), cp_nhwc(dx, 1, 1, 8, 1)};
+    assert_int_equal(cp_plan_run(plan, work, from, 2, to, 2), CP_OK);
+    assert_true(isnan(y[0]));
+    assert_memory_equal(dx, expected, sizeof expected);
+    cp_work_free(work);
+    cp_plan_free(plan);
+    cp_net_free(net);
+}
+
 /* Plans a net with up to two inputs and one output, and runs it. */
 static cp_status run_net(cp_net *net, const cp_tensor *inputs, int n, float *y) {
     cp_plan *plan;
@@ -178,6 +206,30 @@ static void unpooling(void **state) {
     unpool_of(&(cp_pool){.kernel = {1, 3}}, (const float[]){0, 9, 0, 0, 0, 5, 0, 8, 0});
     unpool_of(&(cp_pool){.kernel = {2, 3}, .stride = {2, 3}, .pad_before = {1, 0}, .pad_after = {0, 0}},
               (const float[]){0, 9, 0, 0, 0, 0, 0, 8, 0});
+}
+
+/* What an unpooling without a size cannot follow it from. */
+static void unpooling_refused(void **state) {
+    static const cp_pool pools[] = {{.kernel = {2, 2}, .pad_before = {-1, 0}},
+                                    {.kernel = {2, 2}, .pad_after = {0, INT64_MIN}},
+                                    {.kernel = {2, 2}, .pad_before = {INT64_MAX, 0}, .pad_after = {INT64_MAX, 0}},
+                                    {.kernel = {2, 2}, .stride = {INT64_MAX, 1}},
+                                    {.kernel = {2, -2}}};
+    static const char *const reasons[] = {"pad_before[0] = -1: must be at least 0",
+                                          "pad_after[1] = -9223372036854775808: must be at least 0", "overflows",
+                                          "overflows", "kernel[1] = -2: must be at least 1"};
+    (void)state;
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
+        const char *told;
+        cp_net *net;
+        assert_int_equal(cp_net_new(&net), CP_OK);
+        const cp_node x = cp_net_input(net, "x", CP_F32, cp_shape_nhwc(1, 3, 3, 1));
+        const cp_node at = cp_net_input(net, "at", CP_I32, cp_shape_nhwc(1, 3, 3, 1));
+        assert_int_equal(cp_net_max_unpool(net, x, at, &pools[i]), 0);
+        assert_int_not_equal(cp_net_error(net, &told), CP_OK);
+        if (!strstr(told, reasons[i])) fail_msg("'%s' instead of '%s'", told, reasons[i]);
+        cp_net_free(net);
+    }
 }
 
 /* Positions that somebody gives: the last of equal ones wins; one outside the plane is named when the plan runs. */
@@ -287,10 +339,12 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lp),       cmocka_unit_test(divisors),   cmocka_unit_test(adaptive),
-        cmocka_unit_test(bytes),    cmocka_unit_test(unpooling),  cmocka_unit_test(positions),
-        cmocka_unit_test(pyramid),  cmocka_unit_test(fractional), cmocka_unit_test(stochastic),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(lp),         cmocka_unit_test(divisors),
+        cmocka_unit_test(adaptive),   cmocka_unit_test(bytes),
+        cmocka_unit_test(unpooling),  cmocka_unit_test(positions),
+        cmocka_unit_test(pyramid),    cmocka_unit_test(fractional),
+        cmocka_unit_test(stochastic), cmocka_unit_test(stochastic_without_number),
+        cmocka_unit_test(refusals),   cmocka_unit_test(unpooling_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
