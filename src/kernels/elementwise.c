@@ -57,17 +57,15 @@ static void column_sums(const float *x, int64_t x_step, int64_t rows, int64_t co
     if (j < columns) column_sums_block(x + j, x_step, rows, y + j, flags, 1, vec_rest(columns - j));
 }
 
-/* In double: half a vector of floats fills a vector. */
 static double sum_of_squares(const float *x, int64_t n) {
     enum { HALF = CP_LANES / 2, SUMS = 4 };
-    typedef double vec_double __attribute__((vector_size(CP_VECTOR_BYTES)));
-    typedef float vec_half __attribute__((vector_size(CP_VECTOR_BYTES / 2), aligned(4), may_alias));
-    vec_double sum[SUMS] = {{0}};
+    vec_double sum[SUMS] = {{0}}, v[2];
     int64_t i = 0;
     for (; i + SUMS * HALF <= n; i += SUMS * HALF) {
-        UNROLL for (int j = 0; j < SUMS; j++) {
-            vec_double v = __builtin_convertvector(*(const vec_half *)(x + i + j * HALF), vec_double);
-            sum[j] += v * v;
+        UNROLL for (int j = 0; j < SUMS; j += 2) {
+            vec_widen_halves(vec_load(x + i + j * HALF), v);
+            sum[j] += v[0] * v[0];
+            sum[j + 1] += v[1] * v[1];
         }
     }
     sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);

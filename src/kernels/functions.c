@@ -171,21 +171,17 @@ static float largest(const float *x, int64_t n) {
     return most;
 }
 
-/* In double: half a vector of floats fills a vector. */
 static double exponentials(const float *x, float shift, float *y, int64_t n) {
     enum { HALF = CP_LANES / 2 };
-    typedef double vec_double __attribute__((vector_size(CP_VECTOR_BYTES)));
-    typedef float vec_half __attribute__((vector_size(CP_VECTOR_BYTES / 2)));
-    vec_double sum[2] = {{0}};
+    vec_double sum[2] = {{0}}, halves[2];
     double total = 0;
     int64_t i = 0;
     for (; i + CP_LANES <= n; i += CP_LANES) {
         vec e = vec_exp(vec_load(x + i) - shift);
         if (y) vec_store(y + i, e);
-        vec_half halves[2];
-        memcpy(halves, &e, sizeof halves);
-        sum[0] += __builtin_convertvector(halves[0], vec_double);
-        sum[1] += __builtin_convertvector(halves[1], vec_double);
+        vec_widen_halves(e, halves);
+        sum[0] += halves[0];
+        sum[1] += halves[1];
     }
     sum[0] += sum[1];
     for (int lane = 0; lane < HALF; lane++) total += sum[0][lane];

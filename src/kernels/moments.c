@@ -1,16 +1,5 @@
 /* What normalisation and reductions want: sums and sums of squares in double, and what is made of them. */
 
-/* Half a vector of floats fills a vector of doubles. */
-typedef double vec_double __attribute__((vector_size(CP_VECTOR_BYTES)));
-typedef float vec_half __attribute__((vector_size(CP_VECTOR_BYTES / 2)));
-
-INLINE void vec_widen_halves(vec v, vec_double halves[2]) {
-    vec_half half[2];
-    memcpy(half, &v, sizeof half);
-    halves[0] = __builtin_convertvector(half[0], vec_double);
-    halves[1] = __builtin_convertvector(half[1], vec_double);
-}
-
 typedef struct lane_moments {
     vec_double shift[2], sum[2], squares[2];
 } lane_moments;

@@ -379,6 +379,17 @@ INLINE void vec_transpose(vec v[CP_LANES]) {
     }
 }
 
+/* Half a vector of floats fills a vector of doubles. */
+typedef double vec_double __attribute__((vector_size(CP_VECTOR_BYTES)));
+typedef float vec_half __attribute__((vector_size(CP_VECTOR_BYTES / 2)));
+
+INLINE void vec_widen_halves(vec v, vec_double halves[2]) {
+    vec_half half[2];
+    memcpy(half, &v, sizeof half);
+    halves[0] = __builtin_convertvector(half[0], vec_double);
+    halves[1] = __builtin_convertvector(half[1], vec_double);
+}
+
 /* The mode in which denormal numbers are read and written as 0, where there is one; what it was before, to be restored.
  */
 #if defined(__SSE2__)
