@@ -264,12 +264,15 @@ typedef struct cp_padding {
  * between four of them (Keys 1981, with the coefficient `cubic`, 0: -0.75). Their weights are those of a kernel about
  * the position; with antialias, where the output is smaller, of one that is wider by input / output, so that no pixel
  * is left out. exclude_outside: pixels outside have no weight, else that of the edge. Position o of the output lies in
- * the input, with scale = output / input, at HALF_PIXEL (o + 0.5) / scale - 0.5; ASYMMETRIC o / scale; ALIGN_CORNERS o
- * * (input - 1) / (output - 1); PYTORCH_HALF_PIXEL as HALF_PIXEL, but 0 where there is one output; HALF_PIXEL_SYMMETRIC
- * as HALF_PIXEL, but about the middle of the input, where the size was rounded down; CROP at the part begin .. end (0
- * .. 1) of the input, corners aligned; what lies outside of the input is `extrapolation`. NEAREST rounds that as
- * `rounding` says, ROUND_PREFER_... to the nearest and ties to that side. Positions outside are taken to the edge.
- * Source: ONNX Resize. */
+ * the input, with scale = output / input, at
+ * - HALF_PIXEL: (o + 0.5) / scale - 0.5
+ * - ASYMMETRIC: o / scale
+ * - ALIGN_CORNERS: o * (input - 1) / (output - 1)
+ * - PYTORCH_HALF_PIXEL: as HALF_PIXEL, but 0 where there is one output
+ * - HALF_PIXEL_SYMMETRIC: as HALF_PIXEL, but about the middle of the input, where the size was rounded down
+ * - CROP: as ALIGN_CORNERS of the part begin .. end (0 .. 1) of the input; what lies outside is `extrapolation`.
+ * NEAREST rounds that as `rounding` says, ROUND_PREFER_... to the nearest and ties to that side. Positions outside are
+ * taken to the edge. Source: ONNX Resize. */
 typedef enum cp_interpolation { CP_INTERPOLATE_NEAREST, CP_INTERPOLATE_LINEAR, CP_INTERPOLATE_CUBIC } cp_interpolation;
 typedef enum cp_coordinates {
     CP_HALF_PIXEL,
@@ -366,9 +369,8 @@ typedef enum cp_isa {
 /* What may be computed in a faster way than the formula says. FAST: convolutions by transforms whose rounding errors
  * are a few times those of a sum in f32 (Winograd's F(4x4,3x3) and the like; an infinite or NaN input spoils the
  * outputs beside it). STRICT: none whose errors are larger than a sum's, and an image's results do not depend on the
- * batch that it is in. BF16: as FAST, and where the CPU multiplies bf16 numbers, dense layers whose
- * time is that of reading their weights may round what they multiply to such, an error of up to 2^-7 of each product;
- * sums stay f32. */
+ * batch that it is in. BF16: as FAST, and where the CPU multiplies bf16 numbers, dense layers whose time is that of
+ * reading their weights may round what they multiply to such, an error of up to 2^-7 of each product; sums stay f32. */
 typedef enum cp_math { CP_MATH_FAST, CP_MATH_STRICT, CP_MATH_BF16 } cp_math;
 
 /* alloc returns memory aligned to alignment (a power of two, at most 64), or NULL; free takes what alloc gave. */
@@ -547,8 +549,8 @@ CP_API cp_node cp_net_matmul(cp_net *net, cp_node a, cp_node b);
  * NaN becomes the least. Source: ONNX QuantizeLinear, DequantizeLinear. */
 CP_API cp_node cp_net_quantize(cp_net *net, cp_node x, cp_node scale, cp_node zero, int axis);
 CP_API cp_node cp_net_dequantize(cp_net *net, cp_node y, cp_node scale, cp_node zero, int axis);
-/* With a scale and a U8 zero, scalars, that take 0 and all of x to U8 (1 and 0 where all of x is 0). Source: ONNX
- * DynamicQuantizeLinear. */
+/* With a scale and a U8 zero, scalars (either may be NULL), that take 0 and all of x to U8 (1 and 0 where all of x is
+ * 0). Source: ONNX DynamicQuantizeLinear. */
 CP_API cp_node cp_net_dynamic_quantize(cp_net *net, cp_node x, cp_node *scale, cp_node *zero);
 /* Convolution and matrix product of bytes (U8 or I8, each on its own) with exact sums I32, modulo 2^32:
  *   y[n,o,k] = sum over t, c of (x[n, o*stride - pad_before + t*dilation, c] - x_zero) * (w[t,c,k] - w_zero[k])
@@ -592,8 +594,8 @@ CP_API cp_node cp_net_reduce(cp_net *net, cp_node x, cp_reduction reduction, con
  * (smaller) than all numbers. keep: the axis stays, with size 1. */
 CP_API cp_node cp_net_arg_max(cp_net *net, cp_node x, int axis, bool keep, bool last);
 CP_API cp_node cp_net_arg_min(cp_net *net, cp_node x, int axis, bool keep, bool last);
-/* The k largest (smallest) numbers along an axis in their order, of equal ones the first before; *indices, I64: where
- * they were. NaNs are larger than all numbers. */
+/* The k largest (smallest) numbers along an axis in their order, of equal ones the first before; *indices (may be
+ * NULL), I64: where they were. NaNs are larger than all numbers. */
 CP_API cp_node cp_net_top_k(cp_net *net, cp_node x, int axis, int64_t k, bool smallest, cp_node *indices);
 /* Each number plus all before it along an axis (exclusive: without itself; reverse: those behind it). Floats, I32, I64.
  */
@@ -793,7 +795,9 @@ typedef cp_status (*cp_open)(cp_reader *reader, const char *path);
 
 /* IDX files (LeCun): images and their labels. open: NULL for plain files; the tool passes one that knows gzip. */
 CP_API cp_status cp_data_idx(cp_data **data, const char *images, const char *labels, cp_open open);
-/* The n binary files of CIFAR-10 (classes = 10) or CIFAR-100 (100: the fine labels), one after the other: 32x32x3. */
+/* The n binary files of CIFAR-10 (classes = 10) or CIFAR-100 (100: the fine labels), one after the other: 32x32x3.
+ * open: as of cp_data_idx. CP_E_FORMAT where a file is no whole number of records, or a label is none of the classes.
+ */
 CP_API cp_status cp_data_cifar(cp_data **data, int classes, const char *const *paths, int n, cp_open open);
 /* Handwritten digits drawn by a program, 28x28x1, ten classes in turn: the same for the same seed, everywhere. */
 CP_API cp_status cp_data_digits(cp_data **data, int64_t count, uint64_t seed);
@@ -988,8 +992,9 @@ CP_API cp_status cp_onnx_load(cp_net **net, const char *path, const cp_onnx *opt
 /* The same of the `length` bytes of such a file: without external data. */
 CP_API cp_status cp_onnx_load_memory(cp_net **net, const void *bytes, int64_t length, const cp_onnx *options);
 
-/* Writes a net as an ONNX file (opset 20, with the shapes of all values), channels first, for any other program.
- * CP_E_UNSUPPORTED with the layer's name where ONNX has no such operator, or there is no way to it yet. */
+/* Writes a net as an ONNX file (opset 20, with the shapes of all values), channels first, for any other program. The
+ * file is complete or not there, as of cp_net_save. CP_E_UNSUPPORTED with the layer's name where ONNX has no such
+ * operator, or there is no way to it yet. */
 CP_API cp_status cp_onnx_save(const cp_net *net, const char *path);
 
 /* ONNX's operators that are known. */
@@ -1011,7 +1016,8 @@ typedef struct cp_array {
 CP_API cp_status cp_npy_load(cp_array *array, const char *path);
 CP_API cp_status cp_npy_save(const cp_tensor *tensor, const char *path); /* in the order of shape */
 CP_API void cp_array_free(cp_array *array);
-/* One tensor in a file of its own, ONNX's TensorProto; halves as F32. */
+/* One tensor in a file of its own, ONNX's TensorProto; halves as F32. CP_E_UNSUPPORTED for types that nets have not,
+ * and for external data. */
 CP_API cp_status cp_onnx_tensor_load(cp_array *array, const char *path);
 
 /* ---------------------------------------------------------------------------------------------------------------
@@ -1050,7 +1056,7 @@ typedef enum cp_measure {
 
 /* The most of that in a second, by all threads of ctx together, each with its own memory of about `bytes` (at least a
  * few KiB; without meaning where operations are counted). Repeats it for `seconds`; the shortest time counts.
- * CP_E_UNSUPPORTED without a clock. */
+ * CP_E_UNSUPPORTED, and *rate is 0, without a clock or instructions for such products. */
 CP_API cp_status cp_measure_rate(double *rate, cp_ctx *ctx, cp_measure what, int64_t bytes, double seconds);
 
 #ifdef __cplusplus
