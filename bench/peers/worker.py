@@ -66,13 +66,12 @@ def parse(text):
     op = given["op"]
     batch, *space, channels = given["input"]
     axes = len(space)
-    is_global = op.startswith("global-")
-    kernel = space if is_global else given.get("kernel", [1] * axes)
+    kernel = given.get("kernel", [1] * axes)
     pooling = op.endswith("-pool")
     stride = given.get("stride", kernel if pooling else [1] * axes)
     dilation = given.get("dilation", [1] * axes)
     begin, end = padding(given.get("padding", "valid"), space, kernel, stride, dilation)
-    case = Case(given["name"], op.removeprefix("global-"), given.get("pass", "forward"), batch, space, channels,
+    case = Case(given["name"], op, given.get("pass", "forward"), batch, space, channels,
                 given.get("filters", channels), kernel, stride, dilation, begin, end, given.get("groups", 1),
                 given.get("activation", "none") == "relu")
     known = {"name", "op", "pass", "input", "filters", "kernel", "stride", "padding", "dilation", "groups",
