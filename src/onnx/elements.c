@@ -107,41 +107,31 @@ static cp_node broadcast_in(cp_onnx_loader *l, int i, int rank, cp_order order) 
 
 typedef cp_node binary(cp_net *net, cp_node a, cp_node b);
 
+static binary *binary_of(cp_bytes op) {
+    static const struct {
+        const char *name;
+        binary *build;
+    } binaries[] = {{"Add", cp_net_add}, {"Sub", cp_net_sub}, {"Mul", cp_net_mul}, {"Div", cp_net_div},
+                    {"Min", cp_net_min}, {"Max", cp_net_max}, {"Sum", cp_net_add}, {"Mean", cp_net_add}};
+    size_t i = 0;
+    while (!cp_bytes_are(op, binaries[i].name)) i++;
+    return binaries[i].build;
+}
+
 /* From left to right over all inputs; the mean divides what has come out. */
-static void chain(cp_onnx_loader *l, binary *build, bool mean) {
+void cp_onnx_binary(cp_onnx_loader *l) {
+    binary *build = binary_of(l->node->op);
     const int n = l->node->inputs;
     int rank;
     const cp_order order = cp_onnx_common_order(l, 0, n, &rank);
     cp_node y = broadcast_in(l, 0, rank, order);
     for (int i = 1; i < n; i++) y = build(l->net, y, broadcast_in(l, i, rank, order));
-    if (mean && n > 1) {
+    if (cp_bytes_are(l->node->op, "Mean") && n > 1) {
         const float part = 1.0f / (float)n;
         const cp_tensor factor = cp_view(&part, CP_F32, (cp_shape){0});
         y = cp_net_mul(l->net, y, cp_net_constant(l->net, "part", &factor));
     }
     if (!cp_onnx_failed(l)) cp_onnx_set(l, 0, y, order);
-}
-
-void cp_onnx_add(cp_onnx_loader *l) {
-    chain(l, cp_net_add, false);
-}
-void cp_onnx_sub(cp_onnx_loader *l) {
-    chain(l, cp_net_sub, false);
-}
-void cp_onnx_mul(cp_onnx_loader *l) {
-    chain(l, cp_net_mul, false);
-}
-void cp_onnx_div(cp_onnx_loader *l) {
-    chain(l, cp_net_div, false);
-}
-void cp_onnx_min(cp_onnx_loader *l) {
-    chain(l, cp_net_min, false);
-}
-void cp_onnx_max(cp_onnx_loader *l) {
-    chain(l, cp_net_max, false);
-}
-void cp_onnx_mean(cp_onnx_loader *l) {
-    chain(l, cp_net_add, true);
 }
 
 /* The exponent may be of another type than what it is of. */

@@ -40,15 +40,15 @@ cp_order cp_onnx_common_order(cp_onnx_loader *l, int first, int n, int *rank);
     X("Gelu", 1, 1, 1, "approximate", cp_onnx_gelu, "gelu gelu-tanh")                                                  \
     X("Clip", 1, 3, 1, "max min", cp_onnx_clip, "clip min max")                                                        \
     X("PRelu", 2, 2, 1, "", cp_onnx_prelu, "prelu")                                                                    \
-    X("Add", 2, 2, 1, "", cp_onnx_add, "add")                                                                          \
-    X("Sub", 2, 2, 1, "", cp_onnx_sub, "sub")                                                                          \
-    X("Mul", 2, 2, 1, "", cp_onnx_mul, "mul")                                                                          \
-    X("Div", 2, 2, 1, "", cp_onnx_div, "div")                                                                          \
+    X("Add", 2, 2, 1, "", cp_onnx_binary, "add")                                                                       \
+    X("Sub", 2, 2, 1, "", cp_onnx_binary, "sub")                                                                       \
+    X("Mul", 2, 2, 1, "", cp_onnx_binary, "mul")                                                                       \
+    X("Div", 2, 2, 1, "", cp_onnx_binary, "div")                                                                       \
     X("Pow", 2, 2, 1, "", cp_onnx_pow, "pow")                                                                          \
-    X("Min", 1, -1, 1, "", cp_onnx_min, "min")                                                                         \
-    X("Max", 1, -1, 1, "", cp_onnx_max, "max")                                                                         \
-    X("Sum", 1, -1, 1, "", cp_onnx_add, "add")                                                                         \
-    X("Mean", 1, -1, 1, "", cp_onnx_mean, "add mul")                                                                   \
+    X("Min", 1, -1, 1, "", cp_onnx_binary, "min")                                                                      \
+    X("Max", 1, -1, 1, "", cp_onnx_binary, "max")                                                                      \
+    X("Sum", 1, -1, 1, "", cp_onnx_binary, "add")                                                                      \
+    X("Mean", 1, -1, 1, "", cp_onnx_binary, "add mul")                                                                 \
     X("Softmax", 1, 1, 1, "axis", cp_onnx_softmax, "softmax")                                                          \
     X("ReduceSum", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                            \
     X("ReduceMean", 1, 2, 1, "axes keepdims noop_with_empty_axes", cp_onnx_reduce, "reduce")                           \

@@ -446,22 +446,16 @@ static void write_softmax(writer *w) {
     finish(w, "Softmax", (const char *const[]){x}, 1, false);
 }
 
-static void write_batch_norm(writer *w) {
+/* Of batches or instances. */
+static void write_norm(writer *w) {
     char names[5][NAME_BYTES];
     const char *in[5];
+    const bool batch = w->node->op == &cp_op_batch_norm;
+    const int n = batch ? 5 : 3;
     in[0] = input(w, 0, names[0]);
-    for (int i = 1; i < 5; i++) in[i] = stored(w, i, NULL, shape_in(w, i), names[i]);
+    for (int i = 1; i < n; i++) in[i] = stored(w, i, NULL, shape_in(w, i), names[i]);
     float_attribute(w, "epsilon", (float)w->problem->epsilon);
-    finish(w, "BatchNormalization", in, 5, false);
-}
-
-static void write_instance_norm(writer *w) {
-    char names[3][NAME_BYTES];
-    const char *in[3];
-    in[0] = input(w, 0, names[0]);
-    for (int i = 1; i < 3; i++) in[i] = stored(w, i, NULL, shape_in(w, i), names[i]);
-    float_attribute(w, "epsilon", (float)w->problem->epsilon);
-    finish(w, "InstanceNormalization", in, 3, false);
+    finish(w, batch ? "BatchNormalization" : "InstanceNormalization", in, n, false);
 }
 
 static void write_layer_norm(writer *w) {
@@ -583,8 +577,8 @@ static const struct {
     {&cp_op_reshape, write_reshape},
     {&cp_op_dropout, write_same},
     {&cp_op_softmax, write_softmax},
-    {&cp_op_batch_norm, write_batch_norm},
-    {&cp_op_instance_norm, write_instance_norm},
+    {&cp_op_batch_norm, write_norm},
+    {&cp_op_instance_norm, write_norm},
     {&cp_op_layer_norm, write_layer_norm},
     {&cp_op_lrn, write_lrn},
     {&cp_op_concat, write_concat},
