@@ -333,6 +333,11 @@ static void refusals(void **state) {
             "output size 8: must be 1..7");
     refused(&(cp_pool){.output_size = {2, 6}, .kernel = {2, 3}, .fractional = CP_FRACTIONAL_PYTORCH}, x, CP_E_SHAPE,
             "kernel[1] = 3 and an output of 6 need an input of at least 8, it has 7");
+    refused(
+        &(cp_pool){.output_size = {2, 6}, .kernel = {INT64_MAX, 1}, .fractional = CP_FRACTIONAL_PYTORCH}, x, CP_E_SHAPE,
+        "kernel[0] = 9223372036854775807 and an output of 2 need an input of at least 9223372036854775807, it has 5");
+    refused(&(cp_pool){.output_size = {INT64_MAX, 2}}, x, CP_E_LIMIT,
+            "9223372036854775807 windows of 5 positions are more than can be counted");
     refused(&(cp_pool){.kind = CP_LP, .output_size = {2, 2}}, x, CP_E_ARG,
             "adaptive pooling of kind 2 is not provided");
 }

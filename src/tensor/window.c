@@ -602,16 +602,17 @@ cp_status cp_pool_window(cp_window *window, const cp_pool *pool, cp_shape x) {
 
 /* One axis of windows that follow from the output's size; fractional ones need a window's worth of input for each. */
 static cp_status check_span_axis(const cp_spans *s, const cp_span_axis *a, int d) {
-    int64_t product;
-    if (!cp_mul(a->in + 1, a->out + 1, &product))
+    int64_t product, needed;
+    if (!cp_sum(a->out, 1, &product) || !cp_mul(a->in + 1, product, &product))
         return cp_fail(CP_E_LIMIT, "%lld windows of %lld positions are more than can be counted", (long long)a->out,
                        (long long)a->in);
     if (s->fractional && a->out > a->in)
         return cp_fail(CP_E_SHAPE, "output size %lld: must be 1..%lld", (long long)a->out, (long long)a->in);
-    if (s->fractional == CP_FRACTIONAL_PYTORCH && a->kernel + a->out - 1 > a->in)
+    if (!cp_sum(a->kernel, a->out - 1, &needed)) needed = INT64_MAX;
+    if (s->fractional == CP_FRACTIONAL_PYTORCH && needed > a->in)
         return cp_fail(CP_E_SHAPE,
                        "kernel[%d] = %lld and an output of %lld need an input of at least %lld, it has %lld", d,
-                       (long long)a->kernel, (long long)a->out, (long long)(a->kernel + a->out - 1), (long long)a->in);
+                       (long long)a->kernel, (long long)a->out, (long long)needed, (long long)a->in);
     return CP_OK;
 }
 
