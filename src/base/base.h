@@ -18,6 +18,9 @@ const char *cp_real_text(double value, int digits, char text[32]);
 /* Copies at most 80 characters of a name from a file, with everything unprintable escaped. Returns text. */
 const char *cp_escape(const char *name, size_t length, char text[400]);
 
+/* The reserved words of a public struct, `bytes` of them, are zero. whose: "the options", for the text. */
+cp_status cp_check_reserved(const int64_t *words, size_t bytes, const char *whose);
+
 /* Checked arithmetic on sizes: false on overflow. */
 static inline bool cp_mul(int64_t a, int64_t b, int64_t *result) {
     return !__builtin_mul_overflow(a, b, result);

@@ -53,6 +53,12 @@ cp_status cp_fail_within(cp_status status, const char *format, ...) {
     return cp_fail(status, "%s: %s", where, error_text);
 }
 
+cp_status cp_check_reserved(const int64_t *words, size_t bytes, const char *whose) {
+    for (size_t i = 0; i < bytes / sizeof *words; i++)
+        if (words[i]) return cp_fail(CP_E_ARG, "the reserved words of %s must be zero", whose);
+    return CP_OK;
+}
+
 /* What the system says of an error, in English: strerror would speak the user's language. */
 static const char *describe(int number) {
 #ifdef __GLIBC__

@@ -543,8 +543,8 @@ cp_status cp_net_plan_variables(cp_plan **plan, cp_ctx *ctx, const cp_net *net, 
         return cp_fail(CP_E_ARG, "batch = %lld: must not be negative", (long long)p.options->batch);
     if (p.options->type != CP_F32 && p.options->type != CP_F64)
         return cp_fail(CP_E_ARG, "a plan computes in CP_F32 or CP_F64, not in %s", cp_type_name(p.options->type));
-    for (int i = 0; i < 8; i++)
-        if (p.options->reserved[i]) return cp_fail(CP_E_ARG, "the reserved words of the options must be zero");
+    status = cp_check_reserved(p.options->reserved, sizeof p.options->reserved, "the options");
+    if (status) return status;
     if (!(p.plan = cp_zalloc(NULL, sizeof *p.plan))) return CP_E_MEMORY;
     status = start_plan(&p, ctx);
     if (!status) status = build(&p);

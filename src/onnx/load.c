@@ -308,9 +308,7 @@ static cp_status check_options(cp_net **net, const cp_onnx *options) {
     if (options->max_memory < 0) return cp_fail(CP_E_ARG, "max_memory must not be negative");
     if (options->n_inputs < 0 || (options->n_inputs && !options->inputs))
         return cp_fail(CP_E_ARG, "%d inputs, or no list of them", options->n_inputs);
-    for (int i = 0; i < 8; i++)
-        if (options->reserved[i]) return cp_fail(CP_E_ARG, "the reserved words of the options must be zero");
-    return CP_OK;
+    return cp_check_reserved(options->reserved, sizeof options->reserved, "the options");
 }
 
 cp_status cp_onnx_load_memory(cp_net **net, const void *bytes, int64_t length, const cp_onnx *options) {

@@ -17,9 +17,7 @@ static cp_status check_roi(const cp_roi *roi, bool align) {
     if (!align && (roi->sampling || roi->output_half_pixel || roi->max || roi->max_of_corners))
         return cp_fail(CP_E_ARG, "max-roi-pool: sampling, output_half_pixel and max belong to roi-align");
     if (roi->max_of_corners && !roi->max) return cp_fail(CP_E_ARG, "max_of_corners: without max");
-    for (size_t i = 0; i < sizeof roi->reserved / sizeof *roi->reserved; i++)
-        if (roi->reserved[i]) return cp_fail(CP_E_ARG, "the reserved words of a descriptor must be zero");
-    return CP_OK;
+    return cp_check_reserved(roi->reserved, sizeof roi->reserved, "a descriptor");
 }
 
 /* Of x [N,H,W,C] and the regions, inputs `x` and `rois`: y [R,output_size,C]. */

@@ -39,9 +39,7 @@ static cp_status check_options(const cp_options *options) {
     if ((unsigned)options->math > CP_MATH_BF16) return cp_fail(CP_E_ARG, "math = %d: no such mode", (int)options->math);
     if (options->max_memory < 0)
         return cp_fail(CP_E_ARG, "max_memory = %lld: must not be negative", (long long)options->max_memory);
-    for (int i = 0; i < 8; i++)
-        if (options->reserved[i]) return cp_fail(CP_E_ARG, "the reserved words of the options must be zero");
-    return CP_OK;
+    return cp_check_reserved(options->reserved, sizeof options->reserved, "the options");
 }
 
 cp_status cp_ctx_new(cp_ctx **ctx, const cp_options *options) {

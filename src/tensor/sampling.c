@@ -118,12 +118,6 @@ cp_sample cp_sampling_at(const cp_sampling *s, int64_t o) {
 
 /* --- from descriptors --- */
 
-static cp_status check_words(const int64_t reserved[8]) {
-    for (int i = 0; i < 8; i++)
-        if (reserved[i]) return cp_fail(CP_E_ARG, "the reserved words of a descriptor must be zero");
-    return CP_OK;
-}
-
 /* N,space,C of which only N may be 0. */
 static cp_status check_input(cp_shape x) {
     cp_status status = cp_check_shape(x, CP_F32, "input");
@@ -172,7 +166,7 @@ static cp_status finish(const cp_sampling sampling[CP_MAX_AXES], cp_shape x, cp_
 cp_status cp_padding_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_padding *padding, cp_shape x, cp_shape *y) {
     const int axes = x.rank - 2;
     cp_status status = check_input(x);
-    if (!status) status = check_words(padding->reserved);
+    if (!status) status = cp_check_reserved(padding->reserved, sizeof padding->reserved, "a descriptor");
     if (!status) status = check_rest("before", padding->before, axes);
     if (!status) status = check_rest("after", padding->after, axes);
     if (status) return status;
@@ -215,7 +209,7 @@ cp_status cp_resize_sampling(cp_sampling sampling[CP_MAX_AXES], const cp_resize 
         scaled |= resize->scale[d] != 0;
     }
     cp_status status = check_input(x);
-    if (!status) status = check_words(resize->reserved);
+    if (!status) status = cp_check_reserved(resize->reserved, sizeof resize->reserved, "a descriptor");
     if (!status) status = check_rest("size", resize->size, axes);
     for (int d = axes; d < CP_MAX_AXES && !status; d++)
         if (resize->scale[d] != 0)

@@ -304,12 +304,6 @@ static cp_status size_window(cp_window *w, const attributes *at) {
     return status;
 }
 
-static cp_status check_reserved(const int64_t *reserved, size_t bytes) {
-    return all_zero(reserved, (int)(bytes / sizeof *reserved))
-               ? CP_OK
-               : cp_fail(CP_E_ARG, "the reserved words of a descriptor must be zero");
-}
-
 /* An input N,space,C, of which only N may be 0; begins the window: one neutral axis for each that is missing. */
 static cp_status check_input(cp_window *w, cp_shape x) {
     static const char letters[] = "DHW";
@@ -382,7 +376,7 @@ static cp_status check_conv(const cp_conv *conv) {
     if ((unsigned)conv->activation >= CP_ACTIVATION_COUNT)
         return cp_fail(CP_E_ARG, "activation = %d: no such activation", (int)conv->activation);
     if (conv->offset_groups) return cp_fail(CP_E_ARG, "offset_groups belongs to deformable convolutions");
-    return check_reserved(conv->reserved, sizeof conv->reserved);
+    return cp_check_reserved(conv->reserved, sizeof conv->reserved, "a descriptor");
 }
 
 /* Where there is padding that has values. */
@@ -566,7 +560,7 @@ static cp_status check_kind(const cp_pool *pool) {
         char text[32];
         return cp_fail(CP_E_ARG, "exponent = %s: must be 1 to 1000", cp_real_text((double)pool->exponent, 9, text));
     }
-    return check_reserved(pool->reserved, sizeof pool->reserved);
+    return cp_check_reserved(pool->reserved, sizeof pool->reserved, "a descriptor");
 }
 
 bool cp_pool_has_spans(const cp_pool *pool) {

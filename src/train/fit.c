@@ -36,9 +36,7 @@ static cp_status check(const fitting *f) {
                        "epoch %lld was begun with %lld images in batches of %lld, here are %lld in batches of %lld",
                        (long long)position->epochs + 1, (long long)position->count, (long long)position->batch,
                        (long long)f->count, (long long)f->batch);
-    for (int i = 0; i < 8; i++)
-        if (fit->reserved[i]) return cp_fail(CP_E_ARG, "the reserved words of the options must be zero");
-    return CP_OK;
+    return cp_check_reserved(fit->reserved, sizeof fit->reserved, "the options");
 }
 
 static cp_status allocate(fitting *f) {

@@ -59,9 +59,7 @@ static cp_status check_options(const cp_train *train) {
         status = cp_fail(CP_E_ARG, "class_weights are for the softmax cross-entropy");
     if (!status && train->nesterov && train->momentum == 0)
         status = cp_fail(CP_E_ARG, "nesterov needs a momentum above 0");
-    for (int i = 0; i < 8 && !status; i++)
-        if (train->reserved[i]) status = cp_fail(CP_E_ARG, "the reserved words of the options must be zero");
-    return status;
+    return status ? status : cp_check_reserved(train->reserved, sizeof train->reserved, "the options");
 }
 
 static void fill_defaults(cp_train *train) {
