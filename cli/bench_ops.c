@@ -351,7 +351,8 @@ static void print_result(options *o, const bench_case *c, const bench *b, cp_ctx
     const char *algorithm = main_algorithm(b, &sum);
     const double gflops = 2e-9 * (double)sum.multiply_adds / time.median, gbps = 1e-9 * (double)sum.bytes / time.median;
     const double error = o->error ? error_of(c, b, ctx) : NAN;
-    const share_of_limit share = share_of(&o->limits, ctx, 2 * (double)sum.products, sum.bytes, time.median);
+    const bool on_bytes = cp_type_size(b->in[0].type) == 1;
+    const share_of_limit share = share_of(&o->limits, ctx, on_bytes, 2 * (double)sum.products, sum.bytes, time.median);
     if (!o->json) {
         printf("%-32s %-18s %10.4f %10.4f %9.1f %9.1f %6.1f%% %-7s", c->name, algorithm, 1e3 * time.min,
                1e3 * time.median, gflops, gbps, 100 * share.share, share.bound);

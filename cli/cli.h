@@ -226,14 +226,14 @@ double measure_memory(cp_ctx *ctx, memory_level level, double seconds);
 
 /* Limits in operations and bytes of a second, each measured when it is first asked for; begin with zeros. */
 typedef struct limits {
-    double compute, memory[MEMORY_LEVELS];
+    double compute[2], memory[MEMORY_LEVELS]; /* compute: on floats, on bytes */
 } limits;
 typedef struct share_of_limit {
     double share, limit; /* limit: operations or bytes of a second */
     const char *bound;   /* "compute", "L2" */
 } share_of_limit;
-/* How near something comes that did so many operations, on data of so many bytes, in that time; to the limit that it
- * comes nearest to, which is the one that binds. */
-share_of_limit share_of(limits *limits, cp_ctx *ctx, double operations, int64_t bytes, double seconds);
+/* How near something comes that did so many operations (on floats, or on bytes), on data of so many bytes, in that
+ * time; to the limit that it comes nearest to, which is the one that binds. */
+share_of_limit share_of(limits *limits, cp_ctx *ctx, bool on_bytes, double operations, int64_t bytes, double seconds);
 
 #endif

@@ -56,12 +56,21 @@ static memory_level level_of(int64_t bytes, int threads) {
     return level;
 }
 
-share_of_limit share_of(limits *l, cp_ctx *ctx, double operations, int64_t bytes, double seconds) {
+/* Of operations on floats or on bytes. A CPU without instructions for products of bytes has the limit of floats, which
+ * its products of 16 bits may exceed. */
+static double compute_limit(limits *l, cp_ctx *ctx, bool on_bytes) {
+    double *limit = &l->compute[on_bytes];
+    if (!*limit && on_bytes) *limit = measure_limit(ctx, CP_MEASURE_TILE_INT8, 0, 0.05);
+    if (!*limit) *limit = measure_limit(ctx, CP_MEASURE_F32, 0, 0.05);
+    return *limit;
+}
+
+share_of_limit share_of(limits *l, cp_ctx *ctx, bool on_bytes, double operations, int64_t bytes, double seconds) {
     const memory_level level = level_of(bytes, cp_ctx_threads(ctx));
-    if (!l->compute) l->compute = measure_limit(ctx, CP_MEASURE_F32, 0, 0.05);
+    const double most = compute_limit(l, ctx, on_bytes);
     if (!l->memory[level]) l->memory[level] = measure_memory(ctx, level, 0.02);
-    const double compute = operations / seconds / l->compute, memory = (double)bytes / seconds / l->memory[level];
-    share_of_limit share = {compute, l->compute, "compute"};
+    const double compute = operations / seconds / most, memory = (double)bytes / seconds / l->memory[level];
+    share_of_limit share = {compute, most, "compute"};
     if (memory > compute) share = (share_of_limit){memory, l->memory[level], level_name(level)};
     return share;
 }
