@@ -7,7 +7,7 @@ import numpy as np
 from activations import draw_activation
 from cases import Case, cases, joined
 from systems import run_onnx
-from windows import PAD_VALUES, draw_windows
+from windows import PAD_VALUES, draw_padded_windows, draw_windows
 
 
 def convolve(windows, groups, a, mode="constant"):
@@ -62,11 +62,7 @@ def convolution(rng, name):
 @cases(70, 30, "conv", oracle="onnxruntime")
 def padded_convolution(rng, name):
     """Padding that has values of the input: onnxruntime sees an input that NumPy has padded."""
-    values = rng.one_of(list(PAD_VALUES)[1:])
-    windows = draw_windows(rng)
-    while values != "replicate" and any(max(b, a) >= n
-                                        for b, a, n in zip(windows.before, windows.after, windows.size)):
-        windows = draw_windows(rng)
+    windows, values = draw_padded_windows(rng)
     groups, inputs, filters = draw_groups(rng)
     arrays = draw_weights(rng, windows, inputs, filters, groups)
     attributes = {"kernel_shape": windows.kernel, "strides": windows.stride, "dilations": windows.dilation}

@@ -6,7 +6,7 @@ import numpy as np
 
 from cases import Case, cases, joined
 from systems import run_onnx
-from windows import draw_windows
+from windows import PAD_VALUES, draw_padded_windows, draw_windows
 
 
 def has_empty_window(windows):
@@ -95,6 +95,20 @@ def lp_pool(rng, name):
         onnx = run_onnx([("LpPool", ["x"], windows.attributes(auto_pad=True) | {"p": p})], arrays)
     return Case(arguments + ["--exponent", str(p)], arrays, onnx,
                 lambda a: lp_norm(windows.taps(windows.pad(a["x"])), p))
+
+
+@cases(30, 15, "max-pool", "avg-pool", "lp-pool", oracle="onnxruntime")
+def padded_pool(rng, name):
+    """Padding that has values of the input: onnxruntime sees an input that NumPy has padded."""
+    windows, values = draw_padded_windows(rng, pooling=True)
+    arrays = {"x": rng.normal_array(rng.batch(), rng.channels(), *windows.size)}
+    operator, pool = {"max-pool": ("MaxPool", np.max), "avg-pool": ("AveragePool", np.mean),
+                      "lp-pool": ("LpPool", lambda taps, axis: lp_norm(taps, 2, axis))}[name]
+    attributes = {"kernel_shape": windows.kernel, "strides": windows.stride, "dilations": windows.dilation}
+    padded = {"x": windows.pad(arrays["x"], mode=PAD_VALUES[values])}
+    arguments = ["--kernel", joined(windows.kernel), "--pad-values", values] + windows.arguments()
+    return Case(arguments, arrays, run_onnx([(operator, ["x"], attributes)], padded),
+                lambda a: pool(windows.taps(windows.pad(a["x"], mode=PAD_VALUES[values])), axis=0))
 
 
 @cases(40, 25, "stochastic-pool", oracle="NumPy")

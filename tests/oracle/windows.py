@@ -99,3 +99,13 @@ def draw_windows(rng, pooling=False):
     while not (windows := Windows(rng, pooling)).exist():
         pass
     return windows
+
+
+def draw_padded_windows(rng, pooling=False):
+    """Whose padding has values of the input, and by which rule: not so wide that there are too few."""
+    values = rng.one_of(list(PAD_VALUES)[1:])
+    windows = draw_windows(rng, pooling)
+    while windows.ceil or values != "replicate" and any(max(b, a) >= n for b, a, n in
+                                                        zip(windows.before, windows.after, windows.size)):
+        windows = draw_windows(rng, pooling)
+    return windows, values
